@@ -1,0 +1,119 @@
+"""The one place that knows torch-blue's insides.
+
+torch-blue's layers hold a mean and a log standard deviation for every weight. Left alone, a converted layer takes
+itself for the outermost module and samples by `vmap`, draws anew at every access to `weight`, and, with log
+probabilities off, silently switches its Linear to local reparameterisation. Here the layers are told that they are
+inner ones, and a sample that we have drawn is put into the layer's instance dictionary, where attribute access finds
+it before torch-blue's own drawing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.tensors import prunable_layers
+
+_VARIABLES = ("weight", "bias")
+
+
+@dataclass(frozen=True)
+class VariationalTensor:
+    """One weight or bias tensor and its mean-field normal distribution.
+
+    Args:
+        name: the name of the deterministic tensor in its place, e.g. `conv.weight`.
+        layer: the torch-blue layer.
+        variable: `weight` or `bias`.
+        mean: the posterior means.
+        log_std: the logarithms of the posterior standard deviations.
+    """
+
+    name: str
+    layer: Any
+    variable: str
+    mean: nn.Parameter
+    log_std: nn.Parameter
+
+    @property
+    def state_names(self) -> tuple[str, str]:
+        """The names of mean and log std in the network's state dict."""
+        layer_name = self.name.rpartition(".")[0]
+        return f"{layer_name}._{self.variable}_mean", f"{layer_name}._{self.variable}_log_std"
+
+
+def convert(model: nn.Module, init_std: float) -> None:
+    """Turn every Linear and Conv2d into torch-blue's layer, in place; everything else stays deterministic.
+
+    The means are the weights that are there. The standard deviations are those of torch-blue's Kaiming scale times
+    a factor (paper section 4: 1 %). What is frozen stays frozen.
+
+    Args:
+        init_std: the initial standard deviation in units of 1/sqrt(3 fan_in).
+    """
+    for name, layer in prunable_layers(model).items():
+        fan_in = nn.init._calculate_fan_in_and_fan_out(layer.weight)[0]  # type: ignore[arg-type]
+        trainable = {variable: p.requires_grad for variable, p in layer.named_parameters(recurse=False)}
+        _convert_layer(layer)
+        for tensor in _tensors_of(name, layer):
+            nn.init.constant_(tensor.log_std, math.log(init_std / math.sqrt(3 * fan_in)))
+            for parameter in (tensor.mean, tensor.log_std):
+                parameter.requires_grad_(trainable[tensor.variable])
+
+
+def _convert_layer(layer: nn.Module) -> None:
+    from torch_blue import vi  # noqa: PLC0415 - its import takes time that only Bayesian runs should pay
+    from torch_blue.vi.distributions import MeanFieldNormal  # noqa: PLC0415
+
+    vi.convert_to_vimodule(
+        layer, keep_weights=True, variational_distribution=MeanFieldNormal(), prior=MeanFieldNormal(0.0, 1.0)
+    )
+    _as_inner_layer(layer)
+
+
+def _as_inner_layer(layer: Any) -> None:
+    layer._has_sampling_responsibility = False
+    layer._fast_path_flag = False
+
+
+def variational_tensors(model: nn.Module) -> list[VariationalTensor]:
+    """Return the variational tensors of a converted network, in module order."""
+    from torch_blue.vi import VIModule  # noqa: PLC0415
+
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, VIModule)}
+    return [tensor for name, layer in layers.items() for tensor in _tensors_of(name, layer)]
+
+
+def _tensors_of(name: str, layer: Any) -> Iterator[VariationalTensor]:
+    for variable in _VARIABLES:
+        if layer.variational_distribution.get(variable) is not None:
+            mean, log_std = layer.get_variational_parameters(variable)
+            yield VariationalTensor(f"{name}.{variable}", layer, variable, mean, log_std)
+
+
+@contextmanager
+def weights_in_place(tensors: Sequence[VariationalTensor], sample: Sequence[Tensor]) -> Iterator[None]:
+    """Make the layers use one sample of all weights inside the block.
+
+    Args:
+        sample: a tensor for each variational tensor, of its shape.
+    """
+    for tensor, value in zip(tensors, sample, strict=True):
+        tensor.layer.__dict__[tensor.variable] = value
+    try:
+        yield
+    finally:
+        for tensor in tensors:
+            del tensor.layer.__dict__[tensor.variable]
+
+
+def standard_normal_prior(tensor: VariationalTensor) -> bool:
+    """Return whether a tensor's prior is the N(0, 1) that our closed-form KL divergence assumes."""
+    prior = tensor.layer.prior[tensor.variable]
+    return bool(prior.mean == 0.0) and bool(torch.isclose(prior.std, torch.ones(())))

@@ -1,0 +1,34 @@
+"""The Kullback-Leibler divergence from the prior, in closed form."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Divergence(NamedTuple):
+    """A divergence in nats and its gradients.
+
+    Args:
+        value: scalar.
+        mean_gradient: with respect to the means, of their shape.
+        log_std_gradient: with respect to the log stds, of their shape.
+    """
+
+    value: Tensor
+    mean_gradient: Tensor
+    log_std_gradient: Tensor
+
+
+def divergence_from_standard_normal(mean: Tensor, log_std: Tensor) -> Divergence:
+    r"""Return KL(N(mean, std^2) || N(0, 1)), summed over all weights that are not pruned.
+
+    .. math:: \mathrm{KL} = \sum_i \tfrac{1}{2} (\sigma_i^2 + \mu_i^2 - 1) - \log \sigma_i
+
+    A pruned weight, mean 0 and log std -inf, adds nothing and gets no gradient (paper sections 3 and 5).
+    """
+    kept = log_std.isfinite()
+    variance = (2 * log_std).exp()
+    terms = 0.5 * (variance + mean.square() - 1.0) - log_std
+    return Divergence(terms.where(kept, 0.0).sum(), mean.where(kept, 0.0), (variance - 1.0).where(kept, 0.0))

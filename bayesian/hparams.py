@@ -1,0 +1,58 @@
+"""Hyperparameters of Bayesian networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bayesian.estimators import ESTIMATORS
+from foundations.errors import InvalidValue, one_of
+from foundations.hparams import hparam
+from training import VariantHparams
+
+BATCHNORM_MODES = ("recalibrated", "batch", "running")
+LIKELIHOODS = ("expected", "predictive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BayesianHparams(VariantHparams):
+    """How the weights' distribution starts, is sampled and is held near its prior.
+
+    Raises:
+        InvalidValue: if a value is invalid, naming the flag.
+    """
+
+    title: ClassVar[str] = "Bayesian Hyperparameters"
+    about: ClassVar[str] = "The variational distribution of the weights, how it is sampled and what it is fitted to."
+
+    samples: int = hparam("samples of all weights for each batch, in training and in evaluation", 10)
+    kl_temperature: float = hparam("the factor T on the KL divergence from the prior", 0.1)
+    init_std: float = hparam("initial standard deviation, in units of the Kaiming scale 1/sqrt(3 fan_in)", 0.01)
+    estimator: str = hparam("how samples are drawn in training: " + ", ".join(ESTIMATORS.names()), "weights")
+    likelihood: str = hparam(
+        "the data's part of the loss: expected (the mean over samples of the log probability, as in the ELBO) or "
+        "predictive (the log of the mean probability)",
+        "expected",
+    )
+    batchnorm: str = hparam(
+        "statistics of BatchNorm in evaluation: recalibrated (for each sample, on training images), batch (the test "
+        "batch's own) or running (averages over training)",
+        "recalibrated",
+    )
+    std_lr_factor: float = hparam("the learning rate of log std, relative to that of the means", 1.0)
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.samples < 1:
+            raise InvalidValue("samples", self.samples, "must be at least 1")
+        ESTIMATORS.get(self.estimator)
+        if self.estimator == "antithetic" and self.samples % 2:
+            raise InvalidValue("samples", self.samples, "must be even for the antithetic estimator")
+        if self.kl_temperature < 0:
+            raise InvalidValue("kl_temperature", self.kl_temperature, "must not be negative")
+        for name in ("init_std", "std_lr_factor"):
+            if getattr(self, name) <= 0:
+                raise InvalidValue(name, getattr(self, name), "must be greater than 0")
+        for name, valid in (("batchnorm", BATCHNORM_MODES), ("likelihood", LIKELIHOODS)):
+            if getattr(self, name) not in valid:
+                raise InvalidValue(name, getattr(self, name), one_of(valid))

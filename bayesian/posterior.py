@@ -1,0 +1,70 @@
+"""The posterior of all weights of a network as two vectors, and samples of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bayesian.adapter import VariationalTensor, variational_tensors, weights_in_place
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The mean-field normal distribution of all weights and biases of a converted network.
+
+    A pruned weight has mean 0 and log std -inf, so that it is exactly 0 in every sample.
+    """
+
+    tensors: list[VariationalTensor]
+
+    @staticmethod
+    def of(model: nn.Module) -> Posterior:
+        """Return the posterior of a converted network."""
+        return Posterior(variational_tensors(model))
+
+    @property
+    def size(self) -> int:
+        """The number of random weights."""
+        return sum(tensor.mean.numel() for tensor in self.tensors)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return self.tensors[0].mean.device
+
+    @torch.no_grad()
+    def flat(self) -> tuple[Tensor, Tensor]:
+        """Return copies of all means and of all log stds, each (size,)."""
+        means = torch.cat([tensor.mean.reshape(-1) for tensor in self.tensors])
+        return means, torch.cat([tensor.log_std.reshape(-1) for tensor in self.tensors])
+
+    def split(self, flat: Tensor) -> list[Tensor]:
+        """Return views of a vector (size,) with the shapes of the tensors."""
+        parts = flat.split([tensor.mean.numel() for tensor in self.tensors])
+        return [part.view(tensor.mean.shape) for part, tensor in zip(parts, self.tensors, strict=True)]
+
+    @contextmanager
+    def weights(self, flat: Tensor) -> Iterator[None]:
+        """Make the network use one sample (size,) of all weights inside the block."""
+        with weights_in_place(self.tensors, self.split(flat)):
+            yield
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """Return one sample of all weights, (size,), without gradient."""
+        mean, log_std = self.flat()
+        noise = torch.randn(self.size, generator=generator, device=generator.device)
+        return torch.addcmul(mean, log_std.exp(), noise)
+
+    def set_gradients(self, mean: Tensor, log_std: Tensor) -> None:
+        """Set the gradients of all trainable means and log stds from vectors (size,)."""
+        for tensor, of_mean, of_log_std in zip(self.tensors, self.split(mean), self.split(log_std), strict=True):
+            if tensor.mean.requires_grad:
+                tensor.mean.grad, tensor.log_std.grad = of_mean, of_log_std
+
+
+Forward = Callable[[Tensor], Tensor]
+"""Images (B, C, H, W) -> logits (B, classes)."""

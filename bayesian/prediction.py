@@ -1,0 +1,43 @@
+"""The predictive distribution: class probabilities averaged over samples of the weights (paper section 4)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from bayesian.batchnorm import recalibrate, statistics_restored, use_batch_statistics
+from bayesian.hparams import BayesianHparams
+from bayesian.posterior import Posterior
+from training import PredictionRequest
+
+
+@torch.no_grad()
+def predictive_log_probabilities(model: nn.Module, hparams: BayesianHparams, request: PredictionRequest) -> Tensor:
+    """Return the log of the predictive distribution, (N, classes) in float32.
+
+    One sample of all weights serves a whole pass over the images, so each sample is one function. Memory is that of
+    one batch and of two results. The network is left as it was.
+    """
+    posterior, was_training = Posterior.of(model), model.training
+    total: Tensor | None = None
+    generator = request.streams.generator("evaluation_samples", request.occasion, device=posterior.device)
+    model.eval()
+    with statistics_restored(model):
+        for _ in range(hparams.samples):
+            with posterior.weights(posterior.draw(generator)), request.precision.autocast():
+                _prepare_batchnorm(model, hparams.batchnorm, request)
+                logits = torch.cat([model(images) for images in request.images()])
+            log_probabilities = logits.float().log_softmax(dim=1)
+            total = log_probabilities if total is None else torch.logaddexp(total, log_probabilities)
+    model.train(was_training)
+    assert total is not None
+    return total - math.log(hparams.samples)
+
+
+def _prepare_batchnorm(model: nn.Module, mode: str, request: PredictionRequest) -> None:
+    if mode == "recalibrated":
+        recalibrate(model, request.calibration(), model)
+    elif mode == "batch":
+        use_batch_statistics(model)

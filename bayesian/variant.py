@@ -1,0 +1,98 @@
+"""The Bayesian kind of network: every weight is a normal distribution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from bayesian.adapter import convert, variational_tensors
+from bayesian.elbo import Elbo
+from bayesian.hparams import BayesianHparams
+from bayesian.prediction import predictive_log_probabilities
+from foundations.randomness import default_generator_seeded
+from models import ModelFamily, ModelHparams, build_network
+from pruning import Prunable, PrunableParameter
+from training import (
+    ModelVariant,
+    PredictionRequest,
+    TrainingCircumstances,
+    TrainingHparams,
+    VariantHparams,
+)
+from training.objective import Objective
+from training.optimizers import ParameterGroups
+
+BAYESIAN = "bayesian"
+
+_CURRICULUM: Mapping[str, object] = {
+    "batch_size": 128,
+    "model_init": "kaiming_uniform",
+    "optimizer_name": "adam",
+    "lr": 1e-3,
+    "weight_decay": 1e-4,
+    "milestone_steps": "80ep,120ep",
+    "gamma": 0.1,
+    "training_steps": "160ep",
+    "pruning_strategy": "sparse_global_snr",
+    "pruning_fraction": 0.2,
+}
+
+
+class Bayesian(ModelVariant):
+    """Mean-field variational networks, whatever the architecture (paper sections 3 and 4)."""
+
+    name = BAYESIAN
+    description = "a Bayesian network: every weight is a normal distribution, fitted by variational inference"
+    hparams = BayesianHparams
+
+    def __init__(self, hparams: BayesianHparams) -> None:
+        self._hparams = hparams
+
+    @classmethod
+    def from_hparams(cls, hparams: VariantHparams | None) -> Bayesian:
+        """Return the kind of network that the hyperparameters describe."""
+        assert isinstance(hparams, BayesianHparams)
+        return cls(hparams)
+
+    @classmethod
+    def preset(cls, family: ModelFamily) -> Mapping[str, object]:
+        """Return the paper's curriculum (section 4) on the family's own data set."""
+        return {
+            "dataset_name": family.defaults["dataset_name"],
+            "batchnorm_init": family.defaults["batchnorm_init"],
+            "pruning_layers_to_ignore": f"{family.output_layer}.weight",
+            **_CURRICULUM,
+        }
+
+    def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
+        """Return the deterministic network of the same seed, converted: its weights are the means."""
+        model = build_network(hparams, num_classes, seed)
+        with default_generator_seeded(seed):  # torch-blue draws means that are then replaced
+            convert(model, self._hparams.init_std)
+        return model
+
+    def prunable(self, model: nn.Module) -> Prunable:
+        """Return every weight's mean and log std: a pruned one has mean 0 and std 0 (paper section 5)."""
+        return {
+            tensor.name: (PrunableParameter(tensor.mean, 0.0), PrunableParameter(tensor.log_std, -math.inf))
+            for tensor in variational_tensors(model)
+            if tensor.variable == "weight"
+        }
+
+    def parameter_groups(self, model: nn.Module, hparams: TrainingHparams) -> ParameterGroups:
+        """Return two groups: weight decay acts on all but log stds, which it would pull towards a std of 1."""
+        log_stds = [tensor.log_std for tensor in variational_tensors(model) if tensor.log_std.requires_grad]
+        kept_apart = {id(parameter) for parameter in log_stds}
+        others = [p for p in model.parameters() if p.requires_grad and id(p) not in kept_apart]
+        rate = hparams.lr * self._hparams.std_lr_factor
+        return [{"params": others}, {"params": log_stds, "weight_decay": 0.0, "lr": rate}]
+
+    def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
+        """Return the tempered ELBO."""
+        return Elbo(model, self._hparams, circumstances)
+
+    def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
+        """Return the log of the class probabilities averaged over samples."""
+        return predictive_log_probabilities(model, self._hparams, request)

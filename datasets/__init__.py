@@ -1,0 +1,41 @@
+"""Image data sets: which there are, how they are changed, and their batches."""
+
+from datasets import sources as _sources  # registers the data sets
+from datasets.build import (
+    evaluation_batch_size,
+    input_shape,
+    iterations_per_epoch,
+    load_test,
+    load_train,
+    num_classes,
+    num_train_examples,
+)
+from datasets.fit import ImageShape
+from datasets.hparams import DatasetHparams
+from datasets.loader import Batch, EvaluationLoader, Loader
+from datasets.registry import DATASETS, STREAMED_DATASETS, dataset_names, find_source
+from datasets.source import DatasetSource, LabelledImages, Source, StreamedSource
+
+__all__ = [
+    "DATASETS",
+    "STREAMED_DATASETS",
+    "Batch",
+    "DatasetHparams",
+    "DatasetSource",
+    "EvaluationLoader",
+    "ImageShape",
+    "LabelledImages",
+    "Loader",
+    "Source",
+    "StreamedSource",
+    "dataset_names",
+    "evaluation_batch_size",
+    "find_source",
+    "input_shape",
+    "iterations_per_epoch",
+    "load_test",
+    "load_train",
+    "num_classes",
+    "num_train_examples",
+]
+del _sources

@@ -1,0 +1,155 @@
+"""From hyperparameters to batches."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from datasets.augmentation import Augmentation, Normalization
+from datasets.changes import change_files, change_images, rotation_generator, turn_files
+from datasets.fit import ImageShape, fit_examples, fitted_shape
+from datasets.hparams import DatasetHparams
+from datasets.image_files import open_files
+from datasets.loader import DeviceEvaluationLoader, DeviceLoader, EpochStreams, EvaluationLoader, Loader
+from datasets.registry import DATASETS, STREAMED_DATASETS, find_source
+from datasets.source import checked
+from datasets.streaming import Reader, StreamingEvaluationLoader, StreamingLoader
+from datasets.transforms import NUM_ROTATIONS, portion, rotation_task
+from foundations.context import RunContext
+from foundations.randomness import RandomStreams
+
+_EVALUATION_PIXELS = 2**20
+
+
+def num_classes(hparams: DatasetHparams) -> int:
+    """Return the number of classes a network has to tell apart."""
+    return NUM_ROTATIONS if hparams.rotations else find_source(hparams.dataset_name).num_classes
+
+
+def num_train_examples(hparams: DatasetHparams) -> int:
+    """Return the number of training examples after subsampling, without loading them."""
+    return portion(find_source(hparams.dataset_name).num_train, hparams.subsample_fraction)
+
+
+def iterations_per_epoch(hparams: DatasetHparams) -> int:
+    """Return the number of batches in an epoch, without loading data; the loader has exactly as many."""
+    return math.ceil(num_train_examples(hparams) / hparams.batch_size)
+
+
+def input_shape(hparams: DatasetHparams, image_shape: ImageShape | None, model_name: str) -> tuple[int, int, int]:
+    """Return the (C, H, W) of the images a network will get, without loading data.
+
+    Args:
+        image_shape: what the network takes; None, whole or in part, means anything.
+        model_name: the network's name, for the message.
+
+    Raises:
+        InvalidValue: if the data set's images cannot be brought to what the network takes.
+    """
+    shape = find_source(hparams.dataset_name).image_shape
+    return fitted_shape(shape, image_shape, hparams.dataset_name, model_name)
+
+
+def load_train(
+    hparams: DatasetHparams,
+    image_shape: ImageShape | None,
+    model_name: str,
+    streams: RandomStreams,
+    context: RunContext,
+    data_order_seed: int | None = None,
+    *,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Loader:
+    """Load the training examples and return their batches.
+
+    Args:
+        image_shape: the (C, H, W) the network takes; None, whole or in part, means anything.
+        streams: the run's random streams.
+        data_order_seed: if given, the order of the examples depends on it and the epoch alone.
+        memory_format: the layout of the images.
+
+    Raises:
+        UserError: if the data are not there and cannot be had, are damaged, or do not fit the network.
+    """
+    input_shape(hparams, image_shape, model_name)
+    seeds = EpochStreams(streams, data_order_seed, hparams.transformation_seed)
+    if hparams.dataset_name in STREAMED_DATASETS:
+        return _streamed_train(hparams, seeds, context, memory_format)
+    source = DATASETS.get(hparams.dataset_name)()
+    examples = checked(hparams.dataset_name, source, source.load(context.dataset_root, train=True), train=True)
+    examples = change_images(examples, hparams, source.num_classes)
+    examples = fit_examples(examples, image_shape, hparams.dataset_name, model_name)
+    return DeviceLoader(
+        examples.to(context.device),
+        num_classes=num_classes(hparams),
+        batch_size=hparams.batch_size,
+        normalization=Normalization(source.mean, source.std, context.device, memory_format),
+        augmentation=Augmentation(source.flip, source.crop_padding) if hparams.augment else None,
+        seeds=seeds,
+        rotations=hparams.rotations,
+    )
+
+
+def load_test(
+    hparams: DatasetHparams,
+    image_shape: ImageShape | None,
+    model_name: str,
+    context: RunContext,
+    *,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> EvaluationLoader:
+    """Load the test examples and return their batches, bigger ones than those of training.
+
+    Of the changes to the data, only rotations concern them; the angles are the same in every replicate and level.
+
+    Raises:
+        UserError: as `load_train` does.
+    """
+    input_shape(hparams, image_shape, model_name)
+    if hparams.dataset_name in STREAMED_DATASETS:
+        return _streamed_test(hparams, context, memory_format)
+    source = DATASETS.get(hparams.dataset_name)()
+    examples = checked(hparams.dataset_name, source, source.load(context.dataset_root, train=False), train=False)
+    examples = fit_examples(examples, image_shape, hparams.dataset_name, model_name)
+    if hparams.rotations:
+        examples = rotation_task(examples, rotation_generator(hparams, train=False))
+    return DeviceEvaluationLoader(
+        examples.to(context.device),
+        num_classes=num_classes(hparams),
+        batch_size=evaluation_batch_size(*examples.images.shape[-2:]),
+        normalization=Normalization(source.mean, source.std, context.device, memory_format),
+    )
+
+
+def evaluation_batch_size(height: int, width: int) -> int:
+    """Return how many images of a size are evaluated at a time: 1024 of 32x32, fewer of bigger ones."""
+    return min(max(_EVALUATION_PIXELS // (height * width), 64), 1024)
+
+
+def _streamed_train(
+    hparams: DatasetHparams, seeds: EpochStreams, context: RunContext, memory_format: torch.memory_format
+) -> Loader:
+    source = STREAMED_DATASETS.get(hparams.dataset_name)()
+    files = open_files(hparams.dataset_name, source, context.dataset_root, train=True)
+    return StreamingLoader(
+        change_files(files, hparams, source.num_classes),
+        num_classes=num_classes(hparams),
+        batch_size=hparams.batch_size,
+        reader=Reader(context, Normalization(source.mean, source.std, context.device, memory_format)),
+        augment=hparams.augment,
+        seeds=seeds,
+    )
+
+
+def _streamed_test(
+    hparams: DatasetHparams, context: RunContext, memory_format: torch.memory_format
+) -> EvaluationLoader:
+    source = STREAMED_DATASETS.get(hparams.dataset_name)()
+    files = open_files(hparams.dataset_name, source, context.dataset_root, train=False)
+    return StreamingEvaluationLoader(
+        turn_files(files, hparams, train=False) if hparams.rotations else files,
+        num_classes=num_classes(hparams),
+        batch_size=evaluation_batch_size(*source.image_shape[-2:]),
+        reader=Reader(context, Normalization(source.mean, source.std, context.device, memory_format)),
+    )

@@ -1,0 +1,61 @@
+"""The changes to training examples that hyperparameters ask for.
+
+Labels are randomised first, then examples are drawn, then images are blurred, then labels become rotations. All
+random numbers come from `transformation_seed` (0 if it is not given) and neither from replicate nor level: they
+are part of the task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from datasets.hparams import DatasetHparams
+from datasets.image_files import ImageFiles
+from datasets.source import LabelledImages
+from datasets.transforms import blur, draw_turns, random_labels, randomize_labels, subsample, subsample_indices
+from foundations.randomness import derive_seed
+
+
+def rotation_generator(hparams: DatasetHparams, train: bool) -> torch.Generator:
+    """Return the generator of the training or the test examples' angles."""
+    split = "train" if train else "test"
+    return torch.Generator().manual_seed(derive_seed("rotation", hparams.transformation_seed or 0, split))
+
+
+def change_images(examples: LabelledImages, hparams: DatasetHparams, num_classes: int) -> LabelledImages:
+    """Return training examples as the hyperparameters ask for them.
+
+    With rotations only the labels change: the loader turns the images, after it has mirrored them.
+    """
+    seed = hparams.transformation_seed or 0
+    if hparams.random_labels_fraction is not None:
+        examples = randomize_labels(examples, hparams.random_labels_fraction, num_classes, seed)
+    if hparams.subsample_fraction is not None:
+        examples = subsample(examples, hparams.subsample_fraction, seed)
+    if hparams.blur_factor is not None:
+        examples = LabelledImages(blur(examples.images, hparams.blur_factor), examples.labels)
+    if hparams.rotations:
+        turns = draw_turns(len(examples), rotation_generator(hparams, train=True))
+        examples = LabelledImages(examples.images, turns)
+    return examples
+
+
+def change_files(files: ImageFiles, hparams: DatasetHparams, num_classes: int) -> ImageFiles:
+    """Return training files as the hyperparameters ask for them; blurring happens when they are read."""
+    seed = hparams.transformation_seed or 0
+    if hparams.random_labels_fraction is not None:
+        labels = random_labels(files.labels, hparams.random_labels_fraction, num_classes, seed)
+        files = replace(files, labels=labels)
+    if hparams.subsample_fraction is not None:
+        files = files.select(subsample_indices(len(files), hparams.subsample_fraction, seed))
+    if hparams.blur_factor is not None:
+        files = replace(files, blur_factor=hparams.blur_factor)
+    return turn_files(files, hparams, train=True) if hparams.rotations else files
+
+
+def turn_files(files: ImageFiles, hparams: DatasetHparams, train: bool) -> ImageFiles:
+    """Return the files with quarter turns as labels, by which their images will be turned."""
+    turns = draw_turns(len(files), rotation_generator(hparams, train))
+    return replace(files, labels=turns, rotations=True)

@@ -1,0 +1,68 @@
+"""Bringing images to the shape that a network takes."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import pad
+
+from datasets.source import LabelledImages
+from datasets.transforms import resize
+from foundations.errors import InvalidValue
+
+ImageShape = tuple[int | None, int | None, int | None]
+"""(C, H, W) as a network takes it; None stands for any."""
+
+_ENLARGED = {(8, 28), (8, 32)}
+_PADDED = {(28, 32): 2}
+
+
+def fitted_shape(
+    shape: tuple[int, int, int], wanted: ImageShape | None, dataset_name: str, model_name: str
+) -> tuple[int, int, int]:
+    """Return the shape that images get for a network, without touching an image.
+
+    Args:
+        shape: (C, H, W) of the images.
+        wanted: what the network takes; None, whole or in part, means anything.
+
+    Raises:
+        InvalidValue: if images of this shape cannot be brought to what the network takes.
+    """
+    channels, height, width = shape
+    c, h, w = wanted or (None, None, None)
+    target = (channels if c is None else c, height if h is None else h, width if w is None else w)
+    sides_fit = (height, width) == target[1:] or (height == width and target[1] == target[2]
+                 and ((height, target[1]) in _ENLARGED or (height, target[1]) in _PADDED))  # fmt: skip
+    if not sides_fit or (channels != target[0] and (channels, target[0]) != (1, 3)):
+        takes = "x".join("any" if side is None else str(side) for side in (c, h, w))
+        has = "x".join(map(str, shape))
+        raise InvalidValue(
+            "dataset_name", dataset_name, f"its images of {has} do not fit {model_name}, a network that takes {takes}"
+        )
+    return target
+
+
+def fit_images(images: torch.Tensor, wanted: ImageShape | None, dataset_name: str, model_name: str) -> torch.Tensor:
+    """Return images as a network takes them: padded with black, enlarged, or one channel repeated to three.
+
+    Args:
+        images: uint8, (N, C, H, W).
+
+    Raises:
+        InvalidValue: as `fitted_shape` does.
+    """
+    channels, height, width = images.shape[1:]
+    c, h, w = fitted_shape((channels, height, width), wanted, dataset_name, model_name)
+    if (height, h) in _PADDED:
+        border = _PADDED[(height, h)]
+        images = pad(images, (border, border, border, border))
+    elif (height, width) != (h, w):
+        images = resize(images, h, w)
+    return images.repeat(1, c, 1, 1) if c != channels else images
+
+
+def fit_examples(
+    examples: LabelledImages, wanted: ImageShape | None, dataset_name: str, model_name: str
+) -> LabelledImages:
+    """Return the examples with their images as `fit_images` makes them."""
+    return LabelledImages(fit_images(examples.images, wanted, dataset_name, model_name), examples.labels)

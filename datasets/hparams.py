@@ -1,0 +1,62 @@
+"""The hyperparameters of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from datasets.registry import find_source
+from foundations.errors import InvalidValue, one_of
+from foundations.hparams import Hparams, hparam
+
+UNSUPERVISED_LABELS = ("rotation",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetHparams(Hparams):
+    """Which data, in which batches, changed in which way.
+
+    Raises:
+        InvalidValue: if a value is none of its flag's; the message names the flag and what is valid.
+    """
+
+    title: ClassVar[str] = "Dataset Hyperparameters"
+    about: ClassVar[str] = "Which data a network is trained and tested on, and how they are changed."
+
+    dataset_name: str = hparam("the data set")
+    batch_size: int = hparam("the number of training examples in a batch")
+    do_not_augment: bool = hparam("neither mirror nor crop training images at random", False)
+    transformation_seed: int | None = hparam(
+        "the seed of augmentation, subsampling, random labels and rotations, instead of the replicate's own", None
+    )
+    subsample_fraction: float | None = hparam("the fraction of the training examples that is used", None)
+    random_labels_fraction: float | None = hparam("the fraction of the training examples with random labels", None)
+    unsupervised_labels: str | None = hparam(
+        "replace the labels: rotation turns each image by a multiple of 90 degrees, which is to be recognised", None
+    )
+    blur_factor: int | None = hparam("shrink the training images by this factor and enlarge them again", None)
+
+    def __post_init__(self) -> None:
+        find_source(self.dataset_name)
+        if self.batch_size < 1:
+            raise InvalidValue("batch_size", self.batch_size, "must be at least 1")
+        if self.transformation_seed is not None and not 0 <= self.transformation_seed < 2**32 - 1:
+            raise InvalidValue("transformation_seed", self.transformation_seed, "must be between 0 and 4294967294")
+        if self.subsample_fraction is not None and not 0 < self.subsample_fraction <= 1:
+            raise InvalidValue("subsample_fraction", self.subsample_fraction, "must be above 0 and at most 1")
+        if self.random_labels_fraction is not None and not 0 <= self.random_labels_fraction <= 1:
+            raise InvalidValue("random_labels_fraction", self.random_labels_fraction, "must be between 0 and 1")
+        if self.unsupervised_labels is not None and self.unsupervised_labels not in UNSUPERVISED_LABELS:
+            raise InvalidValue("unsupervised_labels", self.unsupervised_labels, one_of(UNSUPERVISED_LABELS))
+        if self.blur_factor is not None and self.blur_factor < 1:
+            raise InvalidValue("blur_factor", self.blur_factor, "must be at least 1")
+
+    @property
+    def augment(self) -> bool:
+        """Whether training images are augmented."""
+        return not self.do_not_augment
+
+    @property
+    def rotations(self) -> bool:
+        """Whether the task is to recognise rotations."""
+        return self.unsupervised_labels == "rotation"

@@ -1,0 +1,117 @@
+"""Images in files, one folder for each class, decoded one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.data import Dataset
+
+from datasets.source import StreamedSource
+from datasets.transforms import blur
+from foundations.errors import UserError
+from foundations.randomness import default_generator_seeded
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIDE = 224
+_RESIZED_SIDE = 256
+
+Key = tuple[int, int | None]
+"""An image's index and the seed of its random crop; None for the central one."""
+
+
+@dataclass(frozen=True)
+class ImageFiles(Dataset[tuple[torch.Tensor, int]]):
+    """Image files and their labels; an item is one image, uint8 (3, 224, 224), and its label.
+
+    Args:
+        paths: the files.
+        labels: int64, (N,).
+        blur_factor: by how much images are shrunk and enlarged again.
+        rotations: whether labels are quarter turns, by which whoever reads a batch turns the images.
+    """
+
+    paths: tuple[str, ...]
+    labels: torch.Tensor
+    blur_factor: int = 1
+    rotations: bool = False
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def select(self, indices: torch.Tensor) -> ImageFiles:
+        """Return the images of some indices (int64), in their order."""
+        paths = tuple(self.paths[i] for i in indices.tolist())
+        return replace(self, paths=paths, labels=self.labels[indices])
+
+    def __getitem__(self, key: Key) -> tuple[torch.Tensor, int]:
+        index, seed = key
+        image = read_image(self.paths[index], seed)
+        if self.blur_factor > 1:
+            image = blur(image[None], self.blur_factor)[0]
+        return image, int(self.labels[index])
+
+
+def read_image(path: str, seed: int | None) -> torch.Tensor:
+    """Return a file's image, cropped: uint8, (3, 224, 224).
+
+    Raises:
+        UserError: if the file cannot be read as an image.
+    """
+    from PIL import Image
+    from torchvision.transforms.functional import pil_to_tensor
+
+    try:
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as an image ({str(error).splitlines()[0]})") from None
+    pixels: torch.Tensor = pil_to_tensor(central_crop(image) if seed is None else random_crop(image, seed))
+    return pixels
+
+
+def random_crop(image: Image, seed: int) -> Image:
+    """Return a random part of an image, enlarged or shrunk to 224x224 and mirrored half of the time."""
+    from torchvision.transforms import RandomResizedCrop
+    from torchvision.transforms.functional import hflip, resized_crop
+
+    with default_generator_seeded(seed):
+        top, left, height, width = RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3])
+        mirrored = bool(torch.rand(()) < 0.5)
+    part: Image = resized_crop(image, top, left, height, width, [SIDE, SIDE])
+    mirror: Image = hflip(part)
+    return mirror if mirrored else part
+
+
+def central_crop(image: Image) -> Image:
+    """Return an image's central 224x224 after its shorter side was brought to 256."""
+    from torchvision.transforms.functional import center_crop, resize
+
+    cropped: Image = center_crop(resize(image, [_RESIZED_SIDE]), [SIDE, SIDE])
+    return cropped
+
+
+def open_files(name: str, source: StreamedSource, root: Path, train: bool) -> ImageFiles:
+    """List the training or the test images of a data set, without decoding any.
+
+    Raises:
+        UserError: if they are not there, or not as many as they should be.
+    """
+    from torchvision.datasets import ImageFolder
+
+    folder = source.folder(root, train)
+    try:
+        found = ImageFolder(str(folder))
+    except FileNotFoundError as error:
+        raise UserError(f"{name}: {folder} does not hold a folder of images for each class ({error})") from None
+    count = source.count(train)
+    if len(found.samples) != count or len(found.classes) > source.num_classes:
+        raise UserError(
+            f"{name}: {folder} holds {len(found.samples)} images in {len(found.classes)} folders, "
+            f"not {count} in {source.num_classes}"
+        )
+    return ImageFiles(tuple(path for path, _ in found.samples), torch.tensor([label for _, label in found.samples]))

@@ -1,0 +1,185 @@
+"""Batches for training and for evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from datasets.augmentation import Augmentation, Normalization, Placement
+from datasets.source import LabelledImages
+from datasets.transforms import NUM_ROTATIONS, rotate
+from foundations.randomness import RandomStreams, derive_seed
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""Normalised images, float32 (B, C, H, W), and labels, int64 (B,), on the device."""
+
+
+class Loader(Protocol):
+    """Training batches.
+
+    Attributes:
+        num_examples: training examples, after subsampling.
+        batch_size: examples in a batch; an epoch's last one may be smaller.
+        num_classes: the number of classes.
+        iterations_per_epoch: batches in an epoch.
+    """
+
+    num_examples: int
+    batch_size: int
+    num_classes: int
+    iterations_per_epoch: int
+
+    def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
+        """Iterate over an epoch's batches, in that epoch's order, from an iteration on.
+
+        The same epoch has the same batches, whatever was drawn before: training that resumes sees what
+        training without a break would have seen.
+        """
+        ...
+
+    def first_examples(self, count: int) -> Iterator[Batch]:
+        """Iterate over batches of the first `count` training examples of a fixed random order, not augmented."""
+        ...
+
+
+class EvaluationLoader(Protocol):
+    """Batches that do not vary: every example once, in order, not augmented.
+
+    Attributes:
+        num_examples: the number of examples.
+        batch_size: examples in a batch, which results do not depend on.
+        num_classes: the number of classes.
+    """
+
+    num_examples: int
+    batch_size: int
+    num_classes: int
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+
+@dataclass(frozen=True)
+class EpochStreams:
+    """Where an epoch's random numbers come from.
+
+    Args:
+        streams: the run's random streams.
+        data_order_seed: if given, the order of the examples depends on it and the epoch alone.
+        transformation_seed: if given, augmentation depends on it and the epoch alone.
+    """
+
+    streams: RandomStreams
+    data_order_seed: int | None = None
+    transformation_seed: int | None = None
+
+    def _seed(self, purpose: str, override: int | None, epoch: int) -> int:
+        return self.streams.seed(purpose, epoch) if override is None else derive_seed(purpose, override, epoch)
+
+    def order(self, epoch: int, count: int) -> torch.Tensor:
+        """Return an epoch's order of `count` examples: int64, on the CPU."""
+        generator = torch.Generator().manual_seed(self._seed("data_order", self.data_order_seed, epoch))
+        return torch.randperm(count, generator=generator)
+
+    def augmentation_seed(self, epoch: int) -> int:
+        """Return the seed of an epoch's augmentation."""
+        return self._seed("augmentation", self.transformation_seed, epoch)
+
+
+def fixed_order(count: int) -> torch.Tensor:
+    """Return one random order of `count` examples that never changes: int64, on the CPU."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(derive_seed("first_examples")))
+
+
+class DeviceLoader:
+    """Training batches of a data set that lies on the device as bytes and is augmented there.
+
+    Nothing here makes the device wait for the host: an epoch's random numbers move there once, at its start.
+
+    Args:
+        examples: the training examples, on the device.
+        num_classes: the number of classes.
+        batch_size: examples in a batch.
+        normalization: from bytes to what the network sees.
+        augmentation: how images are varied; None for not at all.
+        seeds: where an epoch's random numbers come from.
+        rotations: whether labels are quarter turns (0 to 3), by which images are turned after augmentation.
+    """
+
+    def __init__(
+        self,
+        examples: LabelledImages,
+        *,
+        num_classes: int,
+        batch_size: int,
+        normalization: Normalization,
+        augmentation: Augmentation | None,
+        seeds: EpochStreams,
+        rotations: bool = False,
+    ) -> None:
+        self.num_examples = len(examples)
+        self.num_classes = NUM_ROTATIONS if rotations else num_classes
+        self.batch_size = batch_size
+        self.iterations_per_epoch = math.ceil(self.num_examples / batch_size)
+        self._examples = examples
+        self._normalization = normalization
+        self._augmentation = augmentation
+        self._seeds = seeds
+        self._rotations = rotations
+
+    def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
+        """Iterate over an epoch's batches from an iteration on."""
+        order = self._seeds.order(number, self.num_examples)
+        placement = None
+        if self._augmentation is not None:
+            generator = torch.Generator().manual_seed(self._seeds.augmentation_seed(number))
+            placement = self._augmentation.draw(self.num_examples, generator).select(order).to(self._device)
+        yield from self._batches(order, placement, first_iteration)
+
+    def first_examples(self, count: int) -> Iterator[Batch]:
+        """Iterate over batches of the first `count` examples of a fixed random order, not augmented."""
+        yield from self._batches(fixed_order(self.num_examples)[:count], None, 0)
+
+    @property
+    def _device(self) -> torch.device:
+        return self._examples.images.device
+
+    def _batches(self, order: torch.Tensor, placement: Placement | None, first: int) -> Iterator[Batch]:
+        order = order.to(self._device)
+        for start in range(first * self.batch_size, len(order), self.batch_size):
+            chosen = slice(start, start + self.batch_size)
+            batch = self._examples.select(order[chosen])
+            images = batch.images
+            if self._augmentation is not None and placement is not None:
+                images = self._augmentation.apply(images, placement.select(chosen))
+            if self._rotations:
+                images = rotate(images, batch.labels)
+            yield self._normalization(images), batch.labels
+
+
+class DeviceEvaluationLoader:
+    """Every example once, in order, from bytes on the device.
+
+    Args:
+        examples: on the device, turned already where the task is to recognise rotations.
+        num_classes: the number of classes.
+        batch_size: examples in a batch.
+        normalization: from bytes to what the network sees.
+    """
+
+    def __init__(
+        self, examples: LabelledImages, *, num_classes: int, batch_size: int, normalization: Normalization
+    ) -> None:
+        self.num_examples = len(examples)
+        self.num_classes = num_classes
+        self.batch_size = batch_size
+        self._examples = examples
+        self._normalization = normalization
+
+    def __iter__(self) -> Iterator[Batch]:
+        for start in range(0, self.num_examples, self.batch_size):
+            chosen = slice(start, start + self.batch_size)
+            yield self._normalization(self._examples.images[chosen]), self._examples.labels[chosen]

@@ -1,0 +1,80 @@
+"""The files that CIFAR-10 and CIFAR-100 come in."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from datasets.source import LabelledImages
+from datasets.torchvision_files import TorchvisionSource
+from foundations.errors import UserError
+
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10
+
+
+class CifarSource(TorchvisionSource):
+    """Pickled batches in one folder, or the archive that holds them.
+
+    Unpickling runs what a file says, so a file is unpickled only if it is byte for byte the published one:
+    torchvision's class compares every batch with its known MD5 digest before it opens any, and nothing here
+    reads a batch without that class, or goes on when a digest is wrong.
+    """
+
+    num_train = 50000
+    num_test = 10000
+    image_shape = (3, 32, 32)
+    flip = True
+    crop_padding = 4
+
+    @abstractmethod
+    def torchvision_class(self) -> type[CIFAR10]:
+        """Return torchvision's class."""
+
+    def _digests(self) -> dict[str, str]:
+        """Return the file names and the digests that torchvision knows."""
+        known = self.torchvision_class()
+        return {**dict((*known.train_list, *known.test_list)), known.meta["filename"]: known.meta["md5"]}
+
+    def files(self, train: bool) -> list[str]:
+        """Return all batches; torchvision checks them all."""
+        return [f"{self.torchvision_class().base_folder}/{name}" for name in self._digests()]
+
+    def wanted(self, train: bool) -> list[str]:
+        """Return the archive."""
+        return [self.torchvision_class().filename]
+
+    def read(self, place: Path, train: bool) -> LabelledImages:
+        """Read the batches, after torchvision has checked their digests."""
+        with warnings.catch_warnings():
+            # The batches were pickled by an old NumPy; new ones complain about that.
+            warnings.simplefilter("ignore")
+            data = self.torchvision_class()(str(place), train=train)
+        images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
+        return LabelledImages(images, torch.tensor(data.targets, dtype=torch.int64))
+
+    def sound(self, path: Path) -> bool:
+        """Return whether the file has its known digest."""
+        from torchvision.datasets.utils import check_integrity
+
+        return bool(check_integrity(str(path), self._digests()[path.name]))
+
+    def unpack(self, place: Path, stage: Path) -> None:
+        """Unpack the archive if it is there and has its known digest."""
+        from torchvision.datasets.utils import check_integrity, extract_archive
+
+        known = self.torchvision_class()
+        archive = place / known.filename
+        if not archive.is_file():
+            return
+        if not check_integrity(str(archive), known.tgz_md5):
+            raise UserError(f"{archive} is damaged; delete it and try again")
+        extract_archive(str(archive), str(stage))
+
+    def download(self, stage: Path, train: bool) -> None:
+        """Let torchvision download and unpack the archive."""
+        self.torchvision_class()(str(stage), train=train, download=True)

@@ -1,0 +1,134 @@
+"""Batches of a data set too big for memory, decoded and cropped by worker processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from datasets.augmentation import Normalization
+from datasets.image_files import ImageFiles, Key
+from datasets.loader import Batch, EpochStreams, fixed_order
+from datasets.transforms import rotate
+from foundations.context import RunContext
+from foundations.errors import UserError
+from foundations.randomness import derive_seed
+
+
+class KeySampler(Sampler[list[Key]]):
+    """The batches of a pass: which images, and the seed of each one's crop.
+
+    Args:
+        order: int64, the images in their order.
+        batch_size: images in a batch.
+        seed: the pass's seed, from which each image's is derived; None for the central crops.
+        first: the batch to begin with.
+    """
+
+    def __init__(self, order: torch.Tensor, batch_size: int, seed: int | None = None, first: int = 0) -> None:
+        self._order = order
+        self._batch_size = batch_size
+        self._seed = seed
+        self._first = first
+
+    def __len__(self) -> int:
+        return max(0, math.ceil(len(self._order) / self._batch_size) - self._first)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for start in range(self._first * self._batch_size, len(self._order), self._batch_size):
+            indices: list[int] = self._order[start : start + self._batch_size].tolist()
+            yield [(i, None if self._seed is None else derive_seed(self._seed, i)) for i in indices]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How images get from files to the device.
+
+    Args:
+        context: the device and the number of worker processes, neither of which changes a bit of the result.
+        normalization: from bytes to what the network sees.
+    """
+
+    context: RunContext
+    normalization: Normalization
+
+    def read(self, files: ImageFiles, sampler: KeySampler) -> Iterator[Batch]:
+        """Iterate over a pass's batches.
+
+        Raises:
+            UserError: if a file cannot be read as an image.
+        """
+        device = self.context.device
+        loader: DataLoader[tuple[torch.Tensor, int]] = DataLoader(
+            files,
+            batch_sampler=sampler,
+            num_workers=self.context.num_workers,
+            pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # else it would draw from the default generator
+        )
+        try:
+            for images, labels in loader:
+                images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+                yield self.normalization(rotate(images, labels) if files.rotations else images), labels
+        except UserError as error:  # from a worker it comes with the worker's whole traceback as its text
+            raise UserError(str(error).strip().rsplit("UserError: ", 1)[-1]) from None
+
+
+class StreamingLoader:
+    """Training batches of image files; see `Loader`.
+
+    Args:
+        files: the training images.
+        num_classes: the number of classes.
+        batch_size: images in a batch.
+        reader: how they get to the device.
+        augment: whether crops are random and mirrored.
+        seeds: where an epoch's random numbers come from.
+    """
+
+    def __init__(
+        self,
+        files: ImageFiles,
+        *,
+        num_classes: int,
+        batch_size: int,
+        reader: Reader,
+        augment: bool,
+        seeds: EpochStreams,
+    ) -> None:
+        self.num_examples = len(files)
+        self.num_classes = num_classes
+        self.batch_size = batch_size
+        self.iterations_per_epoch = math.ceil(self.num_examples / batch_size)
+        self._files = files
+        self._reader = reader
+        self._augment = augment
+        self._seeds = seeds
+
+    def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
+        """Iterate over an epoch's batches from an iteration on."""
+        seed = self._seeds.augmentation_seed(number) if self._augment else None
+        order = self._seeds.order(number, self.num_examples)
+        yield from self._reader.read(self._files, KeySampler(order, self.batch_size, seed, first_iteration))
+
+    def first_examples(self, count: int) -> Iterator[Batch]:
+        """Iterate over batches of the first `count` images of a fixed random order, not augmented."""
+        order = fixed_order(self.num_examples)[:count]
+        yield from self._reader.read(self._files, KeySampler(order, self.batch_size))
+
+
+class StreamingEvaluationLoader:
+    """Every image once, in order, cropped centrally; see `EvaluationLoader`."""
+
+    def __init__(self, files: ImageFiles, *, num_classes: int, batch_size: int, reader: Reader) -> None:
+        self.num_examples = len(files)
+        self.num_classes = num_classes
+        self.batch_size = batch_size
+        self._files = files
+        self._reader = reader
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield from self._reader.read(self._files, KeySampler(torch.arange(self.num_examples), self.batch_size))

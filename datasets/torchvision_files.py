@@ -1,0 +1,164 @@
+"""Data sets in torchvision's files: found, unpacked, downloaded, or asked for in one line.
+
+Whatever is unpacked or downloaded comes into a temporary directory first, is read there, and only then moves,
+file by file, to its place. So nothing half-made is ever taken for data, and a directory that cannot be
+written to serves as well, as long as the files are in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import os
+import shutil
+import socket
+import tarfile
+import tempfile
+import zlib
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from datasets.source import DatasetSource, LabelledImages
+from foundations.errors import UserError
+
+_UNREADABLE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, zlib.error)
+_DOWNLOAD_FAILED = (OSError, EOFError, RuntimeError, http.client.HTTPException, tarfile.TarError, zlib.error)
+_PATIENCE = 20.0  # seconds without a byte
+
+
+class TorchvisionSource(DatasetSource):
+    """A data set that torchvision can read.
+
+    Attributes:
+        name: its name, which is also the directory under the data sets' root where its files go.
+        hint: where else the files can be had, as the end of a sentence.
+    """
+
+    name: ClassVar[str]
+    hint: ClassVar[str] = ""
+
+    @abstractmethod
+    def files(self, train: bool) -> list[str]:
+        """Return the files that must lie under torchvision's root for `read`."""
+
+    @abstractmethod
+    def wanted(self, train: bool) -> list[str]:
+        """Return the files, packed or not, that a user would put under torchvision's root."""
+
+    @abstractmethod
+    def read(self, place: Path, train: bool) -> LabelledImages:
+        """Read the files under torchvision's root, through torchvision's own class."""
+
+    @abstractmethod
+    def sound(self, path: Path) -> bool:
+        """Return whether one of the files is undamaged, or raise what reading it raises."""
+
+    @abstractmethod
+    def unpack(self, place: Path, stage: Path) -> None:
+        """Bring what lies packed under one root, unpacked, under another."""
+
+    @abstractmethod
+    def download(self, stage: Path, train: bool) -> None:
+        """Let torchvision download the files under a root."""
+
+    def load(self, root: Path, train: bool) -> LabelledImages:
+        """Return the examples from `<root>/<name>` or `<root>`; torchvision downloads them if they are not there."""
+        places = [root / self.name, root]
+        for place in places:
+            if self._complete(place, train):
+                return self._read(place, train)
+        with _staging(root) as stage:
+            place = next((p for p in places if self._any(p, train)), places[0])
+            self._unpack(place, stage)
+            if not self._complete(stage, train):
+                self._download(place, stage, train)
+            examples = self._read(stage, train)
+            _install(self.files(train), stage, place)
+        return examples
+
+    def _complete(self, place: Path, train: bool) -> bool:
+        return all((place / file).is_file() for file in self.files(train))
+
+    def _any(self, place: Path, train: bool) -> bool:
+        return any((place / file).is_file() for file in (*self.files(train), *self.wanted(train)))
+
+    def _read(self, place: Path, train: bool) -> LabelledImages:
+        try:
+            return self.read(place, train)
+        except ModuleNotFoundError as error:
+            raise UserError(f"{self.name}: reading it needs {error.name} (pip install {error.name})") from None
+        except _UNREADABLE as error:
+            damaged = [str(place / file) for file in self.files(train) if not self._is_sound(place / file)]
+            paths = ", ".join(damaged) or str(place)
+            raise UserError(f"{self.name}: {paths} is damaged ({_reason(error)}); delete it and try again") from None
+
+    def _is_sound(self, path: Path) -> bool:
+        try:
+            return self.sound(path)
+        except _UNREADABLE:
+            return False
+
+    def _unpack(self, place: Path, stage: Path) -> None:
+        try:
+            self.unpack(place, stage)
+        except (*_UNREADABLE, tarfile.TarError) as error:
+            raise UserError(f"{self.name}: cannot unpack what lies in {place} ({_reason(error)})") from None
+
+    def _download(self, place: Path, stage: Path, train: bool) -> None:
+        try:
+            with _patient_and_silent():
+                self.download(stage, train)
+        except _DOWNLOAD_FAILED as error:
+            missing = [place / file for file in self.wanted(train) if not (place / file).is_file()]
+            missing = [path for path in missing if path.suffix != ".gz" or not path.with_suffix("").is_file()]
+            names = ", ".join(path.name for path in missing)
+            raise UserError(
+                f"{self.name}: not found, and the download failed ({_reason(error)}); "
+                f"put {names} into {missing[0].parent}{self.hint}"
+            ) from None
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(":") if lines else type(error).__name__
+
+
+@contextlib.contextmanager
+def _staging(root: Path) -> Iterator[Path]:
+    """Make a temporary directory, on the root's file system if possible, and leave nothing of it behind."""
+    created = [directory for directory in (root, *root.parents) if not directory.exists()]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(dir=root, prefix=".staging-"))
+    except OSError:
+        stage = Path(tempfile.mkdtemp())
+    try:
+        yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        for directory in created:
+            with contextlib.suppress(OSError):  # it holds the data now
+                directory.rmdir()
+
+
+def _install(files: list[str], stage: Path, place: Path) -> None:
+    """Move files to where they are found next time, if that is possible."""
+    with contextlib.suppress(OSError):
+        for file in files:
+            (place / file).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(stage / file, place / file)
+
+
+@contextlib.contextmanager
+def _patient_and_silent() -> Iterator[None]:
+    """Keep torchvision from printing, and from waiting for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,1 @@
+"""The floor of the house: hyperparameters, steps, paths, storage, registries and random streams."""

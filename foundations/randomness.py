@@ -1,0 +1,55 @@
+"""Named random streams: every random number is derived from a replicate and from what it is for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+
+def derive_seed(*parts: str | int) -> int:
+    """Return the 63-bit seed that belongs to a sequence of names and numbers."""
+    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+@dataclass(frozen=True)
+class RandomStreams:
+    """The random streams of one training run.
+
+    The experiment's name plays no part, so experiments of one replicate share initial weights and
+    data order, whatever is compared.
+
+    Args:
+        replicate: the replicate's number.
+        level: the pruning level (or `pretrain`), so that levels see different orders.
+    """
+
+    replicate: int
+    level: str | int = 0
+
+    def seed(self, purpose: str, *parts: str | int) -> int:
+        """Return the seed of a stream, e.g. `seed("data_order", epoch)`."""
+        return derive_seed(self.replicate, self.level, purpose, *parts)
+
+    def generator(self, purpose: str, *parts: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+        """Return a fresh generator for a stream, at its beginning."""
+        return torch.Generator(device).manual_seed(self.seed(purpose, *parts))
+
+    def at(self, level: str | int) -> RandomStreams:
+        """Return the same replicate's streams at another level."""
+        return RandomStreams(self.replicate, level)
+
+
+@contextmanager
+def default_generator_seeded(seed: int) -> Iterator[None]:
+    """Seed torch's default CPU generator inside the block and restore it afterwards.
+
+    Layers and initialisers of `torch.nn` draw from the default generator; this is how they get a named stream.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

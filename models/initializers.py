@@ -1,0 +1,59 @@
+"""Distributions of the initial weights of linear and convolutional layers; biases stay as the layer made them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import nn
+
+from foundations.registry import Registry
+
+Initializer: TypeAlias = Callable[[nn.Module], None]
+
+INITIALIZERS: Registry[Initializer] = Registry("model_init")
+
+
+@INITIALIZERS.register("binary")
+def binary(module: nn.Module) -> None:
+    """Draw weights from {-std, std}, with the Kaiming std sqrt(2 / fan_in).
+
+    Source: "signed constant" weights, Ramanujan et al., What's Hidden in a Randomly Weighted Neural Network?
+    """
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        # The signs are those of kaiming_normal under the same seed.
+        nn.init.kaiming_normal_(module.weight)
+        fan_in = module.weight[0].numel()
+        with torch.no_grad():
+            module.weight.sign_().mul_((2 / fan_in) ** 0.5)
+
+
+@INITIALIZERS.register("kaiming_normal")
+def kaiming_normal(module: nn.Module) -> None:
+    """Draw weights from N(0, 2 / fan_in).
+
+    Source: He et al., Delving Deep into Rectifiers, section 2.2.
+    """
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.kaiming_normal_(module.weight)
+
+
+@INITIALIZERS.register("kaiming_uniform")
+def kaiming_uniform(module: nn.Module) -> None:
+    """Draw weights from U(-b, b) with b = sqrt(6 / fan_in), whose variance is 2 / fan_in.
+
+    Source: He et al., Delving Deep into Rectifiers, section 2.2.
+    """
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.kaiming_uniform_(module.weight)
+
+
+@INITIALIZERS.register("orthogonal")
+def orthogonal(module: nn.Module) -> None:
+    """Draw a random (semi-)orthogonal matrix of shape (outputs, fan_in).
+
+    Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear neural networks.
+    """
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.orthogonal_(module.weight)

@@ -1,0 +1,130 @@
+"""What it takes to be a branch: the extension point for experiments off a lottery's levels."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import nn
+
+from datasets import DatasetHparams
+from foundations.hparams import Hparams, hashed_name, hparam
+from foundations.lock import exclusive
+from foundations.paths import RunPaths
+from foundations.registry import Registry
+from foundations.step import Step
+from open_lth.lottery import Lottery
+from open_lth.provenance import save_provenance
+from pruning import Mask
+from training import TrainingHparams, TrainingRun
+
+
+@dataclass(frozen=True)
+class Branch(ABC):
+    """One branch at one level; the typed arguments of `branch_function` become flags and make its name.
+
+    Args:
+        lottery: the trunk, whose levels it starts from.
+        level: the level.
+        branch_hparams: the arguments of `branch_function`, as a group.
+    """
+
+    lottery: Lottery
+    level: int
+    branch_hparams: Hparams
+
+    @staticmethod
+    @abstractmethod
+    def name() -> str:
+        """Return the name, which is also that of the directory."""
+
+    @staticmethod
+    @abstractmethod
+    def description() -> str:
+        """Return one line for the list of branches."""
+
+    branch_function: ClassVar[Callable[..., None]]
+    """What the branch does: a method whose arguments are typed and explained under `Args:` in its docstring."""
+
+    @classmethod
+    def hparams_class(cls) -> type[Hparams]:
+        """Return the group of hyperparameters that the arguments of `branch_function` make."""
+        return _group_of_arguments(cls.name(), cls.branch_function)
+
+    @property
+    def paths(self) -> RunPaths:
+        """Where the branch's files lie."""
+        name = hashed_name(f"lottery_branch_{self.name()}", [self.branch_hparams])
+        return self.lottery.directories.level(self.level, name)
+
+    def run(self) -> None:
+        """Run the branch, unless that has been done already.
+
+        Raises:
+            Interrupted: if Ctrl-C was pressed.
+            RunIsLocked: if another process is at it.
+        """
+        values = {f.name: getattr(self.branch_hparams, f.name) for f in dataclasses.fields(self.branch_hparams)}
+        if self.paths.logger.exists():
+            return
+        with exclusive(self.paths.directory):
+            save_provenance(self.paths, self.branch_hparams.display(), self.lottery.context)
+            type(self).branch_function(self, **values)
+
+    # What branch functions are made of.
+
+    def mask(self) -> Mask:
+        """Return the level's mask."""
+        return self.lottery.load_mask(self.level)
+
+    def load_network(self, level: int, step: Step) -> nn.Module:
+        """Return the trunk's network as saved at a level and step; step 0 may lie before pretraining."""
+        if self.lottery.desc.pretrain_training_hparams is not None and step < self.lottery.desc.start:
+            return self.lottery.load_network("pretrain", step)
+        return self.lottery.load_network(level, step)
+
+    def train(
+        self,
+        model: nn.Module,
+        mask: Mask,
+        start: Step,
+        dataset_hparams: DatasetHparams | None = None,
+        training_hparams: TrainingHparams | None = None,
+    ) -> None:
+        """Save the mask and train a network under it, by the trunk's hyperparameters or by others."""
+        if not self.paths.mask.exists():
+            mask.save(self.paths)
+        self.training(dataset_hparams, training_hparams).train(model, mask, start)
+
+    def training(
+        self, dataset_hparams: DatasetHparams | None = None, training_hparams: TrainingHparams | None = None
+    ) -> TrainingRun:
+        """Return the branch's training run."""
+        return self.lottery.training_in(self.paths, self.level, dataset_hparams, training_hparams)
+
+
+BRANCHES: Registry[type[Branch]] = Registry("branch")
+
+
+def _group_of_arguments(branch: str, function: Callable[..., None]) -> type[Hparams]:
+    hints, explanations = typing.get_type_hints(function), _explained_arguments(function)
+    arguments = list(inspect.signature(function).parameters.values())[1:]
+    declared = []
+    for argument in arguments:
+        default = dataclasses.MISSING if argument.default is inspect.Parameter.empty else argument.default
+        declared.append((argument.name, hints[argument.name], hparam(explanations.get(argument.name, ""), default)))
+    group: Any = dataclasses.make_dataclass("BranchHparams", declared, bases=(Hparams,), frozen=True, kw_only=True)
+    group.title, group.about = "Branch Hyperparameters", f"The arguments of {branch}."
+    return typing.cast(type[Hparams], group)
+
+
+def _explained_arguments(function: Callable[..., None]) -> dict[str, str]:
+    section = (inspect.getdoc(function) or "").partition("Args:\n")[2].split("\n\n")[0]
+    entries = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}

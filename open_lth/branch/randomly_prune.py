@@ -1,0 +1,50 @@
+"""The ablation of the mask's structure: a random mask of the same density (paper section 7)."""
+
+from __future__ import annotations
+
+from foundations.errors import InvalidValue, one_of
+from open_lth.branch.base import BRANCHES, Branch
+from pruning import apply_mask, shuffle_mask
+
+_STARTS = ("init", "rewind", "end")
+
+
+@BRANCHES.register("randomly_prune", "shuffle")
+class RandomlyPrune(Branch):
+    """Shuffles the mask and trains the trunk's weights under it."""
+
+    @staticmethod
+    def name() -> str:
+        """Return the name."""
+        return "randomly_prune"
+
+    @staticmethod
+    def description() -> str:
+        """Return one line for the list of branches."""
+        return "shuffle the level's mask and train the original weights under it"
+
+    def branch_function(
+        self, seed: int, strategy: str = "layerwise", start_at: str = "rewind", layers_to_ignore: str = ""
+    ) -> None:
+        """Train under a shuffled mask.
+
+        The weights come from level 0, which nothing has pruned: the level's own are zero where the old mask was.
+        Under `identity` the mask stays, and so the level's own weights serve.
+
+        Args:
+            seed: what the shuffled mask is drawn by.
+            strategy: layerwise (each layer keeps its density), global (one permutation of all layers), even (each
+                layer at the mean density) or identity.
+            start_at: the weights to start from: init, rewind or end (trained ones).
+            layers_to_ignore: prunable tensors that keep their mask, separated by commas.
+        """
+        if start_at not in _STARTS:
+            raise InvalidValue("start_at", start_at, one_of(_STARTS))
+        ignored = [name for name in layers_to_ignore.split(",") if name]
+        mask = shuffle_mask(self.mask(), strategy, seed, ignored)
+        desc = self.lottery.desc
+        start = desc.step("0it") if start_at == "init" else desc.start
+        weights = self.training().end if start_at == "end" else start
+        model = self.load_network(self.level if strategy == "identity" else 0, weights)
+        apply_mask(self.lottery.variant.prunable(model), mask)
+        self.train(model, mask, start)

@@ -1,0 +1,45 @@
+"""The subcommand `lottery`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from foundations.errors import InvalidValue, UserError
+from open_lth.commands.header import print_header
+from open_lth.flags import add_context_flags, add_lottery_flags, read_context, read_lottery_desc, select
+from open_lth.lottery import Lottery
+
+
+def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the command's flags."""
+    section = parser.add_argument_group("Levels", "How often to prune.")
+    section.add_argument(
+        "--levels", metavar="N", help="the last pruning level; level 0 is the dense network (required)"
+    )
+    add_lottery_flags(parser, select(argv))
+    add_context_flags(parser)
+
+
+def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
+    """Find the tickets of all levels.
+
+    Raises:
+        UserError: if a flag is missing or invalid.
+    """
+    lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args, argv))
+    levels = _read_levels(args.levels)
+    location = lottery.directories.directory
+    if args.display_output_location:
+        print(location)
+        return
+    print_header(lottery.desc, args.replicate, location, args.quiet, f"Levels: 0 to {levels}")
+    lottery.run(levels)
+
+
+def _read_levels(text: str | None) -> int:
+    if text is None:
+        raise UserError("--levels is required: the last pruning level, e.g. --levels=3")
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidValue("levels", text, "must be a whole number of at least 0, the last pruning level")
+    return int(text)

@@ -1,0 +1,74 @@
+"""The subcommand `lottery_branch`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+
+from foundations.arguments import add_group, read_group
+from foundations.errors import InvalidValue, UserError, one_of
+from open_lth.branch import BRANCHES, Branch
+from open_lth.commands.header import print_header
+from open_lth.flags import add_context_flags, add_lottery_flags, read_context, read_lottery_desc, select
+from open_lth.lottery import Lottery
+
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
+
+
+def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the command's flags: the branch's own, then those that describe its trunk."""
+    names = "\n".join(f"{name}: {branch.description()}" for name, branch in BRANCHES.items())
+    parser.add_argument("branch", metavar="BRANCH", help=f"one of {', '.join(BRANCHES.names())}. " + names)
+    section = parser.add_argument_group("Levels", "From which levels to branch off.")
+    section.add_argument("--levels", metavar="LEVELS", help="levels and ranges of them, e.g. 0-2,5-8,12 (required)")
+    selection = select(argv)
+    branch = _chosen_branch(argv)
+    if branch is not None:
+        add_group(parser, branch.hparams_class(), defaults=selection.defaults)
+    add_lottery_flags(parser, selection)
+    add_context_flags(parser)
+
+
+def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
+    """Run a branch at every level asked for.
+
+    Raises:
+        UserError: if a flag is missing or invalid, or a level is not there.
+    """
+    branch_class = BRANCHES.get(args.branch)
+    lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args, argv))
+    hparams = read_group(args, branch_class.hparams_class())
+    branches = [branch_class(lottery, level, hparams) for level in read_levels(args.levels)]
+    for branch in branches:
+        if args.display_output_location:
+            print(branch.paths.directory)
+            continue
+        print_header(lottery.desc, args.replicate, branch.paths.directory, args.quiet, hparams.display())
+        branch.run()
+
+
+def read_levels(text: str | None) -> list[int]:
+    """Return the levels that `0-2,5-8,12` stands for, ascending.
+
+    Raises:
+        UserError: if the text is missing or malformed.
+    """
+    if not text:
+        raise UserError("--levels is required: levels and ranges of them, e.g. --levels=0-2,5-8,12")
+    levels: set[int] = set()
+    for part in text.split(","):
+        match = _RANGE.fullmatch(part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise InvalidValue("levels", text, "must be levels and ascending ranges of them, e.g. 0-2,5-8,12")
+        levels.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return sorted(levels)
+
+
+def _chosen_branch(argv: Sequence[str]) -> type[Branch] | None:
+    """Return the branch, which comes first after the subcommand, or None if help is asked for instead."""
+    if not argv or argv[0] in ("-h", "--help"):
+        return None
+    if argv[0].startswith("-"):
+        raise UserError(f"the branch comes first: lottery_branch BRANCH ...; {one_of(BRANCHES.names())}")
+    return BRANCHES.get(argv[0])

@@ -1,0 +1,216 @@
+"""The flags of experiments, and the descriptors that they make."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import DatasetHparams
+from foundations.arguments import Parser, add_group, read_group
+from foundations.context import (
+    DATASET_ROOT_VARIABLE,
+    ROOT_VARIABLE,
+    RunContext,
+    choose_device,
+    default_dataset_root,
+    default_root,
+)
+from foundations.errors import InvalidValue, UserError
+from foundations.step import parse_step
+from models import ModelHparams, find_family
+from open_lth.descs import LotteryDesc, TrainDesc
+from pruning import DETERMINISTIC, STRATEGIES, PruningHparams, check_strategy_fits
+from training import VARIANTS, ModelVariant, TrainingHparams, VariantHparams
+from training.data import check_images_fit
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The flags that decide which other flags there are and what their defaults are.
+
+    Args:
+        variant: the kind of network asked for by its own flag, such as `--mc_dropout` by a plugin.
+        defaults: the preset, by flag.
+    """
+
+    variant: type[ModelVariant]
+    defaults: Mapping[str, Any]
+    pruning_hparams: type[PruningHparams]
+    pretrain: bool
+
+
+def optional_variants() -> dict[str, type[ModelVariant]]:
+    """Return the kinds of network that have a flag."""
+    return {name: variant for name, variant in VARIANTS.items() if name != DETERMINISTIC}
+
+
+def select(argv: Sequence[str]) -> Selection:
+    """Read the flags that decide on other flags, whatever else there is.
+
+    Raises:
+        UserError: if the model's or strategy's name is unknown or two kinds of network are asked for.
+    """
+    parser = Parser(add_help=False)
+    parser.add_argument("--default_hparams")
+    parser.add_argument("--pruning_strategy")
+    parser.add_argument("--pretrain", action="store_true")
+    for name in optional_variants():
+        parser.add_argument(f"--{name}", action="store_true")
+    known, _ = parser.parse_known_args([arg for arg in argv if arg not in ("-h", "--help")])
+    chosen = [variant for name, variant in optional_variants().items() if getattr(known, name)]
+    if len(chosen) > 1:
+        raise UserError(f"--{chosen[0].name} and --{chosen[1].name} cannot be given together")
+    variant = chosen[0] if chosen else VARIANTS.get(DETERMINISTIC)
+    defaults: dict[str, Any] = {}
+    if known.default_hparams is not None:
+        try:
+            defaults = {"model_name": known.default_hparams, **variant.preset(find_family(known.default_hparams))}
+        except InvalidValue as error:
+            raise InvalidValue("default_hparams", error.value, error.valid) from None
+    strategy = known.pruning_strategy or defaults.get("pruning_strategy")
+    group = STRATEGIES.get(strategy).get_pruning_hparams() if strategy else PruningHparams
+    return Selection(variant, defaults, group, known.pretrain)
+
+
+def add_context_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that change no result: where to run and where files lie."""
+    section = parser.add_argument_group("Running", "Where and how to run. Nothing here changes results or names.")
+    section.add_argument("--replicate", type=_positive("replicate"), default=1, metavar="INT",
+                         help="the replicate's number; replicates differ in every random number (default: 1)")  # fmt: skip
+    section.add_argument("--root", type=Path, default=default_root(), metavar="DIR",
+                         help=f"where results go; {ROOT_VARIABLE} sets it too (default: {default_root()})")  # fmt: skip
+    section.add_argument("--dataset_root", type=Path, default=default_dataset_root(), metavar="DIR",
+                         help=f"where data sets lie; {DATASET_ROOT_VARIABLE} sets it too "
+                         f"(default: {default_dataset_root()})")  # fmt: skip
+    section.add_argument("--device", default="auto", metavar="NAME",
+                         help="auto, cpu, cuda, cuda:1, ... (default: auto)")  # fmt: skip
+    section.add_argument("--num_workers", type=_count("num_workers"), default=0, metavar="INT",
+                         help="processes that decode images, for data sets too large for memory (default: 0)")  # fmt: skip
+    section.add_argument("--platform", default="local", metavar="NAME",
+                         help="where to run: local (default: local)")  # fmt: skip
+    section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
+    section.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    section.add_argument("--display_output_location", action="store_true",
+                         help="print the directory of the results and exit")  # fmt: skip
+
+
+def read_context(args: argparse.Namespace, command: Sequence[str]) -> RunContext:
+    """Build the run's context from parsed flags.
+
+    Raises:
+        InvalidValue: if the device or the platform does not exist.
+    """
+    if args.platform != "local":
+        raise InvalidValue("platform", args.platform, "valid values are local")
+    return RunContext(
+        root=args.root.expanduser().absolute(),
+        dataset_root=args.dataset_root.expanduser().absolute(),
+        device=choose_device(args.device),
+        num_workers=args.num_workers,
+        quiet=args.quiet,
+        evaluate_only_at_end=args.evaluate_only_at_end,
+        command=tuple(command),
+    )
+
+
+def add_training_flags(parser: argparse.ArgumentParser, selection: Selection) -> None:
+    """Add the flags that every experiment has."""
+    section = parser.add_argument_group("Presets", "Fill in the other flags; a flag that is given wins.")
+    section.add_argument("--default_hparams", metavar="MODEL", help="fill every flag with this model's defaults")
+    for name, variant in optional_variants().items():
+        section.add_argument(f"--{name}", action="store_true", help=variant.description)
+    for group in (ModelHparams, DatasetHparams, TrainingHparams):
+        add_group(parser, group, defaults=selection.defaults)
+    if selection.variant.hparams is not None:
+        add_group(parser, selection.variant.hparams, prefix=selection.variant.name)
+
+
+def add_lottery_flags(parser: argparse.ArgumentParser, selection: Selection) -> None:
+    """Add the flags that tell one lottery ticket experiment from another."""
+    add_training_flags(parser, selection)
+    add_group(parser, selection.pruning_hparams, defaults=selection.defaults)
+    section = parser.add_argument_group("Before level 0", "Train first, and rewind every level to the result.")
+    section.add_argument("--rewinding_steps", metavar="STEPS", help="rewind to the weights after this much training")
+    section.add_argument("--pretrain", action="store_true",
+                         help="pretrain, perhaps on other data; adds the flags --pretrain_*")  # fmt: skip
+    if selection.pretrain:
+        add_group(parser, DatasetHparams, "pretrain", selection.defaults, "Pretraining Dataset Hyperparameters")
+        defaults = {**selection.defaults, "training_steps": None}
+        add_group(parser, TrainingHparams, "pretrain", defaults, "Pretraining Training Hyperparameters")
+
+
+def read_train_desc(args: argparse.Namespace, selection: Selection) -> TrainDesc:
+    """Build the descriptor of a training run.
+
+    Raises:
+        UserError: if a flag is missing or invalid.
+    """
+    return TrainDesc(**_read_training_groups(args, selection))
+
+
+def read_lottery_desc(args: argparse.Namespace, selection: Selection) -> LotteryDesc:
+    """Build the descriptor of a lottery ticket experiment.
+
+    Raises:
+        UserError: if a flag is missing or invalid, or flags contradict each other.
+    """
+    groups = _read_training_groups(args, selection)
+    pruning_hparams = read_group(args, selection.pruning_hparams)
+    check_strategy_fits(pruning_hparams.pruning_strategy, selection.variant.name)
+    if args.pretrain and args.rewinding_steps:
+        raise UserError("--pretrain and --rewinding_steps cannot be given together")
+    if args.pretrain:
+        groups["pretrain_dataset_hparams"] = read_group(args, DatasetHparams, "pretrain")
+        groups["pretrain_training_hparams"] = read_group(args, TrainingHparams, "pretrain")
+    elif args.rewinding_steps:
+        try:
+            parse_step(args.rewinding_steps)
+        except ValueError as error:
+            raise InvalidValue("rewinding_steps", args.rewinding_steps, str(error)) from None
+        groups["pretrain_dataset_hparams"] = groups["dataset_hparams"]
+        groups["pretrain_training_hparams"] = dataclasses.replace(
+            groups["training_hparams"], training_steps=args.rewinding_steps
+        )
+    desc = LotteryDesc(pruning_hparams=pruning_hparams, **groups)
+    if desc.start >= desc.step(desc.training_hparams.training_steps):
+        raise InvalidValue("training_steps", desc.training_hparams.training_steps, "must reach beyond the pretraining")
+    return desc
+
+
+def _read_training_groups(args: argparse.Namespace, selection: Selection) -> dict[str, Any]:
+    groups: dict[str, Any] = {
+        "dataset_hparams": read_group(args, DatasetHparams),
+        "model_hparams": read_group(args, ModelHparams),
+        "training_hparams": read_group(args, TrainingHparams),
+        "variant_hparams": read_variant_hparams(args, selection.variant),
+    }
+    check_images_fit(groups["model_hparams"], groups["dataset_hparams"])
+    return groups
+
+
+def read_variant_hparams(args: argparse.Namespace, variant: type[ModelVariant]) -> VariantHparams | None:
+    """Build the group of a kind of network, or None for the deterministic kind."""
+    if variant.hparams is None:
+        return None
+    return read_group(args, variant.hparams, variant.name, variant_name=variant.name)
+
+
+def _count(name: str) -> Any:
+    return _whole_number(name, 0)
+
+
+def _positive(name: str) -> Any:
+    return _whole_number(name, 1)
+
+
+def _whole_number(name: str, least: int) -> Any:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or int(text) < least:
+            raise InvalidValue(name, text, f"must be a whole number of at least {least}")
+        return int(text)
+
+    return read

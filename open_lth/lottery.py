@@ -1,0 +1,187 @@
+"""The lottery ticket experiment: train, prune, rewind, level after level (paper section 3)."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from torch import nn
+
+from datasets import DatasetHparams, num_classes
+from foundations.context import RunContext
+from foundations.errors import UserError
+from foundations.lock import exclusive
+from foundations.paths import ExperimentPaths, RunPaths
+from foundations.randomness import RandomStreams
+from foundations.step import Step
+from foundations.storage import load_tensors, save_tensors
+from models import find_family
+from open_lth.descs import LotteryDesc
+from open_lth.provenance import save_provenance
+from pruning import STRATEGIES, LayerPrunedAway, Mask, apply_mask, prunable_shapes
+from training import ModelVariant, TrainingHparams, TrainingRun
+
+PRETRAIN = "pretrain"
+
+
+@dataclass(frozen=True)
+class Lottery:
+    """One replicate of one lottery ticket experiment."""
+
+    desc: LotteryDesc
+    replicate: int
+    context: RunContext
+
+    def run(self, levels: int) -> None:
+        """Find the tickets of levels 0 to `levels`; what is there already is not made again.
+
+        Raises:
+            Interrupted: if Ctrl-C was pressed.
+            RunIsLocked: if another process is at it.
+        """
+        if all(self.training(level).is_done for level in range(levels + 1)):
+            return
+        with exclusive(self.directories.directory):
+            save_provenance(self.paths(0), self.desc.display(), self.context)
+            if self.desc.pretrain_training_hparams is not None:
+                self._pretrain()
+            self._establish_initial_weights()
+            for level in range(levels + 1):
+                self._prune(level)
+                self._train(level)
+
+    # The stages: each returns at once if its output exists.
+
+    def _pretrain(self) -> None:
+        run = self.pretraining()
+        if not run.is_done:
+            model = self.new_network(self.streams(0).seed("initial_weights"), self.desc.pretrain_dataset_hparams)
+            run.train(model, self._full_mask(model), run.step("0it"))
+
+    def _establish_initial_weights(self) -> None:
+        path = self.paths(0).model(self.desc.start)
+        if not path.exists():
+            model = self.new_network(self.streams(0).seed("initial_weights"))
+            if self.desc.pretrain_training_hparams is not None:
+                self._take_over_pretrained_weights(model)
+            save_tensors(path, model.state_dict())
+
+    def _prune(self, level: int) -> None:
+        paths = self.paths(level)
+        if paths.mask.exists():
+            return
+        if level == 0:
+            self._full_mask(self.new_network(seed=0)).save(paths)
+            return
+        trained, mask = self.load_network(level - 1, self.training(level - 1).end), self.load_mask(level - 1)
+        hparams = self.desc.pruning_hparams
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", LayerPrunedAway)
+            pruned = STRATEGIES.get(hparams.pruning_strategy).prune(
+                hparams, trained, mask, self.streams(level).generator("pruning")
+            )
+        pruned.save(paths)
+
+    def _train(self, level: int) -> None:
+        run = self.training(level)
+        if not run.is_done:
+            model, mask = self.load_network(0, self.desc.start), self.load_mask(level)
+            apply_mask(self.variant.prunable(model), mask)
+            run.train(model, mask, self.desc.start)
+
+    # What the stages, and branches, read.
+
+    @property
+    def variant(self) -> ModelVariant:
+        """The kind of network."""
+        return self.desc.variant
+
+    @property
+    def directories(self) -> ExperimentPaths:
+        """Where this replicate's directories lie."""
+        return ExperimentPaths(self.context.root, self.desc.name, self.replicate)
+
+    def paths(self, level: int | str) -> RunPaths:
+        """Return where a level's files lie."""
+        return self.directories.level(level)
+
+    def streams(self, level: int | str) -> RandomStreams:
+        """Return a level's random streams."""
+        return RandomStreams(self.replicate, level)
+
+    def new_network(self, seed: int, dataset_hparams: DatasetHparams | None = None) -> nn.Module:
+        """Return a newly initialised network for the training data, or for other data."""
+        classes = num_classes(dataset_hparams or self.desc.dataset_hparams)
+        return self.variant.build(self.desc.model_hparams, classes, seed)
+
+    def load_network(self, level: int | str, step: Step) -> nn.Module:
+        """Return the network as it was saved at a level and step.
+
+        Raises:
+            UserError: if it has not been saved, or does not fit the network.
+        """
+        path = self.paths(level).model(step)
+        self._check_there(path.exists(), level)
+        model = self.new_network(seed=0)
+        try:
+            model.load_state_dict(load_tensors(path))
+        except (RuntimeError, TypeError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path}: does not fit {self.desc.model_hparams.model_name}: {reason}") from None
+        return model
+
+    def load_mask(self, level: int) -> Mask:
+        """Return a level's mask.
+
+        Raises:
+            UserError: if there is none yet, or it is damaged.
+        """
+        self._check_there(self.paths(level).mask.exists(), level)
+        return Mask.load(self.paths(level).mask)
+
+    def training(self, level: int) -> TrainingRun:
+        """Return the training of a level."""
+        return self.training_in(self.paths(level), level)
+
+    def pretraining(self) -> TrainingRun:
+        """Return the training before level 0."""
+        dataset_hparams, training_hparams = self.desc.pretrain_dataset_hparams, self.desc.pretrain_training_hparams
+        return self.training_in(self.paths(PRETRAIN), PRETRAIN, dataset_hparams, training_hparams)
+
+    def training_in(
+        self,
+        paths: RunPaths,
+        level: int | str,
+        dataset_hparams: DatasetHparams | None = None,
+        training_hparams: TrainingHparams | None = None,
+    ) -> TrainingRun:
+        """Return a training of this network in any directory, with a level's random streams."""
+        return TrainingRun(
+            paths=paths,
+            label=f"level_{level}/{paths.directory.name[:32]}",
+            variant=self.variant,
+            model_hparams=self.desc.model_hparams,
+            dataset_hparams=dataset_hparams or self.desc.dataset_hparams,
+            training_hparams=training_hparams or self.desc.training_hparams,
+            streams=self.streams(level),
+            context=self.context,
+        )
+
+    def _full_mask(self, model: nn.Module) -> Mask:
+        return Mask.ones(prunable_shapes(self.variant.prunable(model)))
+
+    def _check_there(self, exists: bool, level: int | str) -> None:
+        if not exists:
+            raise UserError(
+                f"level {level} of {self.desc.name} (replicate {self.replicate}) is not there yet; "
+                f"run the lottery command with the same hyperparameters and --levels={level} first"
+            )
+
+    def _take_over_pretrained_weights(self, model: nn.Module) -> None:
+        run = self.pretraining()
+        state = load_tensors(run.paths.model(run.end))
+        if num_classes(run.dataset_hparams) != self.desc.num_classes:
+            # Another task has another output layer: keep the new one.
+            output = find_family(self.desc.model_hparams.model_name).output_layer + "."
+            state.update({k: v for k, v in model.state_dict().items() if k.startswith(output)})
+        model.load_state_dict(state)

@@ -1,0 +1,41 @@
+"""What is kept beside results so that a reader knows where they come from."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from typing import Any
+
+from foundations.context import RunContext
+from foundations.paths import RunPaths
+from foundations.storage import write_json, write_text
+
+_PACKAGES = ("torch", "torchvision", "torch-blue", "numpy")
+
+
+def save_provenance(paths: RunPaths, hparams: str, context: RunContext) -> None:
+    """Write a run's hyperparameters and the command that made it, unless they are there already."""
+    if not paths.hparams.exists():
+        write_text(paths.hparams, hparams)
+    if not paths.command.exists():
+        write_json(paths.command, _provenance(context))
+
+
+def _provenance(context: RunContext) -> dict[str, Any]:
+    return {
+        "command": list(context.command),
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "machine": platform.node(),
+        "processor": platform.machine(),
+        "device": str(context.device),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,55 @@
+"""The runner of single training runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foundations.context import RunContext
+from foundations.lock import exclusive
+from foundations.paths import ExperimentPaths, RunPaths
+from foundations.randomness import RandomStreams
+from open_lth.descs import TrainDesc
+from open_lth.provenance import save_provenance
+from pruning import Mask, prunable_shapes
+from training import TrainingRun
+
+
+@dataclass(frozen=True)
+class TrainRunner:
+    """One replicate of one training run."""
+
+    desc: TrainDesc
+    replicate: int
+    context: RunContext
+
+    @property
+    def paths(self) -> RunPaths:
+        """Where the run's files lie."""
+        return ExperimentPaths(self.context.root, self.desc.name, self.replicate).main()
+
+    def run(self) -> None:
+        """Train, unless that has been done already.
+
+        Raises:
+            Interrupted: if Ctrl-C was pressed.
+            RunIsLocked: if another process is at it.
+        """
+        streams = RandomStreams(self.replicate)
+        training = TrainingRun(
+            paths=self.paths,
+            label="main",
+            variant=self.desc.variant,
+            model_hparams=self.desc.model_hparams,
+            dataset_hparams=self.desc.dataset_hparams,
+            training_hparams=self.desc.training_hparams,
+            streams=streams,
+            context=self.context,
+        )
+        if training.is_done:
+            return
+        with exclusive(self.paths.directory):
+            save_provenance(self.paths, self.desc.display(), self.context)
+            seed = streams.seed("initial_weights")
+            model = training.variant.build(self.desc.model_hparams, self.desc.num_classes, seed)
+            mask = Mask.ones(prunable_shapes(training.variant.prunable(model)))
+            training.train(model, mask, self.desc.step("0it"))

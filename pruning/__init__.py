@@ -1,0 +1,31 @@
+"""Masks, scores, selection and enforcement."""
+
+from pruning import sparse_global as _sparse_global  # registers the deterministic strategies
+from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, apply_mask, prunable_shapes
+from pruning.hparams import GlobalPruningHparams, PruningHparams
+from pruning.mask import Mask
+from pruning.selection import LayerPrunedAway, prune_lowest_globally
+from pruning.shuffling import shuffle_mask
+from pruning.strategy import DETERMINISTIC, STRATEGIES, Strategy, check_strategy_fits, register_global_strategy
+
+prunable_weights = _sparse_global.prunable_weights
+
+__all__ = [
+    "DETERMINISTIC",
+    "STRATEGIES",
+    "GlobalPruningHparams",
+    "LayerPrunedAway",
+    "Mask",
+    "MaskEnforcement",
+    "Prunable",
+    "PrunableParameter",
+    "PruningHparams",
+    "Strategy",
+    "apply_mask",
+    "check_strategy_fits",
+    "prunable_shapes",
+    "prunable_weights",
+    "prune_lowest_globally",
+    "register_global_strategy",
+    "shuffle_mask",
+]

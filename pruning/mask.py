@@ -1,0 +1,93 @@
+"""The mask: which weights are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from foundations.errors import UserError
+from foundations.paths import RunPaths
+from foundations.storage import load_tensors, save_tensors, write_json
+
+
+class Mask(dict[str, Tensor]):
+    """A prunable tensor's name -> int tensor of its shape, 1 where a weight is kept and 0 where it is pruned.
+
+    Raises:
+        UserError: if a value is no tensor of zeros and ones.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name, tensor in tensors.items():
+            if not isinstance(tensor, Tensor) or not bool(((tensor == 0) | (tensor == 1)).all()):
+                raise UserError(f"the mask of {name} holds values other than 0 and 1")
+            self[name] = tensor.detach().to("cpu", torch.int32)
+
+    @staticmethod
+    def ones(shapes: Mapping[str, Iterable[int]]) -> Mask:
+        """Return the mask that keeps everything."""
+        return Mask({name: torch.ones(tuple(shape), dtype=torch.int32) for name, shape in shapes.items()})
+
+    @property
+    def total(self) -> int:
+        """The number of prunable weights."""
+        return sum(tensor.numel() for tensor in self.values())
+
+    @property
+    def unpruned(self) -> int:
+        """The number of weights kept."""
+        return sum(int(tensor.sum()) for tensor in self.values())
+
+    @property
+    def density(self) -> float:
+        """The fraction of the weights kept."""
+        return self.unpruned / self.total
+
+    @property
+    def densities(self) -> dict[str, float]:
+        """The fraction of the weights kept in each tensor."""
+        return {name: int(tensor.sum()) / tensor.numel() for name, tensor in self.items()}
+
+    def save(self, paths: RunPaths) -> None:
+        """Write the mask and its sparsity report into a run's directory; the mask itself comes last."""
+        write_json(paths.sparsity_report, {"total": float(self.total), "unpruned": float(self.unpruned)})
+        save_tensors(paths.mask, dict(self))
+
+    @staticmethod
+    def load(path: Path) -> Mask:
+        """Read a mask that `save` or OpenLTH wrote.
+
+        Raises:
+            UserError: if the file is damaged or is no mask.
+        """
+        tensors = load_tensors(path)
+        if not isinstance(tensors, dict) or not tensors:
+            raise UserError(f"{path}: is not a mask")
+        try:
+            return Mask(tensors)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+
+def check_same_tensors(mask: Mask, shapes: Mapping[str, Iterable[int]], what: str) -> None:
+    """Check that a mask fits the prunable tensors of a network, by name and shape.
+
+    Args:
+        what: the mask's owner, for the message.
+
+    Raises:
+        UserError: naming the first tensor that does not fit.
+    """
+    for name in sorted(set(mask) ^ set(shapes)):
+        where = "the mask but not in the network" if name in mask else "the network but not in the mask"
+        raise UserError(f"{what} does not fit the network: {name} is in {where}")
+    for name, shape in shapes.items():
+        if tuple(mask[name].shape) != tuple(shape):
+            raise UserError(
+                f"{what} does not fit the network: {name} has shape {tuple(shape)} there "
+                f"and {tuple(mask[name].shape)} in the mask"
+            )

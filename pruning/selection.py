@@ -1,0 +1,61 @@
+"""From scores to a mask."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor
+
+from foundations.errors import InvalidValue, UserError, one_of
+from pruning.mask import Mask
+
+
+class LayerPrunedAway(UserWarning):
+    """A layer has no weight left."""
+
+
+def prune_lowest_globally(
+    scores: Mapping[str, Tensor], mask: Mask, fraction: float, ignored: Collection[str] = ()
+) -> Mask:
+    """Prune the lowest-scoring weights of all layers together, exactly as OpenLTH counts them.
+
+    With n = ceil(fraction * all unpruned weights, those of ignored layers included), the threshold is entry n,
+    counted from 0, of the ascending scores of the unpruned weights outside ignored layers; what scores higher
+    than the threshold stays. So n + 1 weights go, more with ties (paper section 3).
+
+    Args:
+        scores: for every tensor of the mask, scores of its shape.
+        ignored: tensors that keep their mask.
+
+    Raises:
+        InvalidValue: if an ignored tensor does not exist.
+        UserError: if a score is not a number, or nothing is left to prune.
+
+    Warns:
+        LayerPrunedAway: naming the layers of which nothing is left.
+    """
+    unknown = sorted(set(ignored) - set(mask))
+    if unknown:
+        raise InvalidValue("pruning_layers_to_ignore", ",".join(sorted(ignored)), one_of(mask))
+    candidates = {name: scores[name].detach().cpu() for name in mask if name not in ignored}
+    remaining = [score[mask[name] == 1] for name, score in candidates.items()]
+    flat = torch.cat(remaining) if remaining else torch.empty(0)
+    if flat.numel() == 0:
+        raise UserError("no weight is left that could be pruned")
+    if bool(flat.isnan().any()):
+        raise UserError("some weights have no score (not a number): the network has diverged")
+    position = min(math.ceil(fraction * mask.unpruned), flat.numel() - 1)
+    threshold = flat.kthvalue(position + 1).values
+    pruned = {name: ((score > threshold) & (mask[name] == 1)).int() for name, score in candidates.items()}
+    result = Mask({name: pruned.get(name, mask[name]) for name in mask})
+    _warn_of_empty_layers(mask, result)
+    return result
+
+
+def _warn_of_empty_layers(before: Mask, after: Mask) -> None:
+    emptied = [name for name in after if bool(before[name].any()) and not bool(after[name].any())]
+    if emptied:
+        warnings.warn(f"pruned away whole: {', '.join(emptied)}", LayerPrunedAway, stacklevel=3)

@@ -1,0 +1,96 @@
+"""Pruning strategies and their registry."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from foundations.errors import InvalidValue
+from foundations.registry import Registry
+from pruning.hparams import GlobalPruningHparams, PruningHparams
+from pruning.mask import Mask
+from pruning.selection import prune_lowest_globally
+
+DETERMINISTIC = "deterministic"
+
+
+class Strategy(ABC):
+    """How the next level's mask is made from a trained network: the extension point of pruning."""
+
+    description: ClassVar[str] = ""
+    variants: ClassVar[tuple[str, ...]] = (DETERMINISTIC,)
+    """The kinds of network whose weights it can judge; empty means all."""
+
+    @staticmethod
+    @abstractmethod
+    def get_pruning_hparams() -> type[PruningHparams]:
+        """Return the class of its hyperparameters."""
+
+    @staticmethod
+    @abstractmethod
+    def prune(
+        pruning_hparams: PruningHparams, trained_model: nn.Module, current_mask: Mask, generator: torch.Generator
+    ) -> Mask:
+        """Return the next mask.
+
+        Args:
+            trained_model: the network at the end of training, pruned weights included as zeros.
+            current_mask: the mask under which it was trained.
+            generator: where anything random comes from.
+        """
+
+
+STRATEGIES: Registry[type[Strategy]] = Registry("pruning_strategy")
+
+Score = Callable[[nn.Module, Mask, torch.Generator], dict[str, Tensor]]
+"""(trained network, current mask, generator) -> a score for every prunable weight; the lowest are pruned."""
+
+
+def register_global_strategy(name: str, description: str, score: Score, variants: tuple[str, ...]) -> None:
+    """Register a strategy that prunes the lowest scores of all layers together.
+
+    Args:
+        name: its name on the command line.
+        score: what ranks the weights.
+        variants: the kinds of network that the score understands; empty means all.
+    """
+
+    class GlobalStrategy(Strategy):
+        @staticmethod
+        def get_pruning_hparams() -> type[PruningHparams]:
+            return GlobalPruningHparams
+
+        @staticmethod
+        def prune(
+            pruning_hparams: PruningHparams, trained_model: nn.Module, current_mask: Mask, generator: torch.Generator
+        ) -> Mask:
+            assert isinstance(pruning_hparams, GlobalPruningHparams)
+            scores = score(trained_model, current_mask, generator)
+            return prune_lowest_globally(
+                scores, current_mask, pruning_hparams.pruning_fraction, pruning_hparams.ignored
+            )
+
+    GlobalStrategy.description = description
+    GlobalStrategy.variants = variants
+    STRATEGIES.register(name)(GlobalStrategy)
+
+
+def check_strategy_fits(name: str, variant: str) -> None:
+    """Check that a strategy can judge the weights of a kind of network.
+
+    Raises:
+        InvalidValue: if it cannot; the message lists the strategies that can.
+    """
+    strategy = STRATEGIES.get(name)
+    if strategy.variants and variant not in strategy.variants:
+        fitting = [other for other, entry in STRATEGIES.items() if not entry.variants or variant in entry.variants]
+        raise InvalidValue(
+            "pruning_strategy",
+            name,
+            f"is for {' or '.join(strategy.variants)} networks; "
+            f"valid values for a {variant} network are {', '.join(fitting)}",
+        )

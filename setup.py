@@ -1,0 +1,40 @@
+"""Packaging of open_lth: its packages, the module behind the command line, and what they need."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+VERSION = "0.1.0"
+PACKAGES = ("foundations", "datasets", "models", "pruning", "training", "open_lth", "bayesian")
+README = Path(__file__).parent / "README.md"
+
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"]
+DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm"]
+
+setup(
+    name="open-lth",
+    version=VERSION,
+    description="OpenLTH, the lottery-ticket framework, on today's PyTorch, with a plugin for Bayesian networks",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
+    # Not open_lth: that script is for a checkout, and installed it would have the package's name.
+    py_modules=["cli"],
+    entry_points={"console_scripts": ["open-lth = cli:main"]},
+    install_requires=[
+        "torch>=2.6",  # older versions can be made to run code that hides in a checkpoint
+        "torchvision",
+        "torch-blue>=1.1",
+        "torchmetrics>=1.4",
+        "timm>=1.0",
+        "numpy>=1.26",
+        "scikit-learn>=1.4",  # the digits data set
+        "scipy>=1.11",  # the SVHN data set's file format
+        "matplotlib>=3.8",
+        "tqdm>=4.66",
+        "filelock>=3.13",
+    ],
+    extras_require={"test": TEST, "dev": DEV},
+)

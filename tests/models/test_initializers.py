@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from models import INITIALIZERS
+
+# (layer, fan_in)
+LAYERS = [
+    (lambda: nn.Linear(300, 200), 300),
+    (lambda: nn.Conv2d(32, 64, 3), 32 * 9),
+    (lambda: nn.Conv2d(64, 64, 3, groups=4), 16 * 9),
+]
+
+
+def initialised(name: str, layer, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    module = layer()
+    INITIALIZERS.get(name)(module)
+    return module
+
+
+def test_the_names_are_those_of_openlth():
+    assert INITIALIZERS.names() == ["binary", "kaiming_normal", "kaiming_uniform", "orthogonal"]
+
+
+@pytest.mark.parametrize(("layer", "fan_in"), LAYERS)
+@pytest.mark.parametrize("name", ["binary", "kaiming_normal", "kaiming_uniform"])
+def test_mean_is_zero_and_variance_two_over_fan_in(name, layer, fan_in):
+    weight = initialised(name, layer).weight
+    std = math.sqrt(2 / fan_in)
+    # Five standard errors; that of the variance is largest for the normal distribution.
+    assert weight.mean().abs() < 5 * std / math.sqrt(weight.numel())
+    assert weight.std().item() == pytest.approx(std, rel=5 / math.sqrt(2 * weight.numel()))
+
+
+@pytest.mark.parametrize(("layer", "fan_in"), LAYERS)
+def test_kaiming_uniform_fills_its_interval(layer, fan_in):
+    weight, bound = initialised("kaiming_uniform", layer).weight, math.sqrt(6 / fan_in)
+    assert weight.abs().max() <= bound
+    assert weight.max() > 0.99 * bound
+    assert weight.min() < -0.99 * bound
+
+
+def test_kaiming_normal_is_normal():
+    weight = initialised("kaiming_normal", LAYERS[0][0]).weight
+    standardised = weight / math.sqrt(2 / 300)
+    assert (standardised.abs() < 1).float().mean().item() == pytest.approx(0.6827, abs=0.01)
+    assert (standardised**4).mean().item() == pytest.approx(3, abs=0.15)
+
+
+@pytest.mark.parametrize(("layer", "fan_in"), LAYERS)
+def test_binary_has_one_magnitude_and_the_signs_of_kaiming_normal(layer, fan_in):
+    weight = initialised("binary", layer).weight
+    torch.testing.assert_close(weight.abs(), torch.full_like(weight, math.sqrt(2 / fan_in)))
+    assert torch.equal(weight.sign(), initialised("kaiming_normal", layer).weight.sign())
+
+
+@pytest.mark.parametrize("layer", [layer for layer, _ in LAYERS])
+def test_orthogonal_rows_or_columns_are_orthonormal(layer):
+    matrix = initialised("orthogonal", layer).weight.flatten(1)
+    rows, columns = matrix.shape
+    gram = matrix @ matrix.T if rows <= columns else matrix.T @ matrix
+    torch.testing.assert_close(gram, torch.eye(len(gram)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS.names())
+def test_biases_and_other_modules_keep_what_they_had(name):
+    torch.manual_seed(0)
+    linear, norm = nn.Linear(4, 3), nn.BatchNorm2d(3)
+    bias, scale = linear.bias.clone(), norm.weight.clone()
+    for module in (linear, norm):
+        INITIALIZERS.get(name)(module)
+    assert torch.equal(linear.bias, bias)
+    assert torch.equal(norm.weight, scale)
+    assert linear.weight.requires_grad

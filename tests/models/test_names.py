@@ -1,0 +1,70 @@
+"""Which names belong to which family, and that the numbers in them mean what they say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models import find_family, prunable_tensor_names
+from models.cifar_resnet import CifarResNetFamily
+from models.cifar_resnet_18 import CifarResNet18Family
+from models.cifar_vgg import CifarVggFamily
+from models.imagenet_resnet import ImageNetResNetFamily
+from models.lenet import LeNetFamily
+
+WRONG = {
+    CifarResNetFamily: ["cifar_resnet_2", "cifar_resnet_18", "cifar_resnet_20_0", "cifar_resnet_20_16_3",
+                        "cifar_resnet_020", "cifar_resnet_-4", "cifar_resnet_20_", "cifar_resnet_\uff12\uff10"],
+    CifarResNet18Family: ["cifar_resnet_18_16", "cifar_resnet_20"],
+    CifarVggFamily: ["cifar_vgg_12", "cifar_vgg", "cifar_vgg_11_2", "cifar_vgg_11\n"],
+    ImageNetResNetFamily: ["imagenet_resnet_19", "imagenet_resnet_18_0", "imagenet_resnet"],
+    LeNetFamily: ["mnist_lenet", "mnist_lenet_", "mnist_lenet_0", "mnist_lenet_a", "mnist_lenet_300__100"],
+}  # fmt: skip
+
+
+def parameters(name: str, num_classes: int = 10) -> int:
+    with torch.device("meta"):
+        model = find_family(name).build(name, num_classes)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("family", "name"), [(family, name) for family, names in WRONG.items() for name in names])
+def test_wrong_names_do_not_match(family, name):
+    assert not family().matches(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_classes", "expected"),
+    [
+        ("mnist_lenet_300_100", 10, 266_610),
+        ("cifar_resnet_20", 10, 272_474),
+        ("cifar_resnet_110", 10, 1_730_714),
+        ("cifar_resnet_18", 10, 11_173_962),
+        ("cifar_vgg_11", 10, 9_231_114),
+        ("cifar_vgg_19", 10, 20_040_522),
+        ("imagenet_resnet_18", 1000, 11_689_512),
+        ("imagenet_resnet_50", 1000, 25_557_032),
+    ],
+)
+def test_the_published_number_of_parameters(name, num_classes, expected):
+    assert parameters(name, num_classes) == expected
+
+
+def test_the_default_width_may_be_spelled_out():
+    assert parameters("cifar_resnet_20_16") == parameters("cifar_resnet_20")
+    assert parameters("imagenet_resnet_18_64") == parameters("imagenet_resnet_18")
+
+
+def test_twice_the_width_is_four_times_the_weights_of_inner_convolutions():
+    with torch.device("meta"):
+        narrow = find_family("imagenet_resnet_18_8").build("imagenet_resnet_18_8", 10)
+        wide = find_family("imagenet_resnet_18_16").build("imagenet_resnet_18_16", 10)
+    for name in prunable_tensor_names(narrow)[1:-1]:
+        assert wide.get_parameter(name).numel() == 4 * narrow.get_parameter(name).numel()
+
+
+@pytest.mark.parametrize(("depth", "convolutions"), [(8, 7 + 2), (20, 19 + 2), (110, 109 + 2)])
+def test_the_depth_counts_convolutions_and_the_output_layer(depth, convolutions):
+    with torch.device("meta"):
+        model = find_family(f"cifar_resnet_{depth}").build(f"cifar_resnet_{depth}", 10)
+    assert len(prunable_tensor_names(model)) == convolutions + 1

@@ -1,0 +1,29 @@
+"""Objectives, optimisers, schedules, the one training loop, checkpoints and measures."""
+
+from training.deterministic import Deterministic
+from training.hparams import TrainingHparams
+from training.interruption import Interrupted
+from training.logger import MetricLogger
+from training.run import TrainingRun
+from training.variant import (
+    VARIANTS,
+    ImageBatches,
+    ModelVariant,
+    PredictionRequest,
+    TrainingCircumstances,
+    VariantHparams,
+)
+
+__all__ = [
+    "VARIANTS",
+    "Deterministic",
+    "ImageBatches",
+    "Interrupted",
+    "MetricLogger",
+    "ModelVariant",
+    "PredictionRequest",
+    "TrainingCircumstances",
+    "TrainingHparams",
+    "TrainingRun",
+    "VariantHparams",
+]

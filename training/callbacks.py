@@ -1,0 +1,118 @@
+"""What happens between training steps: plain functions, wrapped by how often they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from foundations.paths import RunPaths
+from foundations.step import Step
+from foundations.storage import save_tensors
+from training.checkpoint import TrainingState
+from training.evaluation import Evaluator
+from training.progress import Progress
+
+Callback = Callable[[TrainingState], None]
+"""Called with the state before the step is trained, and once more after the last one."""
+
+
+def run_at_step(step: Step, callback: Callback) -> Callback:
+    """Run a callback at one step alone."""
+
+    def wrapped(state: TrainingState) -> None:
+        if state.step == step:
+            callback(state)
+
+    return wrapped
+
+
+def run_before(end: Step, callback: Callback) -> Callback:
+    """Run a callback at any step but the end."""
+
+    def wrapped(state: TrainingState) -> None:
+        if state.step < end:
+            callback(state)
+
+    return wrapped
+
+
+def run_every_epoch(callback: Callback) -> Callback:
+    """Run a callback whenever an epoch begins, and after the last."""
+
+    def wrapped(state: TrainingState) -> None:
+        if state.step.it == 0:
+            callback(state)
+
+    return wrapped
+
+
+def save_model(paths: RunPaths) -> Callback:
+    """Save the network under its step's name."""
+    return lambda state: save_tensors(paths.model(state.step), state.model.state_dict())
+
+
+def save_logger(paths: RunPaths) -> Callback:
+    """Write the measures: the sign that the run is done."""
+    return lambda state: state.logger.save(paths)
+
+
+def save_checkpoint(paths: RunPaths) -> Callback:
+    """Write the state to resume from."""
+    return lambda state: state.save(paths)
+
+
+def evaluate(name: str, evaluator: Evaluator, progress: Progress) -> Callback:
+    """Measure the network on a data set, log the measures as `<name>_<measure>` and print a line."""
+
+    def callback(state: TrainingState) -> None:
+        values = evaluator.evaluate(state.model, state.step)
+        for key, value in values.items():
+            state.logger.add(f"{name}_{key}", state.step, value)
+        progress.evaluation(name, state.step, values)
+
+    return callback
+
+
+def log_training(progress: Progress) -> Callback:
+    """Log the averages of an epoch's training terms as `train_<term>` when it ends, and begin new ones."""
+
+    def callback(state: TrainingState) -> None:
+        if state.epoch_batches:
+            averages = state.epoch_averages()
+            for key, value in averages.items():
+                state.logger.add(f"train_{key}", state.step, value)
+            progress.show(averages)
+            state.forget_epoch()
+
+    return callback
+
+
+def show_progress(progress: Progress, every: int) -> Callback:
+    """Move the bar; show the running averages every so many steps, or never if 0 (each look waits for the device)."""
+
+    def callback(state: TrainingState) -> None:
+        progress.at(state.step)
+        if every and progress.is_shown and state.epoch_batches and state.step.iteration % every == 0:
+            progress.show(state.epoch_averages())
+
+    return callback
+
+
+def standard_callbacks(
+    paths: RunPaths, start: Step, end: Step, test: Callback, progress: Progress, evaluate_only_at_end: bool
+) -> list[Callback]:
+    """Return what every training run does, in OpenLTH's rhythm.
+
+    The network is saved at the start and at the end, tested at both and, unless told otherwise, every epoch; a
+    checkpoint is written every epoch but the last; the logger comes last, because its presence means "done".
+    """
+    callbacks = [run_every_epoch(log_training(progress)), run_at_step(start, save_model(paths))]
+    if not evaluate_only_at_end:
+        callbacks.append(run_every_epoch(test))
+    if evaluate_only_at_end or start.it != 0:
+        callbacks.append(run_at_step(start, test))
+    if evaluate_only_at_end or end.it != 0:
+        callbacks.append(run_at_step(end, test))
+    callbacks.append(run_every_epoch(run_before(end, save_checkpoint(paths))))
+    callbacks.append(run_at_step(end, save_model(paths)))
+    callbacks.append(run_at_step(end, save_logger(paths)))
+    return callbacks

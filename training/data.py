@@ -1,0 +1,41 @@
+"""Data as a network takes it."""
+
+from __future__ import annotations
+
+import torch
+
+from datasets import DatasetHparams, EvaluationLoader, Loader, input_shape, load_test, load_train
+from foundations.context import RunContext
+from foundations.randomness import RandomStreams
+from models import ModelHparams, find_family
+
+
+def check_images_fit(model: ModelHparams, data: DatasetHparams) -> None:
+    """Check, without loading anything, that a data set's images can be brought to what a network takes.
+
+    Raises:
+        InvalidValue: if they cannot.
+    """
+    input_shape(data, find_family(model.model_name).image_shape, model.model_name)
+
+
+def load_train_for(
+    model: ModelHparams, data: DatasetHparams, streams: RandomStreams, context: RunContext, order_seed: int | None
+) -> Loader:
+    """Load the training data, laid out as training wants them.
+
+    Raises:
+        UserError: if they are not there and cannot be had.
+    """
+    shape = find_family(model.model_name).image_shape
+    return load_train(data, shape, model.model_name, streams, context, order_seed, memory_format=torch.channels_last)
+
+
+def load_test_for(model: ModelHparams, data: DatasetHparams, context: RunContext) -> EvaluationLoader:
+    """Load the test data, laid out as evaluation wants them.
+
+    Raises:
+        UserError: if they are not there and cannot be had.
+    """
+    shape = find_family(model.model_name).image_shape
+    return load_test(data, shape, model.model_name, context, memory_format=torch.channels_last)

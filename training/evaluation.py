@@ -1,0 +1,73 @@
+"""How good a network is on a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from datasets import EvaluationLoader, Loader
+from foundations.randomness import RandomStreams
+from foundations.step import Step
+from training.measures import measure
+from training.precision import Precision
+from training.variant import ModelVariant, PredictionRequest
+
+CALIBRATION_EXAMPLES = 512
+"""Training images from which statistics may be recomputed: enough that a BatchNorm layer's are settled."""
+
+
+@dataclass
+class Evaluator:
+    """Measures a kind of network on a data set.
+
+    Args:
+        test: the images and labels to measure on.
+        train: where the images for recalibration come from.
+    """
+
+    variant: ModelVariant
+    test: EvaluationLoader
+    train: Loader
+    streams: RandomStreams
+    precision: Precision
+    _calibration: list[Tensor] | None = field(default=None, init=False)
+    _labels: Tensor | None = field(default=None, init=False)
+
+    def evaluate(self, model: nn.Module, step: Step, occasion: str = "") -> dict[str, float]:
+        """Return the measures of a network at a step.
+
+        Args:
+            occasion: set it apart from other evaluations at the step, to draw other random numbers.
+        """
+        log_probabilities = self.log_probabilities(model, step, occasion)
+        assert self._labels is not None
+        return measure(log_probabilities, self._labels)
+
+    def log_probabilities(self, model: nn.Module, step: Step, occasion: str = "") -> Tensor:
+        """Return the log of the predictive distribution, (N, classes)."""
+        return self.variant.log_probabilities(
+            model,
+            PredictionRequest(
+                images=self._images,
+                calibration=self._calibration_images,
+                streams=self.streams,
+                occasion=f"{step.iteration}/{occasion}",
+                precision=self.precision,
+            ),
+        )
+
+    def _images(self) -> Iterator[Tensor]:
+        """Iterate over the test images; the labels that come with them are kept."""
+        labels = []
+        for images, batch_labels in self.test:
+            labels.append(batch_labels)
+            yield images
+        self._labels = torch.cat(labels)
+
+    def _calibration_images(self) -> list[Tensor]:
+        if self._calibration is None:
+            self._calibration = [images for images, _ in self.train.first_examples(CALIBRATION_EXAMPLES)]
+        return self._calibration

@@ -1,0 +1,76 @@
+"""Hyperparameters of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from foundations.errors import InvalidValue, one_of
+from foundations.hparams import Hparams, hparam
+from foundations.step import parse_step, parse_steps
+from training.optimizers import OPTIMIZERS
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingHparams(Hparams):
+    """How a network is trained.
+
+    Raises:
+        InvalidValue: if a value is invalid, naming the flag.
+    """
+
+    title: ClassVar[str] = "Training Hyperparameters"
+    about: ClassVar[str] = "How the network is trained. Steps are written 160ep, 500it or 10ep3it."
+
+    optimizer_name: str = hparam("the optimiser: " + ", ".join(OPTIMIZERS.names()))
+    lr: float = hparam("the learning rate")
+    training_steps: str = hparam("how long to train")
+    data_order_seed: int | None = hparam("fixes the order of the data, the same for every replicate and level", None)
+    momentum: float = hparam("the momentum of SGD", 0.0)
+    nesterov_momentum: float = hparam("Nesterov's momentum of SGD", 0.0)
+    milestone_steps: str | None = hparam("when the learning rate is multiplied by gamma, e.g. 80ep,120ep", None)
+    gamma: float | None = hparam("what the learning rate is multiplied by at each milestone", None)
+    warmup_steps: str | None = hparam("how long the learning rate rises linearly from zero", None)
+    weight_decay: float | None = hparam("the L2 penalty on the weights", None)
+    apex_fp16: bool = hparam("mixed precision under OpenLTH's name; the same arithmetic as --precision=fp16", False)
+    precision: str = hparam("the arithmetic of the forward pass: " + ", ".join(PRECISIONS), "fp32")
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        OPTIMIZERS.get(self.optimizer_name)
+        for name in ("training_steps", "warmup_steps"):
+            self._check_steps(name, several=False)
+        self._check_steps("milestone_steps", several=True)
+        if self.lr <= 0:
+            raise InvalidValue("lr", self.lr, "must be greater than 0")
+        for name in ("momentum", "nesterov_momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InvalidValue(name, getattr(self, name), "must be at least 0 and less than 1")
+        if self.momentum and self.nesterov_momentum:
+            raise InvalidValue("nesterov_momentum", self.nesterov_momentum, "--momentum is given already; choose one")
+        if self.weight_decay is not None and self.weight_decay < 0:
+            raise InvalidValue("weight_decay", self.weight_decay, "must not be negative")
+        if (self.milestone_steps is None) != (self.gamma is None):
+            missing = "gamma" if self.gamma is None else "milestone_steps"
+            raise InvalidValue(missing, None, "milestone_steps and gamma are given together or not at all")
+        if self.precision not in PRECISIONS:
+            raise InvalidValue("precision", self.precision, one_of(PRECISIONS))
+
+    def _check_steps(self, name: str, several: bool) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        try:
+            if several:
+                parse_steps(value)
+            else:
+                parse_step(value)
+        except ValueError as error:
+            raise InvalidValue(name, value, str(error)) from None
+
+    @property
+    def arithmetic(self) -> str:
+        """The precision in effect, whichever flag asked for it."""
+        return "fp16" if self.apex_fp16 else self.precision

@@ -1,0 +1,69 @@
+"""What a person sees while a network trains."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+from tqdm import tqdm
+
+from foundations.step import Step
+
+
+class Progress:
+    """A progress bar over the iterations of one training run, and one line an evaluation.
+
+    The bar is there only on a terminal; nothing at all is printed when quiet.
+
+    Args:
+        label: what is trained, e.g. `level_2/main`.
+    """
+
+    def __init__(self, label: str, end: Step, quiet: bool) -> None:
+        self._label = label
+        self._end = end
+        self._quiet = quiet
+        self._bar: tqdm[None] = tqdm(
+            total=end.iteration,
+            desc=label,
+            unit="it",
+            disable=quiet or not sys.stderr.isatty(),
+            leave=False,
+            dynamic_ncols=True,
+            smoothing=0.05,
+        )
+        self._started = time.monotonic()
+
+    def at(self, step: Step) -> None:
+        """Move the bar to a step."""
+        if self.is_shown:
+            epochs = -(-self._end.iteration // self._end.iterations_per_epoch)
+            self._bar.set_description(f"{self._label} epoch {min(step.ep + 1, epochs)}/{epochs}", refresh=False)
+            self._bar.update(step.iteration - self._bar.n)
+
+    def show(self, values: Mapping[str, float]) -> None:
+        """Show the latest averages beside the bar."""
+        self._bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()}, refresh=False)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a bar at all."""
+        return not self._bar.disable
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        if not self._quiet:
+            tqdm.write(text)
+
+    def evaluation(self, name: str, step: Step, values: Mapping[str, float]) -> None:
+        """Print one line for an evaluation."""
+        self.say(
+            f"{self._label}  {name}  ep {step.ep:<3d} it {step.it:<4d} loss {values['loss']:.4f}  "
+            f"accuracy {100 * values['accuracy']:6.2f} %  examples {int(values['examples'])}  "
+            f"{time.monotonic() - self._started:.1f} s"
+        )
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()

@@ -1,0 +1,104 @@
+"""Train one network under one mask into one directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from datasets import DatasetHparams, iterations_per_epoch
+from foundations.context import RunContext
+from foundations.paths import RunPaths
+from foundations.randomness import RandomStreams
+from foundations.step import Step
+from models import ModelHparams
+from pruning import Mask, MaskEnforcement
+from training.callbacks import evaluate, show_progress, standard_callbacks
+from training.checkpoint import TrainingState
+from training.data import load_test_for, load_train_for
+from training.evaluation import Evaluator
+from training.hparams import TrainingHparams
+from training.loop import train
+from training.optimizers import OPTIMIZERS
+from training.precision import Precision
+from training.progress import Progress
+from training.schedule import make_schedule
+from training.variant import ModelVariant, TrainingCircumstances
+
+LOSS_EVERY = 10
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One training of one network: what, on which data, how, and where the results go."""
+
+    paths: RunPaths
+    label: str
+    variant: ModelVariant
+    model_hparams: ModelHparams
+    dataset_hparams: DatasetHparams
+    training_hparams: TrainingHparams
+    streams: RandomStreams
+    context: RunContext
+
+    def step(self, text: str) -> Step:
+        """Return the step of a text, counted in this run's epochs."""
+        return Step.from_str(text, iterations_per_epoch(self.dataset_hparams))
+
+    @property
+    def end(self) -> Step:
+        """The step at which training ends."""
+        return self.step(self.training_hparams.training_steps)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the results are there already."""
+        return self.paths.logger.exists() and self.paths.model(self.end).exists()
+
+    def evaluator(self) -> Evaluator:
+        """Return what measures networks on this run's test set."""
+        data, order_seed, context = self.dataset_hparams, self.training_hparams.data_order_seed, self.context
+        return Evaluator(
+            variant=self.variant,
+            test=load_test_for(self.model_hparams, data, context),
+            train=load_train_for(self.model_hparams, data, self.streams, context, order_seed),
+            streams=self.streams,
+            precision=Precision(self.training_hparams.arithmetic, context.device),
+        )
+
+    def train(self, model: nn.Module, mask: Mask, start: Step) -> None:
+        """Train a network from a step to the end, unless that has been done already.
+
+        Args:
+            model: the network at `start`, changed in place.
+            mask: which of its weights are kept.
+
+        Raises:
+            Interrupted: if Ctrl-C was pressed; training can be resumed.
+        """
+        if self.is_done:
+            return
+        model.to(self.context.device, memory_format=torch.channels_last)
+        evaluator = self.evaluator()
+        optimizer = OPTIMIZERS.get(self.training_hparams.optimizer_name)(
+            self.variant.parameter_groups(model, self.training_hparams), self.training_hparams
+        )
+        MaskEnforcement(optimizer, self.variant.prunable(model), mask)
+        precision = evaluator.precision
+        objective = self.variant.objective(
+            model, TrainingCircumstances(evaluator.train.num_examples, self.streams, precision)
+        )
+        progress = Progress(self.label, self.end, self.context.quiet)
+        test = evaluate("test", evaluator, progress)
+        on_cpu = self.context.device.type == "cpu"
+        callbacks = [
+            show_progress(progress, LOSS_EVERY if on_cpu else 0),
+            *standard_callbacks(self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end),
+        ]
+        schedule = make_schedule(self.training_hparams, start.iterations_per_epoch)
+        state = TrainingState(model, optimizer, precision, start)
+        try:
+            train(state, objective, schedule, evaluator.train, self.streams, self.end, callbacks, self.paths)
+        finally:
+            progress.close()

@@ -1,0 +1,98 @@
+"""Kinds of network: how one is built, masked, trained and evaluated."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from foundations.hparams import Hparams, hparam
+from foundations.randomness import RandomStreams
+from foundations.registry import Registry
+from models import ModelFamily, ModelHparams
+from pruning import Prunable
+from training.hparams import TrainingHparams
+from training.objective import Objective
+from training.optimizers import ParameterGroups
+from training.precision import Precision
+
+ImageBatches = Callable[[], Iterable[Tensor]]
+"""Gives the same batches of images (B, C, H, W), on the device, each time it is called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantHparams(Hparams):
+    """The hyperparameters of a kind of network; its name is one of them, so that no two kinds share a hash."""
+
+    variant_name: str = hparam("the kind of network", flag=False)
+
+
+@dataclass(frozen=True)
+class TrainingCircumstances:
+    """What an objective may need to know of the run it serves."""
+
+    num_examples: int
+    streams: RandomStreams
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class PredictionRequest:
+    """What to predict: test images, and training images from which statistics may be recomputed.
+
+    Args:
+        images: the images to classify, in order.
+        calibration: a fixed handful of training images, without augmentation.
+        streams: where anything random comes from.
+        occasion: what tells this evaluation's random numbers from another's, e.g. the iteration.
+    """
+
+    images: ImageBatches
+    calibration: ImageBatches
+    streams: RandomStreams
+    occasion: str
+    precision: Precision
+
+
+class ModelVariant(ABC):
+    """A kind of network: the extension point by which a plugin changes what a model is."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    hparams: ClassVar[type[VariantHparams] | None]
+
+    @classmethod
+    @abstractmethod
+    def from_hparams(cls, hparams: VariantHparams | None) -> ModelVariant:
+        """Return the kind of network that the hyperparameters describe."""
+
+    @classmethod
+    @abstractmethod
+    def preset(cls, family: ModelFamily) -> Mapping[str, object]:
+        """Return the defaults, by flag, of a family's networks when they are of this kind."""
+
+    @abstractmethod
+    def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
+        """Return a network with initial weights that depend on the seed alone."""
+
+    @abstractmethod
+    def prunable(self, model: nn.Module) -> Prunable:
+        """Return the parameters behind every prunable weight, by canonical name."""
+
+    @abstractmethod
+    def parameter_groups(self, model: nn.Module, hparams: TrainingHparams) -> ParameterGroups:
+        """Return the trainable parameters in the groups that the optimiser treats differently."""
+
+    @abstractmethod
+    def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
+        """Return what training minimises."""
+
+    @abstractmethod
+    def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
+        """Return the log of the predictive distribution, (N, classes) in float32; the network is left as it was."""
+
+
+VARIANTS: Registry[type[ModelVariant]] = Registry("variant")
