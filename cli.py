@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         return _list_commands(arguments)
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
             load_plugins()
             return _run(arguments[0], arguments[1:])
@@ -86,9 +87,9 @@ def _plugins() -> dict[str, Callable[[], object]]:
     if importlib.util.find_spec("bayesian") is not None:
         plugins["bayesian"] = lambda: importlib.import_module("bayesian").register()
     for entry in importlib.metadata.entry_points(group=PLUGINS):
-        plugins[entry.name] = lambda entry=entry: entry.load()()
+        plugins[entry.name] = functools.partial(_load_and_register, entry)
     return plugins
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+def _load_and_register(entry: importlib.metadata.EntryPoint) -> None:
+    entry.load()()

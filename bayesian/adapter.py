@@ -68,8 +68,8 @@ def convert(model: nn.Module, init_std: float) -> None:
 
 
 def _convert_layer(layer: nn.Module) -> None:
-    from torch_blue import vi  # noqa: PLC0415 - its import takes time that only Bayesian runs should pay
-    from torch_blue.vi.distributions import MeanFieldNormal  # noqa: PLC0415
+    from torch_blue import vi
+    from torch_blue.vi.distributions import MeanFieldNormal
 
     vi.convert_to_vimodule(
         layer, keep_weights=True, variational_distribution=MeanFieldNormal(), prior=MeanFieldNormal(0.0, 1.0)
@@ -84,7 +84,7 @@ def _as_inner_layer(layer: Any) -> None:
 
 def variational_tensors(model: nn.Module) -> list[VariationalTensor]:
     """Return the variational tensors of a converted network, in module order."""
-    from torch_blue.vi import VIModule  # noqa: PLC0415
+    from torch_blue.vi import VIModule
 
     layers = {name: module for name, module in model.named_modules() if isinstance(module, VIModule)}
     return [tensor for name, layer in layers.items() for tensor in _tensors_of(name, layer)]
@@ -104,13 +104,13 @@ def weights_in_place(tensors: Sequence[VariationalTensor], sample: Sequence[Tens
     Args:
         sample: a tensor for each variational tensor, of its shape.
     """
-    for tensor, value in zip(tensors, sample, strict=True):
-        tensor.layer.__dict__[tensor.variable] = value
     try:
+        for tensor, value in zip(tensors, sample, strict=True):
+            tensor.layer.__dict__[tensor.variable] = value
         yield
     finally:
         for tensor in tensors:
-            del tensor.layer.__dict__[tensor.variable]
+            tensor.layer.__dict__.pop(tensor.variable, None)
 
 
 def standard_normal_prior(tensor: VariationalTensor) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+from torch.nn import functional as F
 
 from bayesian.divergence import divergence_from_standard_normal
 from bayesian.estimators import ESTIMATORS
@@ -53,7 +53,7 @@ class Elbo:
                 share = (
                     losses.mean() / samples if responsibilities is None else (losses * responsibilities[index]).mean()
                 )
-            precision.scale(share).backward()  # type: ignore[no-untyped-call]
+            precision.scale(share).backward()
             assert weights.grad is not None
             mean_gradient.add_(weights.grad)
             std_gradient.addcmul_(weights.grad, noise)

@@ -60,10 +60,14 @@ class Posterior:
         return torch.addcmul(mean, log_std.exp(), noise)
 
     def set_gradients(self, mean: Tensor, log_std: Tensor) -> None:
-        """Set the gradients of all trainable means and log stds from vectors (size,)."""
+        """Set the gradients of all trainable means and log stds from vectors (size,).
+
+        Like autograd's, they lie in memory as their parameters do: fused optimisers step through both as they lie.
+        """
         for tensor, of_mean, of_log_std in zip(self.tensors, self.split(mean), self.split(log_std), strict=True):
             if tensor.mean.requires_grad:
-                tensor.mean.grad, tensor.log_std.grad = of_mean, of_log_std
+                tensor.mean.grad = torch.empty_like(tensor.mean).copy_(of_mean)
+                tensor.log_std.grad = torch.empty_like(tensor.log_std).copy_(of_log_std)
 
 
 Forward = Callable[[Tensor], Tensor]

@@ -23,10 +23,16 @@ _RESIZED_SIDE = 256
 Key = tuple[int, int | None]
 """An image's index and the seed of its random crop; None for the central one."""
 
+Item = tuple[torch.Tensor, int, str]
+"""An image, uint8 (3, 224, 224), its label, and why it could not be read, or nothing.
+
+A reason, not an exception: raised in a worker process, that one would come with the worker's traceback as its text.
+"""
+
 
 @dataclass(frozen=True)
-class ImageFiles(Dataset[tuple[torch.Tensor, int]]):
-    """Image files and their labels; an item is one image, uint8 (3, 224, 224), and its label.
+class ImageFiles(Dataset[Item]):
+    """Image files and their labels.
 
     Args:
         paths: the files.
@@ -48,12 +54,15 @@ class ImageFiles(Dataset[tuple[torch.Tensor, int]]):
         paths = tuple(self.paths[i] for i in indices.tolist())
         return replace(self, paths=paths, labels=self.labels[indices])
 
-    def __getitem__(self, key: Key) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, key: Key) -> Item:
         index, seed = key
-        image = read_image(self.paths[index], seed)
+        try:
+            image = read_image(self.paths[index], seed)
+        except UserError as error:
+            return torch.zeros(3, SIDE, SIDE, dtype=torch.uint8), 0, str(error)
         if self.blur_factor > 1:
             image = blur(image[None], self.blur_factor)[0]
-        return image, int(self.labels[index])
+        return image, int(self.labels[index]), ""
 
 
 def read_image(path: str, seed: int | None) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from datasets.augmentation import Normalization
-from datasets.image_files import ImageFiles, Key
+from datasets.image_files import ImageFiles, Item, Key
 from datasets.loader import Batch, EpochStreams, fixed_order
 from datasets.transforms import rotate
 from foundations.context import RunContext
@@ -62,19 +62,18 @@ class Reader:
             UserError: if a file cannot be read as an image.
         """
         device = self.context.device
-        loader: DataLoader[tuple[torch.Tensor, int]] = DataLoader(
+        loader: DataLoader[Item] = DataLoader(
             files,
             batch_sampler=sampler,
             num_workers=self.context.num_workers,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # else it would draw from the default generator
         )
-        try:
-            for images, labels in loader:
-                images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
-                yield self.normalization(rotate(images, labels) if files.rotations else images), labels
-        except UserError as error:  # from a worker it comes with the worker's whole traceback as its text
-            raise UserError(str(error).strip().rsplit("UserError: ", 1)[-1]) from None
+        for images, labels, reasons in loader:
+            if any(reasons):
+                raise UserError(next(filter(None, reasons)))
+            images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+            yield self.normalization(rotate(images, labels) if files.rotations else images), labels
 
 
 class StreamingLoader:

@@ -69,13 +69,13 @@ class TorchvisionSource(DatasetSource):
         places = [root / self.name, root]
         for place in places:
             if self._complete(place, train):
-                return self._read(place, train)
+                return self._read(place, train, origin=place)
         with _staging(root) as stage:
             place = next((p for p in places if self._any(p, train)), places[0])
             self._unpack(place, stage)
             if not self._complete(stage, train):
                 self._download(place, stage, train)
-            examples = self._read(stage, train)
+            examples = self._read(stage, train, origin=place)
             _install(self.files(train), stage, place)
         return examples
 
@@ -85,14 +85,16 @@ class TorchvisionSource(DatasetSource):
     def _any(self, place: Path, train: bool) -> bool:
         return any((place / file).is_file() for file in (*self.files(train), *self.wanted(train)))
 
-    def _read(self, place: Path, train: bool) -> LabelledImages:
+    def _read(self, place: Path, train: bool, origin: Path) -> LabelledImages:
         try:
             return self.read(place, train)
         except ModuleNotFoundError as error:
             raise UserError(f"{self.name}: reading it needs {error.name} (pip install {error.name})") from None
         except _UNREADABLE as error:
-            damaged = [str(place / file) for file in self.files(train) if not self._is_sound(place / file)]
-            paths = ", ".join(damaged) or str(place)
+            damaged = [origin / file for file in self.files(train) if not self._is_sound(place / file)]
+            # What was unpacked came from a packed file of the same name.
+            named = [path if path.is_file() else path.with_name(f"{path.name}.gz") for path in damaged]
+            paths = ", ".join(str(path) for path in named if path.is_file()) or str(origin)
             raise UserError(f"{self.name}: {paths} is damaged ({_reason(error)}); delete it and try again") from None
 
     def _is_sound(self, path: Path) -> bool:

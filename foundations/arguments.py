@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -97,7 +98,10 @@ def _reader(name: str, kind: type) -> Any:
 
     def read(text: str) -> Any:
         try:
-            return kind(text)
+            value = kind(text)
+            if kind is float and not math.isfinite(value):
+                raise ValueError
+            return value
         except ValueError:
             raise InvalidValue(name, text, f"must be {words}") from None
 
@@ -121,7 +125,9 @@ def read_group(args: argparse.Namespace, group: type[Group], prefix: str = "", *
         name = flag_name(f.name, prefix)
         values[f.name] = read_group(args, kind, name) if issubclass(kind, Hparams) else getattr(args, name)
         if values[f.name] is None and f.default is MISSING:
-            raise UserError(f"--{name} is required: {f.metadata.get('help', '')} (--default_hparams fills it in)")
+            # A preset that is there did not help.
+            hint = "" if getattr(args, "default_hparams", None) else " (--default_hparams fills it in)"
+            raise UserError(f"--{name} is required: {str(f.metadata.get('help', '')).rstrip('.')}{hint}")
     try:
         return group(**values)
     except InvalidValue as error:

@@ -80,7 +80,7 @@ def add_context_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that change no result: where to run and where files lie."""
     section = parser.add_argument_group("Running", "Where and how to run. Nothing here changes results or names.")
     section.add_argument("--replicate", type=_positive("replicate"), default=1, metavar="INT",
-                         help="the replicate's number; replicates differ in every random number (default: 1)")  # fmt: skip
+                         help="the replicate's number; it decides all random numbers (default: 1)")  # fmt: skip
     section.add_argument("--root", type=Path, default=default_root(), metavar="DIR",
                          help=f"where results go; {ROOT_VARIABLE} sets it too (default: {default_root()})")  # fmt: skip
     section.add_argument("--dataset_root", type=Path, default=default_dataset_root(), metavar="DIR",
@@ -89,7 +89,7 @@ def add_context_flags(parser: argparse.ArgumentParser) -> None:
     section.add_argument("--device", default="auto", metavar="NAME",
                          help="auto, cpu, cuda, cuda:1, ... (default: auto)")  # fmt: skip
     section.add_argument("--num_workers", type=_count("num_workers"), default=0, metavar="INT",
-                         help="processes that decode images, for data sets too large for memory (default: 0)")  # fmt: skip
+                         help="processes that decode the images of large data sets (default: 0)")  # fmt: skip
     section.add_argument("--platform", default="local", metavar="NAME",
                          help="where to run: local (default: local)")  # fmt: skip
     section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
@@ -161,12 +161,16 @@ def read_lottery_desc(args: argparse.Namespace, selection: Selection) -> Lottery
     groups = _read_training_groups(args, selection)
     pruning_hparams = read_group(args, selection.pruning_hparams)
     check_strategy_fits(pruning_hparams.pruning_strategy, selection.variant.name)
-    if args.pretrain and args.rewinding_steps:
+    if args.pretrain and args.rewinding_steps is not None:
         raise UserError("--pretrain and --rewinding_steps cannot be given together")
     if args.pretrain:
         groups["pretrain_dataset_hparams"] = read_group(args, DatasetHparams, "pretrain")
         groups["pretrain_training_hparams"] = read_group(args, TrainingHparams, "pretrain")
-    elif args.rewinding_steps:
+        try:
+            check_images_fit(groups["model_hparams"], groups["pretrain_dataset_hparams"])
+        except InvalidValue as error:
+            raise error.prefixed("pretrain") from None
+    elif args.rewinding_steps is not None:
         try:
             parse_step(args.rewinding_steps)
         except ValueError as error:
@@ -177,8 +181,20 @@ def read_lottery_desc(args: argparse.Namespace, selection: Selection) -> Lottery
         )
     desc = LotteryDesc(pruning_hparams=pruning_hparams, **groups)
     if desc.start >= desc.step(desc.training_hparams.training_steps):
-        raise InvalidValue("training_steps", desc.training_hparams.training_steps, "must reach beyond the pretraining")
+        raise _no_training_left(desc, args)
     return desc
+
+
+def _no_training_left(desc: LotteryDesc, args: argparse.Namespace) -> InvalidValue:
+    steps = desc.training_hparams.training_steps
+    if args.rewinding_steps is not None:
+        return InvalidValue("rewinding_steps", args.rewinding_steps, f"must lie before the end of training, {steps}")
+    pretraining = desc.pretrain_training_hparams
+    if pretraining is None:
+        return InvalidValue("training_steps", steps, "must be at least one iteration, e.g. 160ep or 500it")
+    return InvalidValue(
+        "training_steps", steps, f"must reach beyond --pretrain_training_steps={pretraining.training_steps}"
+    )
 
 
 def _read_training_groups(args: argparse.Namespace, selection: Selection) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from foundations.storage import load_tensors, save_tensors
 from models import find_family
 from open_lth.descs import LotteryDesc
 from open_lth.provenance import save_provenance
+from open_lth.refusal import nothing_left_if_refused
 from pruning import STRATEGIES, LayerPrunedAway, Mask, apply_mask, prunable_shapes
 from training import ModelVariant, TrainingHparams, TrainingRun
 
@@ -41,14 +42,24 @@ class Lottery:
         """
         if all(self.training(level).is_done for level in range(levels + 1)):
             return
-        with exclusive(self.directories.directory):
+        directory = self.directories.directory
+        with exclusive(directory), nothing_left_if_refused(directory, self.context.root):
             save_provenance(self.paths(0), self.desc.display(), self.context)
+            if levels > 0 and not self.paths(0).mask.exists():
+                self._try_pruning()
             if self.desc.pretrain_training_hparams is not None:
                 self._pretrain()
             self._establish_initial_weights()
             for level in range(levels + 1):
                 self._prune(level)
                 self._train(level)
+
+    def _try_pruning(self) -> None:
+        """Prune an untrained network, so that a mistake in the flags comes out before the first level is trained."""
+        model = self.new_network(seed=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LayerPrunedAway)
+            self._pruned(1, model, self._full_mask(model))
 
     # The stages: each returns at once if its output exists.
 
@@ -74,13 +85,9 @@ class Lottery:
             self._full_mask(self.new_network(seed=0)).save(paths)
             return
         trained, mask = self.load_network(level - 1, self.training(level - 1).end), self.load_mask(level - 1)
-        hparams = self.desc.pruning_hparams
         with warnings.catch_warnings():
             warnings.simplefilter("always", LayerPrunedAway)
-            pruned = STRATEGIES.get(hparams.pruning_strategy).prune(
-                hparams, trained, mask, self.streams(level).generator("pruning")
-            )
-        pruned.save(paths)
+            self._pruned(level, trained, mask).save(paths)
 
     def _train(self, level: int) -> None:
         run = self.training(level)
@@ -166,6 +173,11 @@ class Lottery:
             streams=self.streams(level),
             context=self.context,
         )
+
+    def _pruned(self, level: int, trained: nn.Module, mask: Mask) -> Mask:
+        hparams = self.desc.pruning_hparams
+        generator = self.streams(level).generator("pruning")
+        return STRATEGIES.get(hparams.pruning_strategy).prune(hparams, trained, mask, generator)
 
     def _full_mask(self, model: nn.Module) -> Mask:
         return Mask.ones(prunable_shapes(self.variant.prunable(model)))

@@ -10,6 +10,7 @@ from foundations.paths import ExperimentPaths, RunPaths
 from foundations.randomness import RandomStreams
 from open_lth.descs import TrainDesc
 from open_lth.provenance import save_provenance
+from open_lth.refusal import nothing_left_if_refused
 from pruning import Mask, prunable_shapes
 from training import TrainingRun
 
@@ -47,7 +48,8 @@ class TrainRunner:
         )
         if training.is_done:
             return
-        with exclusive(self.paths.directory):
+        directory = self.paths.directory
+        with exclusive(directory), nothing_left_if_refused(directory, self.context.root):
             save_provenance(self.paths, self.desc.display(), self.context)
             seed = streams.seed("initial_weights")
             model = training.variant.build(self.desc.model_hparams, self.desc.num_classes, seed)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+from torch.nn import functional as F
 
 from foundations.step import Step
 from training.precision import Precision
@@ -41,7 +41,7 @@ class CrossEntropy:
         with self._precision.autocast():
             logits = self._model(images)
             loss = F.cross_entropy(logits, labels)
-        self._precision.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._precision.scale(loss).backward()
         return {"loss": loss.detach(), "accuracy": accuracy(logits.detach(), labels)}
 
 

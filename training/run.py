@@ -79,7 +79,7 @@ class TrainingRun:
         """
         if self.is_done:
             return
-        model.to(self.context.device, memory_format=torch.channels_last)
+        model.to(self.context.device).to(memory_format=torch.channels_last)
         evaluator = self.evaluator()
         optimizer = OPTIMIZERS.get(self.training_hparams.optimizer_name)(
             self.variant.parameter_groups(model, self.training_hparams), self.training_hparams

@@ -51,7 +51,7 @@ class CifarSource(TorchvisionSource):
     def read(self, place: Path, train: bool) -> LabelledImages:
         """Read the batches, after torchvision has checked their digests."""
         with warnings.catch_warnings():
-            # The batches were pickled by an old NumPy; new ones complain about that.
+            # The batches were pickled by an old NumPy; some newer releases complain about that.
             warnings.simplefilter("ignore")
             data = self.torchvision_class()(str(place), train=train)
         images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()

@@ -21,6 +21,7 @@ from foundations.registry import Registry
 from foundations.step import Step
 from open_lth.lottery import Lottery
 from open_lth.provenance import save_provenance
+from open_lth.refusal import nothing_left_if_refused
 from pruning import Mask
 from training import TrainingHparams, TrainingRun
 
@@ -73,7 +74,8 @@ class Branch(ABC):
         values = {f.name: getattr(self.branch_hparams, f.name) for f in dataclasses.fields(self.branch_hparams)}
         if self.paths.logger.exists():
             return
-        with exclusive(self.paths.directory):
+        directory = self.paths.directory
+        with exclusive(directory), nothing_left_if_refused(directory, self.lottery.context.root):
             save_provenance(self.paths, self.branch_hparams.display(), self.lottery.context)
             type(self).branch_function(self, **values)
 

@@ -36,7 +36,10 @@ class Retrain(Branch):
             start_at_step_zero: begin the new schedule at step 0 even if the trunk rewinds to a later step.
         """
         desc = self.lottery.desc
-        check_images_fit(desc.model_hparams, retrain_d)
+        try:
+            check_images_fit(desc.model_hparams, retrain_d)
+        except InvalidValue as error:
+            raise error.prefixed("retrain_d") from None
         if num_classes(retrain_d) != desc.num_classes:
             raise InvalidValue(
                 "retrain_d_dataset_name",

@@ -40,10 +40,12 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args, argv))
     hparams = read_group(args, branch_class.hparams_class())
     branches = [branch_class(lottery, level, hparams) for level in read_levels(args.levels)]
+    if args.display_output_location:
+        print("\n".join(str(branch.paths.directory) for branch in branches))
+        return
     for branch in branches:
-        if args.display_output_location:
-            print(branch.paths.directory)
-            continue
+        branch.mask()  # every level must be there before the first branch begins
+    for branch in branches:
         print_header(lottery.desc, args.replicate, branch.paths.directory, args.quiet, hparams.display())
         branch.run()
 

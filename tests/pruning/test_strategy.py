@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from foundations.errors import InvalidValue
+from pruning import DETERMINISTIC, STRATEGIES, GlobalPruningHparams, Mask, check_strategy_fits, register_global_strategy
+
+
+@pytest.fixture
+def by_index(monkeypatch):
+    """A user's strategy, for networks of a kind of their own: the first weights go."""
+    monkeypatch.setattr(STRATEGIES, "_entries", dict(STRATEGIES._entries))
+
+    def score(model, mask, generator):
+        return {name: torch.arange(tensor.numel()).reshape(tensor.shape).float() for name, tensor in mask.items()}
+
+    register_global_strategy("by_index", "the first weights", score, ("quantum",))
+    return STRATEGIES.get("by_index")
+
+
+def test_a_users_score_ranks_the_weights(by_index):
+    hparams = by_index.get_pruning_hparams()(pruning_strategy="by_index", pruning_fraction=0.5)
+    mask = by_index.prune(hparams, torch.nn.Identity(), Mask.ones({"a": [2, 4]}), torch.Generator())
+    assert mask["a"].tolist() == [[0, 0, 0, 0], [0, 1, 1, 1]]
+    assert by_index.description == "the first weights"
+
+
+def test_a_strategy_is_refused_for_a_kind_of_network_it_cannot_judge(by_index):
+    check_strategy_fits("by_index", "quantum")
+    check_strategy_fits("sparse_random", "quantum")
+    with pytest.raises(InvalidValue) as caught:
+        check_strategy_fits("sparse_global", "quantum")
+    assert str(caught.value).startswith("--pruning_strategy=sparse_global: is for deterministic networks; ")
+    assert str(caught.value).endswith("for a quantum network are sparse_random, by_index")
+
+
+@pytest.mark.parametrize("name", ["sparse_global", "sparse_random"])
+def test_deterministic_networks_have_magnitudes_and_the_control(name):
+    check_strategy_fits(name, DETERMINISTIC)
+    assert STRATEGIES.get(name).get_pruning_hparams() is GlobalPruningHparams
+    assert STRATEGIES.get(name).description
+
+
+def test_an_unknown_strategy_is_answered_with_the_valid_ones():
+    with pytest.raises(InvalidValue, match=r"^--pruning_strategy=sparse: valid values are .*sparse_global"):
+        check_strategy_fits("sparse", DETERMINISTIC)
+
+
+def test_a_taken_name_is_refused(by_index):
+    with pytest.raises(ValueError, match="by_index is registered twice"):
+        register_global_strategy("by_index", "", lambda *_: {}, ())
