@@ -18,6 +18,8 @@ COMMANDS = {
     "train": "train one network",
     "lottery": "find lottery tickets: train, prune, rewind, level after level",
     "lottery_branch": "run an ablation from the levels of a lottery",
+    "evaluate": "measure what a command has made: evaluate lottery ..., with repeated passes",
+    "runs": "list what lies under the root, or show one experiment and the command that made it",
 }
 PLUGINS = "open_lth.plugins"
 USER_ERROR, INTERRUPTED = 2, 130
@@ -52,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(name: str, rest: Sequence[str]) -> int:
     command = importlib.import_module(f"open_lth.commands.{name}")
     parser = Parser(prog=f"open_lth.py {name}", description=COMMANDS[name])
+    parser.set_defaults(command_line=(name, *rest))
     command.add_flags(parser, rest)
     command.execute(parser.parse_args(rest), rest)
     return 0

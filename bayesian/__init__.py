@@ -4,10 +4,14 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Register the kind of network, its pruning strategies and its branches."""
+    """Register the kind of network, its pruning strategies and its branch."""
+    from bayesian.hparams import BAYESIAN
     from bayesian.strategies import register_strategies
-    from bayesian.variant import BAYESIAN, Bayesian
+    from bayesian.transplant import Transplant
+    from bayesian.variant import Bayesian
+    from open_lth.branch import BRANCHES
     from training import VARIANTS
 
     VARIANTS.register(BAYESIAN)(Bayesian)
+    BRANCHES.register(Transplant.name())(Transplant)
     register_strategies()

@@ -9,6 +9,7 @@ it before torch-blue's own drawing.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.tensors import prunable_layers
 
@@ -113,7 +115,46 @@ def weights_in_place(tensors: Sequence[VariationalTensor], sample: Sequence[Tens
             tensor.layer.__dict__.pop(tensor.variable, None)
 
 
+@contextmanager
+def linear_outputs_sampled(tensors: Sequence[VariationalTensor], generator: torch.Generator) -> Iterator[None]:
+    """Make Linear layers sample their outputs, inside the block, from the distribution that their weights imply.
+
+    Every example gets noise of its own (Kingma et al. 2015, equation 6). Means and log stds get their gradients
+    through autograd. The weights in place, if any, are not used by these layers.
+    """
+    layers = {id(tensor.layer): tensor.layer for tensor in tensors if is_linear(tensor)}
+    forwards = {key: layer.__dict__["forward"] for key, layer in layers.items()}
+    for layer in layers.values():
+        layer.__dict__["forward"] = functools.partial(_sample_outputs, layer, generator)
+    try:
+        yield
+    finally:
+        for key, layer in layers.items():
+            layer.__dict__["forward"] = forwards[key]
+
+
+def is_linear(tensor: VariationalTensor) -> bool:
+    """Return whether a tensor belongs to a Linear layer."""
+    from torch_blue.vi import VILinear
+
+    return isinstance(tensor.layer, VILinear)
+
+
+def _sample_outputs(layer: Any, generator: torch.Generator, inputs: Tensor) -> Tensor:
+    """Map inputs (..., in) to sampled outputs (..., out)."""
+    has_bias = layer.variational_distribution["bias"] is not None
+    mean = F.linear(inputs, layer._weight_mean, layer._bias_mean if has_bias else None)
+    with torch.autocast(inputs.device.type, enabled=False):  # variances are too small for half precision
+        bias_variance = (2 * layer._bias_log_std).exp() if has_bias else None
+        weight_variance = (2 * layer._weight_log_std).exp()
+        variance = F.linear(inputs.to(weight_variance.dtype).square(), weight_variance, bias_variance)
+    # A unit whose weights are all pruned has no variance, where the square root has no gradient.
+    std = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
+    noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
+    return torch.addcmul(mean, std, noise)
+
+
 def standard_normal_prior(tensor: VariationalTensor) -> bool:
-    """Return whether a tensor's prior is the N(0, 1) that our closed-form KL divergence assumes."""
+    """Return whether a tensor's prior is the N(0, 1) that the closed-form KL divergence assumes."""
     prior = tensor.layer.prior[tensor.variable]
     return bool(prior.mean == 0.0) and bool(torch.isclose(prior.std, torch.ones(())))

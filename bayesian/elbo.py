@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bayesian.adapter import linear_outputs_sampled
 from bayesian.divergence import divergence_from_standard_normal
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BayesianHparams
@@ -34,35 +35,28 @@ class Elbo:
         self._run = circumstances
 
     def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
-        """Set the gradient of the loss for means and log stds, and add it for deterministic parameters.
+        """Add the gradient of the loss.
 
         Returns:
             `loss`, `accuracy` of the averaged probabilities, `data_fit` (the first term) and `kl` (in nats).
         """
-        precision, samples = self._run.precision, self._hparams.samples
         mean, log_std = self._posterior.flat()
         std = log_std.exp()
         mean_gradient, std_gradient = torch.zeros_like(mean), torch.zeros_like(mean)
+        shares = self._shares(images, labels, step, mean, std)
         fits, probabilities = [], torch.zeros((), device=images.device)
-        responsibilities = self._responsibilities(images, labels, step, mean, std)
-        for index, noise in enumerate(self._noise(step)):
-            weights = torch.addcmul(mean, std, noise).requires_grad_()
-            with self._posterior.weights(weights), precision.autocast():
-                logits = self._model(images).float()  # (B, classes)
-                losses = F.cross_entropy(logits, labels, reduction="none")  # (B,)
-                share = (
-                    losses.mean() / samples if responsibilities is None else (losses * responsibilities[index]).mean()
-                )
-            precision.scale(share).backward()
-            assert weights.grad is not None
-            mean_gradient.add_(weights.grad)
-            std_gradient.addcmul_(weights.grad, noise)
+        for share, (noise, weights, logits) in zip(shares, self._passes(images, step, mean, std), strict=True):
+            losses = F.cross_entropy(logits, labels, reduction="none")  # (B,)
+            self._run.precision.scale((losses * share).mean()).backward()
+            if weights.grad is not None:  # None if no layer samples its weights
+                mean_gradient.add_(weights.grad)
+                std_gradient.addcmul_(weights.grad, noise)
             fits.append(losses.detach())
             probabilities = probabilities + logits.detach().softmax(dim=1)
         divergence = divergence_from_standard_normal(mean, log_std)
         tempering = self._hparams.kl_temperature / self._run.num_examples
-        factor = precision.scale(torch.full((), tempering, device=images.device))
-        self._posterior.set_gradients(
+        factor = self._run.precision.scale(torch.full((), tempering, device=images.device))
+        self._posterior.add_gradients(
             mean_gradient.add_(divergence.mean_gradient * factor),
             std_gradient.mul_(std).add_(divergence.log_std_gradient * factor),
         )
@@ -74,21 +68,28 @@ class Elbo:
             "kl": divergence.value,
         }
 
-    def _noise(self, step: Step) -> Iterator[Tensor]:
-        """Draw the step's noise; each call draws the same."""
-        generator = self._run.streams.generator("weight_samples", step.iteration, device=self._posterior.device)
-        return ESTIMATORS.get(self._hparams.estimator)(self._hparams.samples, self._posterior.size, generator)
+    def _passes(self, images: Tensor, step: Step, mean: Tensor, std: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield (noise, weights, logits) for each sample; every call draws the same for a step."""
+        generator = self._run.streams.generator("weight_samples", step.iteration, device=images.device)
+        estimator = ESTIMATORS.get(self._hparams.estimator)
+        for noise in estimator.noise(self._hparams.samples, self._posterior.size, generator):
+            weights = torch.addcmul(mean, std, noise).requires_grad_()
+            with self._posterior.weights(weights), self._run.precision.autocast():
+                if estimator.local_in_linear_layers:
+                    with linear_outputs_sampled(self._posterior.tensors, generator):
+                        logits = self._model(images)
+                else:
+                    logits = self._model(images)
+            yield noise, weights, logits.float()
 
     @torch.no_grad()
-    def _responsibilities(self, images: Tensor, labels: Tensor, step: Step, mean: Tensor, std: Tensor) -> Tensor | None:
-        """Return each sample's share (S, B) in the gradient of the predictive likelihood; None if all are equal."""
+    def _shares(self, images: Tensor, labels: Tensor, step: Step, mean: Tensor, std: Tensor) -> Tensor:
+        """Return each sample's share (S, 1) or (S, B) in the gradient; those of an example sum to 1."""
+        samples = self._hparams.samples
         if self._hparams.likelihood == "expected":
-            return None
-        losses = []
-        for noise in self._noise(step):
-            weights = torch.addcmul(mean, std, noise)
-            with self._posterior.weights(weights), self._run.precision.autocast():
-                losses.append(F.cross_entropy(self._model(images).float(), labels, reduction="none"))
+            return torch.full((samples, 1), 1 / samples, device=images.device)
+        passes = self._passes(images, step, mean, std)
+        losses = [F.cross_entropy(logits, labels, reduction="none") for _, _, logits in passes]
         return torch.stack(losses).neg().softmax(dim=0)
 
     def _data_fit(self, losses: Tensor) -> Tensor:

@@ -8,7 +8,9 @@ from typing import ClassVar
 from bayesian.estimators import ESTIMATORS
 from foundations.errors import InvalidValue, one_of
 from foundations.hparams import hparam
-from training import VariantHparams
+from training import VariantHparams, constant_name
+
+BAYESIAN = "bayesian"
 
 BATCHNORM_MODES = ("recalibrated", "batch", "running")
 LIKELIHOODS = ("expected", "predictive")
@@ -25,6 +27,7 @@ class BayesianHparams(VariantHparams):
     title: ClassVar[str] = "Bayesian Hyperparameters"
     about: ClassVar[str] = "The variational distribution of the weights, how it is sampled and what it is fitted to."
 
+    variant_name: str = constant_name(BAYESIAN)
     samples: int = hparam("samples of all weights for each batch, in training and in evaluation", 10)
     kl_temperature: float = hparam("the factor T on the KL divergence from the prior", 0.1)
     init_std: float = hparam("initial standard deviation, in units of the Kaiming scale 1/sqrt(3 fan_in)", 0.01)
@@ -45,9 +48,11 @@ class BayesianHparams(VariantHparams):
         """Check the values."""
         if self.samples < 1:
             raise InvalidValue("samples", self.samples, "must be at least 1")
-        ESTIMATORS.get(self.estimator)
-        if self.estimator == "antithetic" and self.samples % 2:
-            raise InvalidValue("samples", self.samples, "must be even for the antithetic estimator")
+        if self.estimator not in ESTIMATORS:
+            raise InvalidValue("estimator", self.estimator, one_of(ESTIMATORS.names()))
+        multiple = ESTIMATORS.get(self.estimator).multiple
+        if self.samples % multiple:
+            raise InvalidValue("samples", self.samples, f"must be a multiple of {multiple} for {self.estimator}")
         if self.kl_temperature < 0:
             raise InvalidValue("kl_temperature", self.kl_temperature, "must not be negative")
         for name in ("init_std", "std_lr_factor"):

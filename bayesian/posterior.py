@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -59,16 +59,17 @@ class Posterior:
         noise = torch.randn(self.size, generator=generator, device=generator.device)
         return torch.addcmul(mean, log_std.exp(), noise)
 
-    def set_gradients(self, mean: Tensor, log_std: Tensor) -> None:
-        """Set the gradients of all trainable means and log stds from vectors (size,).
-
-        Like autograd's, they lie in memory as their parameters do: fused optimisers step through both as they lie.
-        """
+    def add_gradients(self, mean: Tensor, log_std: Tensor) -> None:
+        """Add vectors (size,) to the gradients of all trainable means and log stds."""
         for tensor, of_mean, of_log_std in zip(self.tensors, self.split(mean), self.split(log_std), strict=True):
             if tensor.mean.requires_grad:
-                tensor.mean.grad = torch.empty_like(tensor.mean).copy_(of_mean)
-                tensor.log_std.grad = torch.empty_like(tensor.log_std).copy_(of_log_std)
+                _add_gradient(tensor.mean, of_mean)
+                _add_gradient(tensor.log_std, of_log_std)
 
 
-Forward = Callable[[Tensor], Tensor]
-"""Images (B, C, H, W) -> logits (B, classes)."""
+def _add_gradient(parameter: nn.Parameter, gradient: Tensor) -> None:
+    """Add a gradient; like autograd's, it lies in memory as the parameter does, which fused optimisers rely on."""
+    if parameter.grad is None:
+        parameter.grad = torch.empty_like(parameter).copy_(gradient)
+    else:
+        parameter.grad.add_(gradient)

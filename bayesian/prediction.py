@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,20 +22,30 @@ def predictive_log_probabilities(model: nn.Module, hparams: BayesianHparams, req
     One sample of all weights serves a whole pass over the images, so each sample is one function. Memory is that of
     one batch and of two results. The network is left as it was.
     """
-    posterior, was_training = Posterior.of(model), model.training
+    posterior = Posterior.of(model)
     total: Tensor | None = None
     generator = request.streams.generator("evaluation_samples", request.occasion, device=posterior.device)
-    model.eval()
-    with statistics_restored(model):
+    with _evaluation_mode(model), statistics_restored(model):
         for _ in range(hparams.samples):
             with posterior.weights(posterior.draw(generator)), request.precision.autocast():
                 _prepare_batchnorm(model, hparams.batchnorm, request)
                 logits = torch.cat([model(images) for images in request.images()])
             log_probabilities = logits.float().log_softmax(dim=1)
             total = log_probabilities if total is None else torch.logaddexp(total, log_probabilities)
-    model.train(was_training)
     assert total is not None
     return total - math.log(hparams.samples)
+
+
+@contextmanager
+def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Set the network to evaluation inside the block, and every module back to its own mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _prepare_batchnorm(model: nn.Module, mode: str, request: PredictionRequest) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bayesian import scores
 from bayesian.adapter import variational_tensors
-from bayesian.variant import BAYESIAN
+from bayesian.hparams import BAYESIAN
 from pruning import Mask, register_global_strategy
 
 DistributionScore = Callable[[Tensor, Tensor], Tensor]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bayesian.adapter import convert, variational_tensors
 from bayesian.elbo import Elbo
-from bayesian.hparams import BayesianHparams
+from bayesian.hparams import BAYESIAN, BayesianHparams
 from bayesian.prediction import predictive_log_probabilities
 from foundations.randomness import default_generator_seeded
 from models import ModelFamily, ModelHparams, build_network
@@ -23,8 +23,6 @@ from training import (
 )
 from training.objective import Objective
 from training.optimizers import ParameterGroups
-
-BAYESIAN = "bayesian"
 
 _CURRICULUM: Mapping[str, object] = {
     "batch_size": 128,

@@ -108,16 +108,13 @@ def _reader(name: str, kind: type) -> Any:
     return read
 
 
-def read_group(args: argparse.Namespace, group: type[Group], prefix: str = "", **hidden: Any) -> Group:
+def read_group(args: argparse.Namespace, group: type[Group], prefix: str = "") -> Group:
     """Build a group from parsed flags.
-
-    Args:
-        hidden: values of fields that are not flags.
 
     Raises:
         UserError: if a required flag is missing or a value is invalid; the message names the flag.
     """
-    values: dict[str, Any] = dict(hidden)
+    values: dict[str, Any] = {}
     for f in fields(group):
         if not f.metadata.get("flag", True):
             continue

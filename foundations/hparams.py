@@ -8,15 +8,17 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
 
-def hparam(help: str, default: Any = MISSING, flag: bool = True) -> Any:
+def hparam(help: str, default: Any = MISSING, flag: bool = True, display_default: bool = True) -> Any:
     """Declare a hyperparameter: its explanation and, unless it must be given, its default.
 
     Args:
         help: what it does, for `--help`.
         default: the value that means "no effect"; a field that equals it does not enter a hash.
         flag: whether it can be set on the command line.
+        display_default: whether a default that says something is displayed. OpenLTH displays its own; fields that it
+            did not have stay out, so that its users find their files as they were.
     """
-    return field(default=default, metadata={"help": help, "flag": flag})
+    return field(default=default, metadata={"help": help, "flag": flag, "display_default": display_default})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +45,15 @@ class Hparams:
         kept = [f for f in kept if f.default is MISSING or getattr(self, f.name) != f.default]
         return sorted(kept, key=lambda f: f.name)
 
+    def _is_displayed(self, f: Field[Any]) -> bool:
+        value = getattr(self, f.name)
+        if f.default is MISSING:
+            return True
+        return bool(value) and (value != f.default or bool(f.metadata.get("display_default", True)))
+
     def display(self, title: str = "") -> str:
         """Return the group as people read it: its title, then a line a field that is required or says something."""
-        shown = [f for f in fields(self) if f.default is MISSING or getattr(self, f.name)]
+        shown = [f for f in fields(self) if self._is_displayed(f)]
         nested = [getattr(self, f.name) for f in shown if isinstance(getattr(self, f.name), Hparams)]
         plain = [f for f in shown if not isinstance(getattr(self, f.name), Hparams)]
         lines = [f"    * {f.name} => {getattr(self, f.name)}" for f in plain]

@@ -48,6 +48,11 @@ class RunPaths:
         return self.directory / "command.json"
 
     @property
+    def evaluation(self) -> Path:
+        """The measures of repeated passes over the test set."""
+        return self.directory / "evaluation.json"
+
+    @property
     def checkpoint(self) -> Path:
         """The state from which training resumes."""
         return self.directory / "checkpoint.pth"

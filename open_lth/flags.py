@@ -98,7 +98,7 @@ def add_context_flags(parser: argparse.ArgumentParser) -> None:
                          help="print the directory of the results and exit")  # fmt: skip
 
 
-def read_context(args: argparse.Namespace, command: Sequence[str]) -> RunContext:
+def read_context(args: argparse.Namespace) -> RunContext:
     """Build the run's context from parsed flags.
 
     Raises:
@@ -113,7 +113,7 @@ def read_context(args: argparse.Namespace, command: Sequence[str]) -> RunContext
         num_workers=args.num_workers,
         quiet=args.quiet,
         evaluate_only_at_end=args.evaluate_only_at_end,
-        command=tuple(command),
+        command=args.command_line,
     )
 
 
@@ -212,7 +212,7 @@ def read_variant_hparams(args: argparse.Namespace, variant: type[ModelVariant]) 
     """Build the group of a kind of network, or None for the deterministic kind."""
     if variant.hparams is None:
         return None
-    return read_group(args, variant.hparams, variant.name, variant_name=variant.name)
+    return read_group(args, variant.hparams, variant.name)
 
 
 def _count(name: str) -> Any:

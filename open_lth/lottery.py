@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import warnings
 from dataclasses import dataclass
 
@@ -25,13 +26,27 @@ from training import ModelVariant, TrainingHparams, TrainingRun
 PRETRAIN = "pretrain"
 
 
+class Rewinding(enum.Enum):
+    """What is rewound after pruning; the value names the levels' directories."""
+
+    WEIGHTS = "main"
+    LEARNING_RATE = "lrr"
+
+
 @dataclass(frozen=True)
 class Lottery:
-    """One replicate of one lottery ticket experiment."""
+    """One replicate of one lottery ticket experiment.
+
+    Args:
+        rewind: what is rewound after pruning. Weights and learning rate schedule (iterative magnitude pruning), or the
+            schedule alone while training goes on from the learned weights (learning rate rewinding, Renda et al. 2020;
+            paper appendix B), whose levels lie beside the others and share level 0 with them.
+    """
 
     desc: LotteryDesc
     replicate: int
     context: RunContext
+    rewind: Rewinding = Rewinding.WEIGHTS
 
     def run(self, levels: int) -> None:
         """Find the tickets of levels 0 to `levels`; what is there already is not made again.
@@ -66,7 +81,7 @@ class Lottery:
     def _pretrain(self) -> None:
         run = self.pretraining()
         if not run.is_done:
-            model = self.new_network(self.streams(0).seed("initial_weights"), self.desc.pretrain_dataset_hparams)
+            model = run.new_network(self.streams(0).seed("initial_weights"))
             run.train(model, self._full_mask(model), run.step("0it"))
 
     def _establish_initial_weights(self) -> None:
@@ -92,7 +107,11 @@ class Lottery:
     def _train(self, level: int) -> None:
         run = self.training(level)
         if not run.is_done:
-            model, mask = self.load_network(0, self.desc.start), self.load_mask(level)
+            if level == 0 or self.rewind is Rewinding.WEIGHTS:
+                model = self.load_network(0, self.desc.start)
+            else:
+                model = self.load_network(level - 1, self.training(level - 1).end)
+            mask = self.load_mask(level)
             apply_mask(self.variant.prunable(model), mask)
             run.train(model, mask, self.desc.start)
 
@@ -110,16 +129,16 @@ class Lottery:
 
     def paths(self, level: int | str) -> RunPaths:
         """Return where a level's files lie."""
-        return self.directories.level(level)
+        shared = level in (0, PRETRAIN)
+        return self.directories.level(level, Rewinding.WEIGHTS.value if shared else self.rewind.value)
 
     def streams(self, level: int | str) -> RandomStreams:
         """Return a level's random streams."""
         return RandomStreams(self.replicate, level)
 
-    def new_network(self, seed: int, dataset_hparams: DatasetHparams | None = None) -> nn.Module:
-        """Return a newly initialised network for the training data, or for other data."""
-        classes = num_classes(dataset_hparams or self.desc.dataset_hparams)
-        return self.variant.build(self.desc.model_hparams, classes, seed)
+    def new_network(self, seed: int) -> nn.Module:
+        """Return a newly initialised network."""
+        return self.training(0).new_network(seed)
 
     def load_network(self, level: int | str, step: Step) -> nn.Module:
         """Return the network as it was saved at a level and step.
@@ -127,15 +146,9 @@ class Lottery:
         Raises:
             UserError: if it has not been saved, or does not fit the network.
         """
-        path = self.paths(level).model(step)
-        self._check_there(path.exists(), level)
-        model = self.new_network(seed=0)
-        try:
-            model.load_state_dict(load_tensors(path))
-        except (RuntimeError, TypeError, AttributeError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path}: does not fit {self.desc.model_hparams.model_name}: {reason}") from None
-        return model
+        run = self.pretraining() if level == PRETRAIN else self.training(level)
+        self._check_there(run.paths.model(step).exists(), level)
+        return run.load_network(step)
 
     def load_mask(self, level: int) -> Mask:
         """Return a level's mask.
@@ -146,7 +159,7 @@ class Lottery:
         self._check_there(self.paths(level).mask.exists(), level)
         return Mask.load(self.paths(level).mask)
 
-    def training(self, level: int) -> TrainingRun:
+    def training(self, level: int | str) -> TrainingRun:
         """Return the training of a level."""
         return self.training_in(self.paths(level), level)
 
@@ -161,12 +174,16 @@ class Lottery:
         level: int | str,
         dataset_hparams: DatasetHparams | None = None,
         training_hparams: TrainingHparams | None = None,
+        variant: ModelVariant | None = None,
     ) -> TrainingRun:
-        """Return a training of this network in any directory, with a level's random streams."""
+        """Return a training of this network in any directory, with a level's random streams.
+
+        What is not given is as in the lottery itself.
+        """
         return TrainingRun(
             paths=paths,
             label=f"level_{level}/{paths.directory.name[:32]}",
-            variant=self.variant,
+            variant=variant or self.variant,
             model_hparams=self.desc.model_hparams,
             dataset_hparams=dataset_hparams or self.desc.dataset_hparams,
             training_hparams=training_hparams or self.desc.training_hparams,

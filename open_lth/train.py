@@ -10,7 +10,6 @@ from foundations.paths import ExperimentPaths, RunPaths
 from foundations.randomness import RandomStreams
 from open_lth.descs import TrainDesc
 from open_lth.provenance import save_provenance
-from open_lth.refusal import nothing_left_if_refused
 from pruning import Mask, prunable_shapes
 from training import TrainingRun
 
@@ -28,6 +27,19 @@ class TrainRunner:
         """Where the run's files lie."""
         return ExperimentPaths(self.context.root, self.desc.name, self.replicate).main()
 
+    def training(self) -> TrainingRun:
+        """Return the training."""
+        return TrainingRun(
+            paths=self.paths,
+            label="main",
+            variant=self.desc.variant,
+            model_hparams=self.desc.model_hparams,
+            dataset_hparams=self.desc.dataset_hparams,
+            training_hparams=self.desc.training_hparams,
+            streams=RandomStreams(self.replicate),
+            context=self.context,
+        )
+
     def run(self) -> None:
         """Train, unless that has been done already.
 
@@ -35,23 +47,11 @@ class TrainRunner:
             Interrupted: if Ctrl-C was pressed.
             RunIsLocked: if another process is at it.
         """
-        streams = RandomStreams(self.replicate)
-        training = TrainingRun(
-            paths=self.paths,
-            label="main",
-            variant=self.desc.variant,
-            model_hparams=self.desc.model_hparams,
-            dataset_hparams=self.desc.dataset_hparams,
-            training_hparams=self.desc.training_hparams,
-            streams=streams,
-            context=self.context,
-        )
+        training = self.training()
         if training.is_done:
             return
-        directory = self.paths.directory
-        with exclusive(directory), nothing_left_if_refused(directory, self.context.root):
+        with exclusive(self.paths.directory):
             save_provenance(self.paths, self.desc.display(), self.context)
-            seed = streams.seed("initial_weights")
-            model = training.variant.build(self.desc.model_hparams, self.desc.num_classes, seed)
+            model = training.new_network(training.streams.seed("initial_weights"))
             mask = Mask.ones(prunable_shapes(training.variant.prunable(model)))
             training.train(model, mask, self.desc.step("0it"))

@@ -12,6 +12,7 @@ from training.variant import (
     PredictionRequest,
     TrainingCircumstances,
     VariantHparams,
+    constant_name,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "TrainingHparams",
     "TrainingRun",
     "VariantHparams",
+    "constant_name",
 ]

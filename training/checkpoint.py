@@ -68,14 +68,15 @@ class TrainingState:
             Whether there was one.
 
         Raises:
-            UserError: if it is damaged or belongs to another network.
+            UserError: if it is damaged or belongs to another network or optimiser.
         """
         if not paths.checkpoint.exists():
             return False
         content = load_tensors(paths.checkpoint)
         try:
+            _check_same_optimizer(content["optimizer_state_dict"], self.optimizer)
             self.model.load_state_dict(content["model_state_dict"])
-            self.optimizer.load_state_dict(content["optimizer_state_dict"])
+            pass
             self.precision.load_state_dict(content["scaler_state_dict"])
             self.logger = MetricLogger.parse(content["logger"], str(paths.checkpoint))
             per_epoch = self.step.iterations_per_epoch
@@ -83,9 +84,18 @@ class TrainingState:
             device = next(self.model.parameters()).device
             self.epoch_totals = {name: total.to(device) for name, total in content["epoch_totals"].items()}
             self.epoch_batches = content["epoch_batches"]
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
-                f"{paths.checkpoint}: not a checkpoint of this run ({str(error).splitlines()[0]}); "
+                f"{paths.checkpoint}: not a checkpoint of this run ({reason}); "
                 "delete it to train this level from its start"
             ) from None
         return True
+
+
+def _check_same_optimizer(saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    # torch itself loads the state of any optimiser into any other and fails at the next step.
+    for group, own in zip(saved["param_groups"], optimizer.param_groups, strict=True):
+        foreign = sorted(set(group) - set(own) - {"initial_lr"})
+        if foreign:
+            raise ValueError(f"another optimiser's, with {', '.join(foreign)}")

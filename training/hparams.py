@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,7 +36,7 @@ class TrainingHparams(Hparams):
     warmup_steps: str | None = hparam("how long the learning rate rises linearly from zero", None)
     weight_decay: float | None = hparam("the L2 penalty on the weights", None)
     apex_fp16: bool = hparam("mixed precision under OpenLTH's name; the same arithmetic as --precision=fp16", False)
-    precision: str = hparam("the arithmetic of the forward pass: " + ", ".join(PRECISIONS), "fp32")
+    precision: str = hparam("the forward pass's arithmetic: " + ", ".join(PRECISIONS), "fp32", display_default=False)
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -43,15 +44,16 @@ class TrainingHparams(Hparams):
         for name in ("training_steps", "warmup_steps"):
             self._check_steps(name, several=False)
         self._check_steps("milestone_steps", several=True)
-        if self.lr <= 0:
+        if not 0 < self.lr < math.inf:
             raise InvalidValue("lr", self.lr, "must be greater than 0")
         for name in ("momentum", "nesterov_momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidValue(name, getattr(self, name), "must be at least 0 and less than 1")
         if self.momentum and self.nesterov_momentum:
             raise InvalidValue("nesterov_momentum", self.nesterov_momentum, "--momentum is given already; choose one")
-        if self.weight_decay is not None and self.weight_decay < 0:
-            raise InvalidValue("weight_decay", self.weight_decay, "must not be negative")
+        for name in ("weight_decay", "gamma"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < math.inf:
+                raise InvalidValue(name, getattr(self, name), "must not be negative")
         if (self.milestone_steps is None) != (self.gamma is None):
             missing = "gamma" if self.gamma is None else "milestone_steps"
             raise InvalidValue(missing, None, "milestone_steps and gamma are given together or not at all")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from training.objective import accuracy
+
+BINS = 10
+"""Equal-width bins of the confidence, for every calibration error."""
 
 
 def measure(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
@@ -16,10 +20,65 @@ def measure(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
         labels: (N,) class indices.
 
     Returns:
-        `loss`, the mean negative log likelihood in nats; `accuracy`, a fraction; `examples`, N.
+        `loss` (the mean negative log likelihood, in nats), `accuracy` (a fraction), `examples` (N), `brier`, `ece`,
+        `mace` and `mace_pooled`.
     """
+    probabilities = log_probabilities.double().exp()
     return {
         "loss": float(F.nll_loss(log_probabilities.double(), labels)),
         "accuracy": float(accuracy(log_probabilities, labels)),
         "examples": float(len(labels)),
+        "brier": float(brier_score(probabilities, labels)),
+        "ece": float(expected_calibration_error(probabilities, labels)),
+        "mace": float(mean_absolute_calibration_error(probabilities, labels)),
+        "mace_pooled": float(pooled_mean_absolute_calibration_error(probabilities, labels)),
     }
+
+
+def brier_score(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean squared distance of (N, classes) from the one-hot labels, summed over classes (Brier 1950)."""
+    return (probabilities - F.one_hot(labels, probabilities.shape[1])).square().sum(dim=1).mean()
+
+
+def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Tensor:
+    """Return the gap between confidence and accuracy, averaged over examples (Guo et al. 2017, equation 3)."""
+    correct, confidence = _top_label(probabilities, labels)
+    totals = _binned(correct - confidence, confidence, bins)
+    return totals.abs().sum() / len(labels)
+
+
+def mean_absolute_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Tensor:
+    r"""Return the gap between confidence and accuracy, averaged over bins (paper section 3, MACE).
+
+    .. math:: \frac{1}{B} \sum_b \frac{1}{|S_b|} \left| \sum_{i \in S_b} (1[\hat y_i = y_i] - \hat p_i) \right|
+
+    The bins have equal widths on the confidence of the predicted class; an empty one counts 0.
+    """
+    correct, confidence = _top_label(probabilities, labels)
+    totals = _binned(correct - confidence, confidence, bins)
+    sizes = _binned(torch.ones_like(confidence), confidence, bins)
+    return (totals.abs() / sizes.clamp_min(1.0)).mean()
+
+
+def pooled_mean_absolute_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Tensor:
+    """Return MACE as the paper's released code has it, instead of section 3's formula.
+
+    The probabilities of all classes are pooled, and a bin's centre stands for the confidence in it.
+    """
+    hits = F.one_hot(labels, probabilities.shape[1]).to(probabilities).flatten()
+    pooled = probabilities.flatten()
+    sizes = _binned(torch.ones_like(pooled), pooled, bins)
+    frequency = _binned(hits, pooled, bins) / sizes.clamp_min(1.0)
+    centres = (torch.arange(bins, device=pooled.device, dtype=pooled.dtype) + 0.5) / bins
+    return ((frequency - centres).abs() * (sizes > 0)).mean()
+
+
+def _top_label(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    confidence, predicted = probabilities.max(dim=1)
+    return (predicted == labels).to(probabilities), confidence
+
+
+def _binned(values: Tensor, confidence: Tensor, bins: int) -> Tensor:
+    """Return the sums (bins,) of values over bins (k/B, (k+1)/B] of the confidence; 0 falls into the first."""
+    index = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
+    return torch.zeros(bins, dtype=values.dtype, device=values.device).index_add(0, index, values)

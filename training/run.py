@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from datasets import DatasetHparams, iterations_per_epoch
+from datasets import DatasetHparams, iterations_per_epoch, num_classes
 from foundations.context import RunContext
+from foundations.errors import UserError
 from foundations.paths import RunPaths
 from foundations.randomness import RandomStreams
 from foundations.step import Step
+from foundations.storage import load_tensors
 from models import ModelHparams
 from pruning import Mask, MaskEnforcement
 from training.callbacks import evaluate, show_progress, standard_callbacks
@@ -55,6 +57,24 @@ class TrainingRun:
     def is_done(self) -> bool:
         """Whether the results are there already."""
         return self.paths.logger.exists() and self.paths.model(self.end).exists()
+
+    def new_network(self, seed: int) -> nn.Module:
+        """Return a newly initialised network."""
+        return self.variant.build(self.model_hparams, num_classes(self.dataset_hparams), seed)
+
+    def load_network(self, step: Step) -> nn.Module:
+        """Return the network as it was saved at a step.
+
+        Raises:
+            UserError: if it has not been saved, is damaged, or is another network.
+        """
+        path, model = self.paths.model(step), self.new_network(seed=0)
+        try:
+            model.load_state_dict(load_tensors(path))
+        except (RuntimeError, TypeError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path}: does not fit {self.model_hparams.model_name}: {reason}") from None
+        return model
 
     def evaluator(self) -> Evaluator:
         """Return what measures networks on this run's test set."""

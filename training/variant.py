@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from foundations.hparams import Hparams, hparam
+from foundations.hparams import Hparams
 from foundations.randomness import RandomStreams
 from foundations.registry import Registry
 from models import ModelFamily, ModelHparams
@@ -25,9 +25,18 @@ ImageBatches = Callable[[], Iterable[Tensor]]
 
 @dataclass(frozen=True, kw_only=True)
 class VariantHparams(Hparams):
-    """The hyperparameters of a kind of network; its name is one of them, so that no two kinds share a hash."""
+    """The hyperparameters of a kind of network.
 
-    variant_name: str = hparam("the kind of network", flag=False)
+    A subclass declares `variant_name` by `constant_name`: the name is always part of the text, so that no two kinds
+    share a hash.
+    """
+
+    variant_name: str
+
+
+def constant_name(name: str) -> Any:
+    """Declare the field `variant_name` of a kind of network: no flag, no choice, and in every hash."""
+    return field(default_factory=lambda: name, metadata={"help": "the kind of network", "flag": False})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from datasets import DatasetHparams
+from foundations.errors import UserError
 from foundations.hparams import Hparams, hashed_name, hparam
 from foundations.lock import exclusive
 from foundations.paths import RunPaths
@@ -22,8 +22,8 @@ from foundations.step import Step
 from open_lth.lottery import Lottery
 from open_lth.provenance import save_provenance
 from open_lth.refusal import nothing_left_if_refused
-from pruning import Mask
-from training import TrainingHparams, TrainingRun
+from pruning import Mask, apply_mask
+from training import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,21 @@ class Branch(ABC):
     def description() -> str:
         """Return one line for the list of branches."""
 
+    trunk_variants: ClassVar[tuple[str, ...]] = ()
+    """The kinds of network that a trunk may be of; empty means all."""
+
     branch_function: ClassVar[Callable[..., None]]
     """What the branch does: a method whose arguments are typed and explained under `Args:` in its docstring."""
+
+    @classmethod
+    def check_trunk(cls, variant: str) -> None:
+        """Check that the branch can start from a trunk of a kind of network.
+
+        Raises:
+            UserError: if it cannot.
+        """
+        if cls.trunk_variants and variant not in cls.trunk_variants:
+            raise UserError(f"--{variant}: the trunk of {cls.name()} must be {' or '.join(cls.trunk_variants)}")
 
     @classmethod
     def hparams_class(cls) -> type[Hparams]:
@@ -64,6 +77,10 @@ class Branch(ABC):
         name = hashed_name(f"lottery_branch_{self.name()}", [self.branch_hparams])
         return self.lottery.directories.level(self.level, name)
 
+    def arguments(self) -> dict[str, Any]:
+        """Return the values of the arguments of `branch_function`."""
+        return {f.name: getattr(self.branch_hparams, f.name) for f in dataclasses.fields(self.branch_hparams)}
+
     def run(self) -> None:
         """Run the branch, unless that has been done already.
 
@@ -71,13 +88,12 @@ class Branch(ABC):
             Interrupted: if Ctrl-C was pressed.
             RunIsLocked: if another process is at it.
         """
-        values = {f.name: getattr(self.branch_hparams, f.name) for f in dataclasses.fields(self.branch_hparams)}
-        if self.paths.logger.exists():
+        if self.training().is_done:
             return
         directory = self.paths.directory
         with exclusive(directory), nothing_left_if_refused(directory, self.lottery.context.root):
             save_provenance(self.paths, self.branch_hparams.display(), self.lottery.context)
-            type(self).branch_function(self, **values)
+            type(self).branch_function(self, **self.arguments())
 
     # What branch functions are made of.
 
@@ -91,24 +107,17 @@ class Branch(ABC):
             return self.lottery.load_network("pretrain", step)
         return self.lottery.load_network(level, step)
 
-    def train(
-        self,
-        model: nn.Module,
-        mask: Mask,
-        start: Step,
-        dataset_hparams: DatasetHparams | None = None,
-        training_hparams: TrainingHparams | None = None,
-    ) -> None:
-        """Save the mask and train a network under it, by the trunk's hyperparameters or by others."""
+    def training(self) -> TrainingRun:
+        """Return the branch's training; a branch that trains on other data or in another way overrides this."""
+        return self.lottery.training_in(self.paths, self.level)
+
+    def train(self, model: nn.Module, mask: Mask, start: Step) -> None:
+        """Save the mask, then train a network under it from a step to the end."""
         if not self.paths.mask.exists():
             mask.save(self.paths)
-        self.training(dataset_hparams, training_hparams).train(model, mask, start)
-
-    def training(
-        self, dataset_hparams: DatasetHparams | None = None, training_hparams: TrainingHparams | None = None
-    ) -> TrainingRun:
-        """Return the branch's training run."""
-        return self.lottery.training_in(self.paths, self.level, dataset_hparams, training_hparams)
+        training = self.training()
+        apply_mask(training.variant.prunable(model), mask)
+        training.train(model, mask, start)
 
 
 BRANCHES: Registry[type[Branch]] = Registry("branch")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from foundations.errors import InvalidValue, one_of
 from open_lth.branch.base import BRANCHES, Branch
-from pruning import apply_mask, shuffle_mask
+from pruning import shuffle_mask
 
 _STARTS = ("init", "rewind", "end")
 
@@ -46,5 +46,4 @@ class RandomlyPrune(Branch):
         start = desc.step("0it") if start_at == "init" else desc.start
         weights = self.training().end if start_at == "end" else start
         model = self.load_network(self.level if strategy == "identity" else 0, weights)
-        apply_mask(self.lottery.variant.prunable(model), mask)
         self.train(model, mask, start)

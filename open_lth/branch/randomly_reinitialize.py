@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from open_lth.branch.base import BRANCHES, Branch
-from pruning import apply_mask
 
 
 @BRANCHES.register("randomly_reinitialize", "reinit")
@@ -28,6 +27,5 @@ class RandomlyReinitialize(Branch):
         """
         mask = self.mask()
         model = self.lottery.new_network(self.lottery.streams(self.level).seed("reinitialized_weights"))
-        apply_mask(self.lottery.variant.prunable(model), mask)
         desc = self.lottery.desc
         self.train(model, mask, desc.step("0it") if start_at_step_zero else desc.start)

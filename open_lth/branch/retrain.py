@@ -6,8 +6,7 @@ from datasets import DatasetHparams, iterations_per_epoch, num_classes
 from foundations.errors import InvalidValue
 from foundations.step import Step
 from open_lth.branch.base import BRANCHES, Branch
-from pruning import apply_mask
-from training import TrainingHparams
+from training import TrainingHparams, TrainingRun
 from training.data import check_images_fit
 
 
@@ -24,6 +23,11 @@ class Retrain(Branch):
     def description() -> str:
         """Return one line for the list of branches."""
         return "train the level's ticket on other data or under other training hyperparameters"
+
+    def training(self) -> TrainingRun:
+        """Return the training by the branch's own hyperparameters."""
+        values = self.arguments()
+        return self.lottery.training_in(self.paths, self.level, values["retrain_d"], values["retrain_t"])
 
     def branch_function(
         self, retrain_d: DatasetHparams, retrain_t: TrainingHparams, start_at_step_zero: bool = False
@@ -46,7 +50,6 @@ class Retrain(Branch):
                 retrain_d.dataset_name,
                 f"has {num_classes(retrain_d)} classes, but the ticket was found with {desc.num_classes}",
             )
-        model, mask = self.load_network(self.level, desc.start), self.mask()
-        apply_mask(self.lottery.variant.prunable(model), mask)
         first = 0 if start_at_step_zero else desc.start.iteration
-        self.train(model, mask, Step(first, iterations_per_epoch(retrain_d)), retrain_d, retrain_t)
+        start = Step(first, iterations_per_epoch(retrain_d))
+        self.train(self.load_network(self.level, desc.start), self.mask(), start)

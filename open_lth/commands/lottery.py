@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from foundations.errors import InvalidValue, UserError
 from open_lth.commands.header import print_header
 from open_lth.flags import add_context_flags, add_lottery_flags, read_context, read_lottery_desc, select
-from open_lth.lottery import Lottery
+from open_lth.lottery import Lottery, Rewinding
+from training import TrainingRun
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -17,6 +18,8 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     section.add_argument(
         "--levels", metavar="N", help="the last pruning level; level 0 is the dense network (required)"
     )
+    lrr = "rewind the learning rate alone: train on from the learned weights (Renda et al. 2020)"
+    section.add_argument("--lrr", action="store_true", help=lrr)
     add_lottery_flags(parser, select(argv))
     add_context_flags(parser)
 
@@ -27,14 +30,28 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if a flag is missing or invalid.
     """
-    lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args, argv))
-    levels = _read_levels(args.levels)
+    lottery, levels = _lottery(args, argv), _read_levels(args.levels)
     location = lottery.directories.directory
     if args.display_output_location:
         print(location)
         return
     print_header(lottery.desc, args.replicate, location, args.quiet, f"Levels: 0 to {levels}")
     lottery.run(levels)
+
+
+def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
+    """Return the training runs that the command stands for.
+
+    Raises:
+        UserError: if a flag is missing or invalid.
+    """
+    lottery = _lottery(args, argv)
+    return [lottery.training(level) for level in range(_read_levels(args.levels) + 1)]
+
+
+def _lottery(args: argparse.Namespace, argv: Sequence[str]) -> Lottery:
+    rewind = Rewinding.LEARNING_RATE if args.lrr else Rewinding.WEIGHTS
+    return Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args), rewind)
 
 
 def _read_levels(text: str | None) -> int:

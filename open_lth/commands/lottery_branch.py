@@ -22,9 +22,11 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("branch", metavar="BRANCH", help=f"one of {', '.join(BRANCHES.names())}. " + names)
     section = parser.add_argument_group("Levels", "From which levels to branch off.")
     section.add_argument("--levels", metavar="LEVELS", help="levels and ranges of them, e.g. 0-2,5-8,12 (required)")
+    section.add_argument("--lrr", action="store_true", help=argparse.SUPPRESS)
     selection = select(argv)
     branch = _chosen_branch(argv)
     if branch is not None:
+        branch.check_trunk(selection.variant.name)
         add_group(parser, branch.hparams_class(), defaults=selection.defaults)
     add_lottery_flags(parser, selection)
     add_context_flags(parser)
@@ -37,7 +39,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         UserError: if a flag is missing or invalid, or a level is not there.
     """
     branch_class = BRANCHES.get(args.branch)
-    lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args, argv))
+    lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args))
     hparams = read_group(args, branch_class.hparams_class())
     branches = [branch_class(lottery, level, hparams) for level in read_levels(args.levels)]
     if args.display_output_location:

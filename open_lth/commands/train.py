@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from open_lth.commands.header import print_header
 from open_lth.flags import add_context_flags, add_training_flags, read_context, read_train_desc, select
 from open_lth.train import TrainRunner
+from training import TrainingRun
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -22,9 +23,22 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if a flag is missing or invalid.
     """
-    runner = TrainRunner(read_train_desc(args, select(argv)), args.replicate, read_context(args, argv))
+    runner = _runner(args, argv)
     if args.display_output_location:
         print(runner.paths.directory)
         return
     print_header(runner.desc, args.replicate, runner.paths.directory, args.quiet)
     runner.run()
+
+
+def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
+    """Return the training run that the command stands for.
+
+    Raises:
+        UserError: if a flag is missing or invalid.
+    """
+    return [_runner(args, argv).training()]
+
+
+def _runner(args: argparse.Namespace, argv: Sequence[str]) -> TrainRunner:
+    return TrainRunner(read_train_desc(args, select(argv)), args.replicate, read_context(args))

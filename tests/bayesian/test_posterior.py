@@ -73,7 +73,7 @@ def test_pruned_weights_are_exactly_zero_in_every_draw(make_network):
 def test_frozen_tensors_get_no_gradient(make_network):
     posterior = Posterior.of(make_network("mnist_lenet_12", output_frozen=True))
     ramp = torch.arange(posterior.size, dtype=torch.float32)
-    posterior.set_gradients(ramp, -ramp)
+    posterior.add_gradients(ramp, -ramp)
     for tensor, expected in zip(posterior.tensors, posterior.split(ramp), strict=True):
         if tensor.name.startswith("fc."):
             assert tensor.mean.grad is None and tensor.log_std.grad is None
@@ -87,7 +87,7 @@ def test_gradients_lie_in_memory_as_their_parameters_do_which_fused_optimisers_r
     model = make_network("cifar_resnet_8_4").to(memory_format=layout)
     posterior = Posterior.of(model)
     ramp = torch.arange(posterior.size, dtype=torch.float32)
-    posterior.set_gradients(ramp, -ramp)
+    posterior.add_gradients(ramp, -ramp)
     for tensor, expected in zip(posterior.tensors, posterior.split(ramp), strict=True):
         assert tensor.mean.grad.equal(expected)
         assert tensor.log_std.grad.equal(-expected)
@@ -102,7 +102,7 @@ def test_fused_adam_takes_the_step_that_plain_adam_takes_in_channels_last_layout
         means = [tensor.mean for tensor in posterior.tensors]
         optimizer = torch.optim.Adam(means, lr=0.1, eps=1.0, fused=fused)
         noise = torch.randn(posterior.size, generator=torch.Generator().manual_seed(0))
-        posterior.set_gradients(noise, noise)
+        posterior.add_gradients(noise, noise)
         optimizer.step()
         stepped.append(posterior.flat()[0])
     torch.testing.assert_close(stepped[1], stepped[0])

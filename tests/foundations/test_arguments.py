@@ -46,7 +46,7 @@ class Voyage(Hparams):
     about = "Where to."
 
     days: int = hparam("how long")
-    sail: Sail = hparam("what pulls")
+    sail: Sail = hparam("what pulls")  # noqa: RUF009
 
 
 def read(group: type[Hparams], *words: str, prefix: str = "", defaults: dict[str, Any] | None = None) -> Any:
@@ -98,7 +98,7 @@ def test_presets_take_the_place_of_defaults_and_flags_override_them():
 def test_a_required_flag_that_is_missing_is_named_and_explained():
     with pytest.raises(UserError, match=r"^--name is required: what it is called \(--default_hparams fills it in\)$"):
         read(Boat)
-    with pytest.raises(UserError, match="^--retrain_b_name is required"):
+    with pytest.raises(UserError, match=r"^--retrain_b_name is required"):
         read(Boat, prefix="retrain_b")
 
 
@@ -131,7 +131,7 @@ def test_prefixed_groups_stand_side_by_side():
 
 
 def test_a_bad_value_in_a_prefixed_group_is_named_by_its_full_flag():
-    with pytest.raises(InvalidValue, match="^--old_crew=x: must be a whole number"):
+    with pytest.raises(InvalidValue, match=r"^--old_crew=x: must be a whole number"):
         read(Boat, "--old_crew=x", prefix="old")
     with pytest.raises(InvalidValue, match=r"^--old_area=-1.0: must be greater than 0"):
         read(Sail, "--old_area=-1", prefix="old")
@@ -145,11 +145,16 @@ def test_nested_groups_get_their_fields_name_as_prefix():
         read(Voyage, "--back_days=3", "--back_sail_area=0", prefix="back")
 
 
-def test_fields_without_a_flag_are_given_by_the_program():
+def test_fields_without_a_flag_keep_their_default_whatever_a_preset_says():
+    assert read(Boat, "--name=Ada", defaults={"kind": "yacht"}).kind == "dinghy"
+
+
+def test_who_asked_for_a_preset_is_not_told_to_ask_for_one():
     parser = Parser()
+    parser.add_argument("--default_hparams")
     add_group(parser, Boat)
-    boat = read_group(parser.parse_args(["--name=Ada"]), Boat, kind="yacht")
-    assert boat == Boat(name="Ada", kind="yacht")
+    with pytest.raises(UserError, match=r"^--name is required: what it is called$"):
+        read_group(parser.parse_args(["--default_hparams=boat"]), Boat)
 
 
 def test_help_shows_the_defaults_in_effect_and_what_is_required():
@@ -186,5 +191,5 @@ def test_every_default_is_in_the_help(group):
 
 def test_a_users_mistake_in_a_registered_group_is_one_line():
     words = ["--t_optimizer_name=sdg", "--t_lr=0.1", "--t_training_steps=1ep"]
-    with pytest.raises(InvalidValue, match="^--t_optimizer_name=sdg: valid values are sgd, adam"):
+    with pytest.raises(InvalidValue, match=r"^--t_optimizer_name=sdg: valid values are sgd, adam"):
         read(TrainingHparams, *words, prefix="t")

@@ -24,7 +24,7 @@ class Outer(Hparams):
     about = "A group with another inside."
 
     zeal: float = hparam("how hard it tries")
-    inner: Inner = hparam("what is inside")
+    inner: Inner = hparam("what is inside")  # noqa: RUF009
     after: bool = hparam("whether there is more", False)
     count: int = hparam("how many", 3)
     word: str = hparam("what is said", "none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,16 @@ import torch
 from tests.open_lth.running import KINDS, LENET, Trunk, Workplace
 
 OPENLTH_ROOT = Path(__file__).parent.parent / "data" / "openlth_root"
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every download fail at once."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the network is down")
+
+    monkeypatch.setattr(urllib.request, "urlopen", fail)
 
 
 @pytest.fixture

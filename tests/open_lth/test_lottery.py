@@ -132,7 +132,7 @@ def test_the_same_command_again_changes_no_byte_and_no_time(trunk):
 
 
 def test_a_finished_lottery_needs_neither_data_nor_training(trunk, monkeypatch):
-    def forbidden(*_):
+    def forbidden(*_, **__):
         raise AssertionError("the data were loaded")
 
     monkeypatch.setattr("datasets.sources.digits.Digits.load", forbidden)

@@ -10,7 +10,7 @@ from pruning import GlobalPruningHparams
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, 2.0, math.nan, math.inf])
 def test_a_fraction_outside_zero_to_one_is_refused(fraction):
-    with pytest.raises(InvalidValue, match="^--pruning_fraction=.*: must be at least 0 and less than 1"):
+    with pytest.raises(InvalidValue, match=r"^--pruning_fraction=.*: must be at least 0 and less than 1"):
         GlobalPruningHparams(pruning_strategy="sparse_global", pruning_fraction=fraction)
 
 

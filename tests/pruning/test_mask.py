@@ -52,7 +52,9 @@ def test_counts_do_not_overflow_or_round():
     assert mask.unpruned == 2**24 + 1
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=9), st.lists(st.integers(0, 1), min_size=1, max_size=9), min_size=1))
+@given(
+    st.dictionaries(st.text(min_size=1, max_size=9), st.lists(st.integers(0, 1), min_size=1, max_size=9), min_size=1)
+)
 def test_a_mask_comes_back_from_its_file(tmp_path_factory, values):
     mask = Mask({name: torch.tensor(kept) for name, kept in values.items()})
     paths = RunPaths(tmp_path_factory.mktemp("run"))

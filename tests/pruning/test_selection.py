@@ -22,9 +22,7 @@ def openlths_rule(scores: Arrays, mask: Arrays, fraction: float, ignored: set[st
         float(s) for name in mask if name not in ignored for s, m in zip(scores[name], mask[name], strict=True) if m
     )
     threshold = ascending[min(number, len(ascending) - 1)]
-    return {
-        name: mask[name] if name in ignored else np.where(scores[name] > threshold, mask[name], 0) for name in mask
-    }
+    return {name: mask[name] if name in ignored else np.where(scores[name] > threshold, mask[name], 0) for name in mask}
 
 
 @st.composite
@@ -46,12 +44,14 @@ def prune(scores: Arrays, mask: Arrays, fraction: float, ignored: set[str]) -> M
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LayerPrunedAway)
         tensors = {name: torch.from_numpy(values) for name, values in scores.items()}
-        return prune_lowest_globally(tensors, Mask({n: torch.from_numpy(m) for n, m in mask.items()}), fraction, ignored)
+        return prune_lowest_globally(
+            tensors, Mask({n: torch.from_numpy(m) for n, m in mask.items()}), fraction, ignored
+        )
 
 
 @given(problems())
 def test_masks_come_out_as_openlths_rule_says(problem):
-    scores, mask, fraction, ignored = problem
+    _, mask, _, ignored = problem
     assume(any(mask[name].any() for name in mask if name not in ignored))
     found, expected = prune(*problem), openlths_rule(*problem)
     assert list(found) == list(expected)
@@ -61,7 +61,7 @@ def test_masks_come_out_as_openlths_rule_says(problem):
 
 @given(problems())
 def test_pruned_weights_never_come_back_and_ignored_layers_keep_their_mask(problem):
-    scores, mask, fraction, ignored = problem
+    _, mask, _, ignored = problem
     assume(any(mask[name].any() for name in mask if name not in ignored))
     for name, tensor in prune(*problem).items():
         assert bool((tensor.numpy() <= mask[name]).all())
@@ -69,7 +69,7 @@ def test_pruned_weights_never_come_back_and_ignored_layers_keep_their_mask(probl
             np.testing.assert_array_equal(tensor.numpy(), mask[name])
 
 
-@pytest.mark.parametrize("total", [10, 100, 999, 10_000])
+@pytest.mark.parametrize("total", [100, 101, 999, 10_000])
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.2, 0.5, 0.9])
 def test_without_ties_one_weight_more_than_the_fraction_goes(total, fraction):
     scores = torch.randperm(total, generator=torch.Generator().manual_seed(0)).float()

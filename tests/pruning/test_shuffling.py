@@ -112,7 +112,7 @@ def test_global_moves_weights_between_layers():
 
 
 def test_an_unknown_strategy_or_layer_is_answered_with_what_is_valid():
-    with pytest.raises(InvalidValue, match="^--strategy=mix: valid values are layerwise, global, even, identity$"):
+    with pytest.raises(InvalidValue, match=r"^--strategy=mix: valid values are layerwise, global, even, identity$"):
         shuffle_mask(lenet_mask(), "mix", 0)
     with pytest.raises(InvalidValue, match=r"^--layers_to_ignore=conv: valid values are fc_layers\.0\.weight, "):
         shuffle_mask(lenet_mask(), "even", 0, ["conv"])

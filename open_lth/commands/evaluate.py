@@ -1,0 +1,46 @@
+"""The subcommand `evaluate`: put it before a command to measure what that command has made."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from types import ModuleType
+
+from foundations.errors import InvalidValue, one_of
+from open_lth.evaluation import evaluate_run
+
+_EVALUATED = ("train", "lottery", "lottery_branch")
+_SHOWN = ("accuracy", "loss", "brier", "ece", "mace")
+
+
+def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the command's flags: its own, then those of the command that made the runs."""
+    parser.add_argument("command", metavar="COMMAND", help=f"the command that made the runs: {', '.join(_EVALUATED)}")
+    section = parser.add_argument_group("Evaluation", "How to measure.")
+    passes = "passes over the test set; stochastic networks differ from pass to pass (default: 1)"
+    section.add_argument("--passes", type=int, default=1, metavar="INT", help=passes)
+    if argv and argv[0] not in ("-h", "--help"):
+        _command(argv[0]).add_flags(parser, argv[1:])
+
+
+def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
+    """Measure every run that the command stands for, and print a line for each.
+
+    Raises:
+        UserError: if a flag is missing or invalid, or a run is not finished.
+    """
+    for run in _command(args.command).trainings(args, argv[1:]):
+        if args.display_output_location:
+            print(run.paths.evaluation)
+            continue
+        final = evaluate_run(run, args.passes)["final"]
+        if not args.quiet:
+            shown = (f"{name} {final[name]['mean']:.4f} ± {final[name]['std']:.4f}" for name in _SHOWN)
+            print(f"{run.label}  {'  '.join(shown)}", flush=True)
+
+
+def _command(name: str) -> ModuleType:
+    if name not in _EVALUATED:
+        raise InvalidValue("command", name, one_of(_EVALUATED))
+    return importlib.import_module(f"open_lth.commands.{name}")

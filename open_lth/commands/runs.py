@@ -1,0 +1,78 @@
+"""The subcommand `runs`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from foundations.context import ROOT_VARIABLE, default_root
+from foundations.errors import InvalidValue, UserError
+from open_lth.experiments import Experiment, find_experiments
+
+_COLUMNS = ("name", "replicate", "model", "data", "plugin", "strategy", "levels", "branches", "best accuracy", "MB")
+
+
+def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the command's flags."""
+    parser.add_argument("action", nargs="?", default="list", metavar="ACTION", help="list (default) or show")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="what to show: a name, or the beginning of its hash")
+    parser.add_argument("--root", type=Path, default=default_root(), metavar="DIR",
+                        help=f"where results lie; {ROOT_VARIABLE} sets it too (default: {default_root()})")  # fmt: skip
+
+
+def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
+    """List the experiments under the root, or show one.
+
+    Raises:
+        UserError: if the action is unknown, or no or several experiments have the name.
+    """
+    experiments = find_experiments(args.root.expanduser())
+    if args.action == "list":
+        print(_table([_COLUMNS, *(_row(experiment) for experiment in experiments)]))
+    elif args.action == "show":
+        _show(_chosen(experiments, args.name, args.root))
+    else:
+        raise InvalidValue("action", args.action, "valid values are list, show")
+
+
+def _row(experiment: Experiment) -> tuple[str, ...]:
+    hparams, levels = experiment.hparams, experiment.levels
+    return (
+        experiment.name,
+        str(experiment.replicate),
+        hparams.get("model_name", "?"),
+        hparams.get("dataset_name", "?"),
+        hparams.get("variant_name", "-"),
+        hparams.get("pruning_strategy", "-"),
+        f"0-{levels[-1]}" if levels and levels == list(range(levels[-1] + 1)) else ",".join(map(str, levels)) or "-",
+        str(experiment.branches),
+        f"{experiment.best_accuracy:.4f}",
+        f"{experiment.size / 1e6:.1f}",
+    )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _chosen(experiments: Sequence[Experiment], name: str | None, root: Path) -> list[Experiment]:
+    if not name:
+        raise UserError("runs show needs a name, or the beginning of its hash; `runs` lists them")
+    fitting = [one for one in experiments if one.name.startswith(name) or one.name.partition("_")[2].startswith(name)]
+    names = sorted({one.name for one in fitting})
+    if not names:
+        raise UserError(f"{name}: no experiment under {root} has this name; `runs` lists them")
+    if len(names) > 1:
+        raise UserError(f"{name}: several experiments begin so: {', '.join(names)}")
+    return fitting
+
+
+def _show(replicates: Sequence[Experiment]) -> None:
+    for experiment in replicates:
+        print(f"{experiment.name} (Replicate {experiment.replicate})\n{experiment.hparams_text}")
+        print(f"Location: {experiment.directory}")
+        print(f"Command: {experiment.command or 'not kept (OpenLTH does not)'}\n")

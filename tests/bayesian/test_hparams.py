@@ -1,0 +1,63 @@
+"""The Bayesian group: its values, what is refused, and its text in a hash."""
+
+from __future__ import annotations
+
+import pytest
+
+from bayesian.hparams import BayesianHparams
+from foundations.errors import InvalidValue
+
+REFUSED = [
+    ({"samples": 0}, "samples", "at least 1"),
+    ({"samples": -2}, "samples", "at least 1"),
+    ({"samples": 3, "estimator": "antithetic"}, "samples", "must be a multiple of 2"),
+    ({"kl_temperature": -0.1}, "kl_temperature", "not be negative"),
+    ({"init_std": 0.0}, "init_std", "greater than 0"),
+    ({"init_std": -1.0}, "init_std", "greater than 0"),
+    ({"std_lr_factor": 0.0}, "std_lr_factor", "greater than 0"),
+    ({"estimator": "flipout"}, "estimator", "weights, antithetic"),
+    ({"likelihood": "marginal"}, "likelihood", "expected, predictive"),
+    ({"batchnorm": "frozen"}, "batchnorm", "recalibrated, batch, running"),
+]
+
+
+@pytest.mark.parametrize("values, flag, message", REFUSED, ids=lambda value: str(value))
+def test_an_impossible_value_is_refused_naming_its_flag_and_what_is_possible(values, flag, message):
+    with pytest.raises(InvalidValue, match=message) as caught:
+        BayesianHparams(variant_name="bayesian", **values)
+    assert caught.value.field == flag
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"samples": 1},
+        {"samples": 3},
+        {"samples": 2, "estimator": "antithetic"},
+        {"kl_temperature": 0.0},
+        {"std_lr_factor": 10.0},
+        {"likelihood": "predictive"},
+        {"batchnorm": "batch"},
+        {"batchnorm": "running"},
+    ],
+    ids=str,
+)
+def test_unusual_values_are_accepted_and_enter_the_hash(values):
+    hparams = BayesianHparams(variant_name="bayesian", **values)
+    assert all(f"{name}=" in str(hparams) for name in values)
+
+
+def test_the_defaults_are_the_papers():
+    hparams = BayesianHparams(variant_name="bayesian")
+    assert (hparams.samples, hparams.kl_temperature, hparams.init_std) == (10, 0.1, 0.01)
+    assert (hparams.estimator, hparams.likelihood, hparams.batchnorm) == ("weights", "expected", "recalibrated")
+    assert hparams.std_lr_factor == 1.0
+
+
+def test_with_defaults_only_the_kind_of_network_enters_the_hash():
+    assert str(BayesianHparams(variant_name="bayesian")) == "Hparams(variant_name='bayesian')"
+
+
+def test_what_differs_from_the_defaults_enters_the_hash_in_order():
+    hparams = BayesianHparams(variant_name="bayesian", samples=4, estimator="antithetic", init_std=0.1)
+    assert str(hparams) == "Hparams(estimator='antithetic', init_std=0.1, samples=4, variant_name='bayesian')"

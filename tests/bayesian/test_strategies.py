@@ -1,0 +1,125 @@
+"""Pruning by the scores of distributed weights, over all layers together."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from bayesian import scores
+from bayesian.adapter import variational_tensors
+from bayesian.variant import BAYESIAN, Bayesian
+from foundations.errors import InvalidValue
+from pruning import STRATEGIES, GlobalPruningHparams, Mask, apply_mask, check_strategy_fits, prunable_shapes
+
+SCORES = {
+    "sparse_global_snr": scores.signal_to_noise,
+    "sparse_global_square": scores.root_of_squares,
+    "sparse_global_mu": scores.mean_magnitude,
+    "sparse_global_snr_released": scores.released_signal_to_noise,
+    "sparse_global_square_released": scores.released_root_of_squares,
+}
+OUTPUT = "fc.weight"
+
+
+@pytest.fixture
+def trained(make_network):
+    """A LeNet whose means and stds vary over orders of magnitude, as training would make them."""
+    model = make_network("mnist_lenet_12")
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for tensor in variational_tensors(model):
+            tensor.mean.normal_(0, 1, generator=generator)
+            tensor.log_std.uniform_(-5, 1, generator=generator)
+    return model
+
+
+@pytest.fixture
+def prunable(make_hparams):
+    return Bayesian(make_hparams()).prunable
+
+
+def prune(name, model, mask, fraction=0.2, ignored=OUTPUT):
+    hparams = GlobalPruningHparams(pruning_strategy=name, pruning_fraction=fraction, pruning_layers_to_ignore=ignored)
+    return STRATEGIES.get(name).prune(hparams, model, mask, torch.Generator().manual_seed(0))
+
+
+def scores_by_hand(name, model):
+    return {
+        f"{layer}.weight": SCORES[name](module._weight_mean.detach(), module._weight_log_std.detach().exp())
+        for layer, module in (("fc_layers.0", model.fc_layers[0]), ("fc", model.fc))
+    }
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_a_strategy_is_for_bayesian_networks_alone(name):
+    assert STRATEGIES.get(name).variants == (BAYESIAN,)
+    assert STRATEGIES.get(name).get_pruning_hparams() is GlobalPruningHparams
+    check_strategy_fits(name, BAYESIAN)
+    with pytest.raises(InvalidValue, match="is for bayesian networks"):
+        check_strategy_fits(name, "deterministic")
+
+
+def test_magnitudes_of_single_weights_are_refused_for_bayesian_networks_and_the_random_control_is_not():
+    with pytest.raises(InvalidValue, match="sparse_global_snr"):
+        check_strategy_fits("sparse_global", BAYESIAN)
+    check_strategy_fits("sparse_random", BAYESIAN)
+
+
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("ignored", [None, OUTPUT, "fc_layers.0.weight"])
+def test_the_lowest_scores_of_all_layers_that_are_not_ignored_go(name, trained, prunable, ignored):
+    mask = Mask.ones(prunable_shapes(prunable(trained)))
+    after = prune(name, trained, mask, 0.01, ignored)
+    by_hand = {key: value for key, value in scores_by_hand(name, trained).items() if key != ignored}
+    every = torch.cat([value.flatten() for value in by_hand.values()])
+    count = math.ceil(0.01 * mask.total) + 1
+    assert mask.unpruned - after.unpruned == count
+    threshold = every.sort().values[count - 1]
+    for key, value in by_hand.items():
+        assert after[key].bool().equal(value > threshold)
+    if ignored:
+        assert after[ignored].all()
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_pruned_weights_neither_come_back_nor_move_the_threshold_over_many_levels(name, trained, prunable):
+    mask = Mask.ones(prunable_shapes(prunable(trained)))
+    for _ in range(8):
+        apply_mask(prunable(trained), mask)
+        kept = scores_by_hand(name, trained)["fc_layers.0.weight"][mask["fc_layers.0.weight"] == 1]
+        after = prune(name, trained, mask)
+        count = math.ceil(0.2 * mask.unpruned) + 1
+        assert mask.unpruned - after.unpruned == count
+        assert not any((after[key] > mask[key]).any() for key in mask)
+        survivors = scores_by_hand(name, trained)["fc_layers.0.weight"][after["fc_layers.0.weight"] == 1]
+        assert survivors.isfinite().all()
+        assert survivors.min() > kept.sort().values[count - 1]
+        mask = after
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_weights_that_tie_with_the_threshold_go_together(name, trained, prunable):
+    layer = trained.fc_layers[0]
+    with torch.no_grad():
+        layer._weight_mean.fill_(1.0)
+        layer._weight_log_std.fill_(-2.0)
+        layer._weight_mean.view(-1)[:4000] = 2.0
+    mask = Mask.ones(prunable_shapes(prunable(trained)))
+    after = prune(name, trained, mask, fraction=0.001)
+    expected = torch.arange(layer._weight_mean.numel()) < 4000
+    assert after["fc_layers.0.weight"].flatten().bool().equal(expected)
+
+
+def test_the_five_strategies_prune_differently(trained, prunable):
+    mask = Mask.ones(prunable_shapes(prunable(trained)))
+    masks = {tuple(prune(name, trained, mask, 0.5)["fc_layers.0.weight"].flatten().tolist()) for name in SCORES}
+    assert len(masks) == len(SCORES)
+
+
+def test_scoring_leaves_the_network_as_it_was(trained, prunable):
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
+    for name in SCORES:
+        prune(name, trained, Mask.ones(prunable_shapes(prunable(trained))))
+    assert all(value.equal(before[name]) for name, value in trained.state_dict().items())

@@ -1,0 +1,96 @@
+"""Results that OpenLTH itself wrote: they are recognised, gone on with, and branched off."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.open_lth.running import density, mask, measures, snapshot, weights
+
+LAYERS = ("fc_layers.0.weight", "fc_layers.1.weight", "fc.weight")
+THEIR_BRANCH = "lottery_branch_randomly_reinitialize_7b99794732481fff503d5290ee43fb4b"
+
+
+def test_a_finished_lottery_of_openlth_is_done(openlth_trunk):
+    before = snapshot(openlth_trunk.workplace.root)
+    openlth_trunk.find_tickets(levels=2)
+    assert snapshot(openlth_trunk.workplace.root) == before
+
+
+def test_a_finished_branch_of_openlth_is_done(openlth_trunk):
+    before = snapshot(openlth_trunk.workplace.root)
+    assert openlth_trunk.branch("randomly_reinitialize").name == THEIR_BRANCH
+    assert snapshot(openlth_trunk.workplace.root) == before
+
+
+def test_openlths_masks_come_out_again_to_the_weight(openlth_trunk):
+    """Pruned anew from OpenLTH's trained networks, levels 1 and 2 have OpenLTH's masks."""
+    for level in (1, 2):
+        theirs = mask(openlth_trunk.level(level))
+        (openlth_trunk.level(level) / "mask.pth").unlink()
+        (openlth_trunk.level(level) / "logger").unlink()
+        (openlth_trunk.level(level) / "checkpoint.pth").unlink()
+        kept = {path: path.read_bytes() for path in openlth_trunk.level(level).glob("model_*")}
+        openlth_trunk.find_tickets(levels=level)
+        ours = mask(openlth_trunk.level(level))
+        assert all(torch.equal(ours[name], theirs[name].int()) for name in LAYERS)
+        for path, content in kept.items():  # the next level is to be pruned from OpenLTH's network, not from ours
+            path.write_bytes(content)
+
+
+def test_level_3_is_trained_on_top_of_openlths_level_2(openlth_trunk):
+    before = snapshot(openlth_trunk.workplace.root)
+    openlth_trunk.find_tickets(levels=3)
+    after = snapshot(openlth_trunk.workplace.root)
+    assert {path: after[path] for path in before} == before
+    kept, below = mask(openlth_trunk.level(3)), mask(openlth_trunk.level(2))
+    assert density(kept) == pytest.approx(0.512, abs=1e-3)
+    assert all(bool((kept[name] <= below[name]).all()) for name in LAYERS)
+    initial, start = weights(openlth_trunk.level(0), "ep0_it0"), weights(openlth_trunk.level(3), "ep0_it0")
+    assert all(torch.equal(start[name], initial[name] * kept[name]) for name in LAYERS)
+    assert [i for name, i, _ in measures(openlth_trunk.level(3)) if name == "test_loss"] == [0, 20]
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_random_mask_off_openlths_levels_starts_from_its_unpruned_initial_weights(openlth_trunk, level):
+    branch = openlth_trunk.branch("randomly_prune", "--seed=0", levels=str(level))
+    assert branch.parent == openlth_trunk.level(level).parent
+    shuffled, old = mask(branch), mask(openlth_trunk.level(level))
+    initial, start = weights(openlth_trunk.level(0), "ep0_it0"), weights(branch, "ep0_it0")
+    for name in LAYERS[:2]:
+        assert not torch.equal(shuffled[name], old[name])
+        assert int(shuffled[name].sum()) == int(old[name].sum())
+    assert all(torch.equal(start[name], initial[name] * shuffled[name]) for name in LAYERS)
+    assert (branch / "logger").exists()
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_openlths_tickets_are_trained_with_new_weights(openlth_trunk, level):
+    branch = openlth_trunk.branch("randomly_reinitialize", "--start_at_step_zero", levels=str(level))
+    assert branch.name != THEIR_BRANCH
+    old, new = mask(openlth_trunk.level(level)), mask(branch)
+    initial, start = weights(openlth_trunk.level(0), "ep0_it0"), weights(branch, "ep0_it0")
+    for name in LAYERS:
+        kept = old[name] == 1
+        assert torch.equal(new[name] == 1, kept)
+        assert not bool((start[name] == initial[name])[kept].any())
+        assert not bool(start[name][~kept].any())
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_openlths_tickets_are_retrained_under_other_hyperparameters(openlth_trunk, level):
+    words = ("--retrain_t_training_steps=1ep", "--retrain_t_lr=0.01", "--retrain_d_batch_size=256",
+             "--retrain_d_subsample_fraction=0.02")  # fmt: skip
+    branch = openlth_trunk.branch("retrain", *words, levels=str(level))
+    initial, kept = weights(openlth_trunk.level(0), "ep0_it0"), mask(openlth_trunk.level(level))
+    start = weights(branch, "ep0_it0")
+    assert all(torch.equal(start[name], initial[name] * kept[name]) for name in LAYERS)
+    assert [i for name, i, _ in measures(branch) if name == "test_loss"] == [0, 5]
+    assert (branch / "model_ep1_it0.pth").exists()
+
+
+def test_openlths_trained_weights_can_be_gone_on_with(openlth_trunk):
+    branch = openlth_trunk.branch("randomly_prune", "--seed=0", "--strategy=identity", "--start_at=end")
+    trained = weights(openlth_trunk.level(1), "ep2_it0")
+    start = weights(branch, "ep0_it0")
+    assert all(torch.equal(start[name], trained[name]) for name in trained)

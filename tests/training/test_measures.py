@@ -1,0 +1,79 @@
+"""Measures against calculations by hand and in plain Python."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.measures import measure
+
+# Confidences 0.7, 0.6, 0.9 and 0.65; right, wrong, right, wrong.
+PROBABILITIES = [[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.05, 0.05, 0.9], [0.15, 0.65, 0.2]]
+LABELS = [0, 1, 2, 0]
+
+
+def measures(probabilities: list[list[float]], labels: list[int]) -> dict[str, float]:
+    return measure(torch.tensor(probabilities, dtype=torch.float64).log(), torch.tensor(labels))
+
+
+def test_loss_accuracy_and_brier_score_by_hand():
+    found = measures(PROBABILITIES, LABELS)
+    assert found["loss"] == pytest.approx(-(math.log(0.7) + math.log(0.3) + math.log(0.9) + math.log(0.15)) / 4)
+    assert found["accuracy"] == 0.5
+    assert found["examples"] == 4.0
+    rows = (0.09 + 0.04 + 0.01, 0.36 + 0.49 + 0.01, 0.0025 + 0.0025 + 0.01, 0.85**2 + 0.65**2 + 0.04)
+    assert found["brier"] == pytest.approx(sum(rows) / 4)
+
+
+def test_calibration_errors_by_hand():
+    found = measures(PROBABILITIES, LABELS)
+    # Bins (0.5, 0.6]: one wrong; (0.6, 0.7]: one right at 0.7 and one wrong at 0.65; (0.8, 0.9]: one right.
+    gaps = [(1, 0.6), (2, abs((1 - 0.7) + (0 - 0.65))), (1, 0.1)]
+    assert found["ece"] == pytest.approx(sum(gap for _, gap in gaps) / 4)
+    assert found["mace"] == pytest.approx(sum(gap / size for size, gap in gaps) / 10)
+
+
+def test_the_log_of_zero_on_a_wrong_class_does_no_harm():
+    found = measures([[1.0, 0.0], [0.0, 1.0]], [0, 1])
+    assert found == {"loss": 0.0, "accuracy": 1.0, "examples": 2.0, "brier": 0.0, "ece": 0.0, "mace": 0.0,
+                     "mace_pooled": pytest.approx(0.05 * 2 / 10)}  # fmt: skip
+
+
+rows = st.lists(
+    st.tuples(st.lists(st.floats(0.01, 1), min_size=4, max_size=4), st.integers(0, 3)), min_size=1, max_size=30
+)
+
+
+@given(rows)
+def test_every_measure_is_the_one_that_its_definition_gives(examples):
+    table = [[value / sum(row) for value in row] for row, _ in examples]
+    labels = [label for _, label in examples]
+    found = measures(table, labels)
+    # Through the log and back a probability moves by a rounding error, which may carry it over a bin's edge.
+    table = [[math.exp(math.log(value)) for value in row] for row in table]
+    near_edge = any(abs(value * 10 - round(value * 10)) < 1e-9 for row in table for value in row)
+
+    count = len(table)
+    tops = [(max(row), row.index(max(row)) == label) for row, label in zip(table, labels, strict=True)]
+    pooled = [(value, j == label) for row, label in zip(table, labels, strict=True) for j, value in enumerate(row)]
+    assert found["loss"] == pytest.approx(-sum(math.log(r[k]) for r, k in zip(table, labels, strict=True)) / count)
+    assert found["accuracy"] == pytest.approx(sum(right for _, right in tops) / count)
+    brier = sum((value - hit) ** 2 for value, hit in pooled) / count
+    assert found["brier"] == pytest.approx(brier)
+    if near_edge:
+        return
+    ece = mace = mace_pooled = 0.0
+    for number in range(10):
+        inside = [(c, right) for c, right in tops if number / 10 < c <= (number + 1) / 10]
+        gap = abs(sum(right - c for c, right in inside))
+        ece += gap / count
+        mace += gap / len(inside) / 10 if inside else 0.0
+        hits = [hit for value, hit in pooled if number / 10 < value <= (number + 1) / 10]
+        mace_pooled += abs(sum(hits) / len(hits) - (number + 0.5) / 10) / 10 if hits else 0.0
+    assert found["ece"] == pytest.approx(ece)
+    assert found["mace"] == pytest.approx(mace)
+    assert found["mace_pooled"] == pytest.approx(mace_pooled)
