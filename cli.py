@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(name: str, rest: Sequence[str]) -> int:
     command = importlib.import_module(f"open_lth.commands.{name}")
-    parser = Parser(prog=f"open_lth.py {name}", description=COMMANDS[name])
+    parser = Parser(prog=f"open_lth.py {name}", description=COMMANDS[name], usage="%(prog)s [flags]")
     parser.set_defaults(command_line=(name, *rest))
     command.add_flags(parser, rest)
     command.execute(parser.parse_args(rest), rest)

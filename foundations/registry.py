@@ -54,6 +54,10 @@ class Registry(Generic[Entry]):
         """Return every name and alias."""
         return [*self._entries, *self._aliases]
 
+    def names_of(self, name: str) -> list[str]:
+        """Return a name with its aliases."""
+        return [name, *(alias for alias, target in self._aliases.items() if target == name)]
+
     def items(self) -> Iterator[tuple[str, Entry]]:
         """Iterate over names (aliases left out) and entries."""
         return iter(self._entries.items())

@@ -149,8 +149,8 @@ def test_the_script_works_from_any_directory(tmp_path):
 
 
 def test_the_script_hands_the_exit_code_on(tmp_path):
-    result = subprocess.run([sys.executable, str(PROJECT / "open_lth.py")], cwd=tmp_path, capture_output=True, text=True,
-                            timeout=120, check=False)  # fmt: skip
+    words = [sys.executable, str(PROJECT / "open_lth.py")]
+    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 1
     assert "lottery_branch" in result.stdout
     assert not list(tmp_path.iterdir())

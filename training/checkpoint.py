@@ -76,7 +76,7 @@ class TrainingState:
         try:
             _check_same_optimizer(content["optimizer_state_dict"], self.optimizer)
             self.model.load_state_dict(content["model_state_dict"])
-            pass
+            self.optimizer.load_state_dict(content["optimizer_state_dict"])
             self.precision.load_state_dict(content["scaler_state_dict"])
             self.logger = MetricLogger.parse(content["logger"], str(paths.checkpoint))
             per_epoch = self.step.iterations_per_epoch

@@ -22,6 +22,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     section.add_argument("--passes", type=int, default=1, metavar="INT", help=passes)
     if argv and argv[0] not in ("-h", "--help"):
         _command(argv[0]).add_flags(parser, argv[1:])
+    parser.usage = "%(prog)s COMMAND [flags of the command] [--passes INT]"
 
 
 def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:

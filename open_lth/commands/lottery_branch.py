@@ -12,14 +12,16 @@ from open_lth.branch import BRANCHES, Branch
 from open_lth.commands.header import print_header
 from open_lth.flags import add_context_flags, add_lottery_flags, read_context, read_lottery_desc, select
 from open_lth.lottery import Lottery
+from training import TrainingRun
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the command's flags: the branch's own, then those that describe its trunk."""
-    names = "\n".join(f"{name}: {branch.description()}" for name, branch in BRANCHES.items())
-    parser.add_argument("branch", metavar="BRANCH", help=f"one of {', '.join(BRANCHES.names())}. " + names)
+    parser.usage = "%(prog)s BRANCH --levels=LEVELS [flags of the branch] [flags of its trunk]"
+    entries = (f"{' or '.join(BRANCHES.names_of(name))} ({entry.description()})" for name, entry in BRANCHES.items())
+    parser.add_argument("branch", metavar="BRANCH", help="; ".join(entries))
     section = parser.add_argument_group("Levels", "From which levels to branch off.")
     section.add_argument("--levels", metavar="LEVELS", help="levels and ranges of them, e.g. 0-2,5-8,12 (required)")
     section.add_argument("--lrr", action="store_true", help=argparse.SUPPRESS)
@@ -38,18 +40,34 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if a flag is missing or invalid, or a level is not there.
     """
-    branch_class = BRANCHES.get(args.branch)
-    lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args))
-    hparams = read_group(args, branch_class.hparams_class())
-    branches = [branch_class(lottery, level, hparams) for level in read_levels(args.levels)]
+    branches = _branches(args, argv)
     if args.display_output_location:
         print("\n".join(str(branch.paths.directory) for branch in branches))
         return
     for branch in branches:
         branch.mask()  # every level must be there before the first branch begins
     for branch in branches:
-        print_header(lottery.desc, args.replicate, branch.paths.directory, args.quiet, hparams.display())
+        extra = branch.branch_hparams.display()
+        print_header(branch.lottery.desc, args.replicate, branch.paths.directory, args.quiet, extra)
         branch.run()
+
+
+def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
+    """Return the training runs that the command stands for.
+
+    Raises:
+        UserError: if a flag is missing or invalid.
+    """
+    return [branch.training() for branch in _branches(args, argv)]
+
+
+def _branches(args: argparse.Namespace, argv: Sequence[str]) -> list[Branch]:
+    if args.lrr:
+        raise UserError("--lrr: branches start from rewound weights, which the levels of lottery --lrr do not have")
+    branch = BRANCHES.get(args.branch)
+    lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args))
+    hparams = read_group(args, branch.hparams_class())
+    return [branch(lottery, level, hparams) for level in read_levels(args.levels)]
 
 
 def read_levels(text: str | None) -> list[int]:

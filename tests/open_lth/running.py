@@ -130,7 +130,9 @@ def measures(directory: Path) -> list[tuple[str, int, float]]:
 
 def snapshot(root: Path) -> dict[str, tuple[int, bytes]]:
     """Return the time of change and the content of every file under a directory."""
-    return {p.relative_to(root).as_posix(): (p.stat().st_mtime_ns, p.read_bytes()) for p in root.rglob("*") if p.is_file()}
+    return {
+        p.relative_to(root).as_posix(): (p.stat().st_mtime_ns, p.read_bytes()) for p in root.rglob("*") if p.is_file()
+    }
 
 
 def results(root: Path) -> dict[str, bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import random
 import re
 import shlex
@@ -14,46 +13,44 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
 import cli
-from tests.open_lth.running import BAYESIAN, LENET, Trunk, Workplace, results
+from tests.open_lth.processes import run_and_be_signalled, run_and_pause
+from tests.open_lth.running import KINDS, LENET, Trunk, results
 
 PROJECT = Path(__file__).parent.parent.parent
 PATIENCE = 120.0
-LONG = {
-    "deterministic": ("--training_steps=60ep",),
-    "bayesian": (*BAYESIAN, "--training_steps=30ep", "--bayesian_estimator=weights"),
-}
+IN_LEVEL_0, IN_LEVEL_1, LAST = 20, 55, 75
+"""Moments, in training steps and files written; a lottery of two levels of two epochs has more than the last."""
 
 # Processes are forked from one that has imported everything and computed nothing.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["cli", "open_lth.commands.lottery", "open_lth.commands.lottery_branch", "bayesian"])
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    """The results of long lotteries that nothing interrupted."""
-    known: dict[str, dict[str, bytes]] = {}
-
-    def find(kind: str) -> dict[str, bytes]:
-        if kind not in known:
-            place = tmp_path_factory.mktemp("unbroken")
-            trunk = Trunk(Workplace(place / "results", place / "data"), (*LENET, *LONG[kind]))
-            trunk.find_tickets(levels=1)
-            known[kind] = results(trunk.directory)
-        return known[kind]
-
-    return find
+_CONTEXT.set_forkserver_preload(
+    [
+        "tests.open_lth.processes",
+        "open_lth.commands.lottery_branch",
+        "bayesian.strategies",
+        "sklearn.datasets",
+        "torch._dynamo",
+        "torch_blue.vi",
+    ]
+)
 
 
 @pytest.fixture
 def trunk(workplace, kind) -> Trunk:
-    """A long lottery that has not begun."""
-    return Trunk(workplace, (*LENET, *LONG[kind]))
+    """A lottery that has not begun."""
+    return Trunk(workplace, (*LENET, *KINDS[kind]))
+
+
+@pytest.fixture
+def unbroken(finished, kind) -> dict[str, bytes]:
+    """What the lottery leaves in levels 0 and 1 if nothing interrupts it."""
+    everything = results(finished(*KINDS[kind]).directory)
+    return {path: content for path, content in everything.items() if not path.startswith("level_2")}
 
 
 def command(trunk: Trunk) -> list[str]:
@@ -61,111 +58,125 @@ def command(trunk: Trunk) -> list[str]:
     return ["lottery", "--levels=1", "--quiet", *trunk.words, *places]
 
 
+def signalled(trunk: Trunk, moment: int, number: int) -> int | None:
+    """Run the lottery in a process that gets a signal at a moment, and return its exit code."""
+    process = _CONTEXT.Process(target=run_and_be_signalled, args=(command(trunk), moment, number))
+    process.start()
+    process.join(PATIENCE)
+    return process.exitcode
+
+
 @contextmanager
-def at_work(trunk: Trunk) -> Iterator[BaseProcess]:
-    """Run the lottery in a process of its own inside the block."""
-    process = _CONTEXT.Process(target=cli.main, args=(command(trunk),))
+def paused(trunk: Trunk, moment: int) -> Iterator[int]:
+    """Have the lottery wait at a moment inside the block, and finish afterwards; gives the process's number."""
+    reached, go_on = _CONTEXT.Event(), _CONTEXT.Event()
+    process = _CONTEXT.Process(target=run_and_pause, args=(command(trunk), moment, reached, go_on))
     process.start()
     try:
-        yield process
+        assert reached.wait(PATIENCE)
+        assert process.pid is not None
+        yield process.pid
+        go_on.set()
+        process.join(PATIENCE)
+        assert process.exitcode == 0
     finally:
         process.kill()
         process.join()
 
 
-def wait_for(path: Path, is_alive) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not path.exists():
-        assert is_alive(), f"the process ended before it wrote {path}"
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.002)
-
-
-@pytest.mark.parametrize(("moment", "level"), [(0, 0), (1, 1), (2, 1)])
-def test_a_kill_in_the_middle_of_a_level_costs_at_most_an_epoch_and_no_bit(trunk, kind, unbroken, moment, level):
-    with at_work(trunk) as process:
-        wait_for(trunk.level(level) / "checkpoint.pth", process.is_alive)
-        time.sleep(random.Random(f"{kind} {moment}").uniform(0.0, 0.15))
-        assert process.is_alive()
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
+@pytest.mark.parametrize("moment", sorted(random.Random(0).sample(range(5, LAST), 3)))
+def test_a_kill_in_the_middle_of_a_level_costs_no_bit(trunk, unbroken, moment):
+    assert signalled(trunk, moment, signal.SIGKILL) == -signal.SIGKILL
     assert not (trunk.level(1) / "logger").exists()
-    done_before = results(trunk.directory)
+    assert results(trunk.directory).items() <= unbroken.items()
     trunk.find_tickets(levels=1)
-    assert results(trunk.directory) == unbroken(kind)
-    assert done_before.items() <= unbroken(kind).items()
+    assert results(trunk.directory) == unbroken
 
 
-def test_a_lottery_killed_again_and_again_still_ends_in_the_same_bits(trunk, kind, unbroken):
-    moments = random.Random(kind)
-    for _ in range(3):
-        with at_work(trunk) as process:
-            wait_for(trunk.level(0) / "checkpoint.pth", process.is_alive)
-            time.sleep(moments.uniform(0.0, 0.1))
-            process.kill()
-            process.join()
+def test_a_lottery_killed_again_and_again_ends_in_the_same_bits(trunk, unbroken):
+    moments = random.Random(1)
+    for _ in range(4):
+        assert signalled(trunk, moments.randrange(8, 25), signal.SIGKILL) == -signal.SIGKILL
     trunk.find_tickets(levels=1)
-    assert results(trunk.directory) == unbroken(kind)
+    assert results(trunk.directory) == unbroken
 
 
-def test_a_resumed_level_does_not_begin_again(trunk, monkeypatch):
-    with at_work(trunk) as process:
-        wait_for(trunk.level(1) / "checkpoint.pth", process.is_alive)
-        process.kill()
-        process.join()
-    before = (trunk.level(0) / "logger").stat().st_mtime_ns
-    (trunk.level(0) / "checkpoint.pth").unlink(missing_ok=True)
+def test_what_was_done_before_a_kill_is_not_done_again(trunk):
+    assert signalled(trunk, IN_LEVEL_1, signal.SIGKILL) == -signal.SIGKILL
+    before = {path: path.stat().st_mtime_ns for path in trunk.level(0).iterdir() if path.suffix != ".tmp"}
+    assert trunk.level(0) / "logger" in before
     trunk.find_tickets(levels=1)
-    assert (trunk.level(0) / "logger").stat().st_mtime_ns == before
-    assert not (trunk.level(0) / "checkpoint.pth").exists()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_ctrl_c_stops_with_a_checkpoint_and_says_how_to_go_on(trunk, kind, unbroken):
-    words = [sys.executable, str(PROJECT / "open_lth.py"), *command(trunk)]
-    process = subprocess.Popen(words, cwd=trunk.workplace.root.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True)  # fmt: skip
-    wait_for(trunk.level(1) / "checkpoint.pth", lambda: process.poll() is None)
+def test_a_killed_branch_ends_in_the_same_bits(trunk_of, finished, kind):
+    original = finished(*KINDS[kind])
+    trunk = trunk_of(*KINDS[kind])
+    places = (f"--root={trunk.workplace.root}", f"--dataset_root={trunk.workplace.dataset_root}")
+    words = ["lottery_branch", "shuffle", "--seed=0", "--strategy=identity", "--levels=1", "--quiet", *trunk.words]
+    process = _CONTEXT.Process(target=run_and_be_signalled, args=([*words, *places], 20, signal.SIGKILL))
+    process.start()
+    process.join(PATIENCE)
+    assert process.exitcode == -signal.SIGKILL
+    branch = trunk.branch("shuffle", "--seed=0", "--strategy=identity")
+    assert results(branch) == results(original.level(1))
+
+
+@pytest.mark.parametrize("moment", [IN_LEVEL_0, IN_LEVEL_1, 2], ids=["level 0", "level 1", "before training"])
+def test_ctrl_c_at_any_moment_is_exit_code_130_and_costs_no_bit(trunk, unbroken, moment):
+    assert signalled(trunk, moment, signal.SIGINT) == 130
+    assert not (trunk.level(1) / "logger").exists()
+    trunk.find_tickets(levels=1)
+    assert results(trunk.directory) == unbroken
+
+
+def test_ctrl_c_on_the_script_stops_with_a_checkpoint_and_says_how_to_go_on(workplace):
+    trunk = Trunk(workplace, (*LENET, "--training_steps=20ep"))
+    script = [sys.executable, str(PROJECT / "open_lth.py"), *command(trunk)]
+    process = subprocess.Popen(script, cwd=PROJECT.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + PATIENCE
+    while not (trunk.level(0) / "checkpoint.pth").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     stopped, how = err.splitlines()
-    assert re.fullmatch(rf"stopped in .*level_1.main at \d+ep\d+it; everything up to there is saved", stopped)
-    assert how.startswith("to go on: python open_lth.py ")
-    program, script, *rest = shlex.split(how.removeprefix("to go on: "))
-    assert (program, script, rest) == ("python", "open_lth.py", command(trunk))
-    assert not (trunk.level(1) / "logger").exists()
-    assert cli.main(rest) == 0
-    assert results(trunk.directory) == unbroken(kind)
+    assert re.fullmatch(rf"stopped in {re.escape(str(trunk.directory))}/level_[01]/main at \d+ep\d+it; everything up to there is saved",
+                        stopped)  # fmt: skip
+    assert how.startswith("to go on: python open_lth.py lottery ")
+    words = shlex.split(how.removeprefix("to go on: python open_lth.py "))
+    assert words == command(trunk)
+    assert cli.main(words) == 0
+    broken = results(trunk.directory)
+    again = Trunk(type(workplace)(workplace.root.parent / "again", workplace.dataset_root), trunk.words)
+    again.find_tickets(levels=1)
+    assert broken == results(again.directory)
 
 
-def test_a_second_process_on_a_run_is_told_who_holds_it_and_disturbs_nothing(trunk, kind, unbroken):
-    with at_work(trunk) as process:
-        wait_for(trunk.level(0) / "checkpoint.pth", process.is_alive)
+def test_a_second_process_on_a_run_is_told_who_holds_it_and_disturbs_nothing(trunk, unbroken):
+    with paused(trunk, IN_LEVEL_0) as holder:
         message = trunk.workplace.refused(*command(trunk))
-        assert process.is_alive()
-        process.join()
-        assert process.exitcode == 0
-    assert re.search(rf"in use by process {process.pid} on \S+ since [-:T0-9+]+; wait for it or stop it", message)
-    assert str(trunk.directory) in message
-    assert results(trunk.directory) == unbroken(kind)
+    assert f"{trunk.directory}: in use by process {holder} on " in message
+    assert re.search(r" since \d{4}-\d\d-\d\dT[:+\d]+; wait for it or stop it$", message)
+    assert results(trunk.directory) == unbroken
 
 
-def test_other_replicates_and_branches_are_not_locked(trunk, finished, trunk_of):
-    """One lock for each replicate of an experiment, and one for each branch."""
-    with at_work(trunk) as process:
-        wait_for(trunk.level(1) / "mask.pth", process.is_alive)
-        other = Trunk(trunk.workplace, (*trunk.words, "--replicate=2", "--training_steps=1ep"))
-        other.find_tickets(levels=0)
-        branch = trunk.workplace.run("lottery_branch", "reinit", "--levels=0", "--quiet", *trunk.words)
-        assert (branch.code, branch.err) == (0, "")
+def test_a_refused_second_process_removes_nothing_of_the_first_ones(trunk):
+    with paused(trunk, 3):  # before anything that looks like a result
+        before = sorted(trunk.workplace.root.rglob("*"))
+        trunk.workplace.refused(*command(trunk))
+        assert sorted(trunk.workplace.root.rglob("*")) == before
+
+
+def test_other_replicates_and_branches_are_not_locked(trunk):
+    with paused(trunk, IN_LEVEL_1):
+        Trunk(trunk.workplace, (*trunk.words, "--replicate=2")).find_tickets(levels=0)
+        trunk.branch("reinit", levels="0")
 
 
 def test_a_lock_whose_holder_was_killed_is_free(trunk):
-    with at_work(trunk) as process:
-        wait_for(trunk.level(0) / "checkpoint.pth", process.is_alive)
-        process.kill()
-        process.join()
-    holder = json.loads((trunk.directory / ".lock_holder.json").read_text())
-    assert holder["pid"] == process.pid
+    assert signalled(trunk, IN_LEVEL_0, signal.SIGKILL) == -signal.SIGKILL
+    assert json.loads((trunk.directory / ".lock_holder.json").read_text())["pid"] > 0
     trunk.find_tickets(levels=1)
     assert not (trunk.directory / ".lock_holder.json").exists()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import struct
 import sys
 import termios
@@ -20,16 +21,16 @@ class Terminal:
 
     def __init__(self) -> None:
         self._master, slave = os.openpty()
-        os.set_blocking(self._master, False)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
         self.stream = open(slave, "w", buffering=1)  # noqa: SIM115
 
     def text(self) -> str:
+        """Return what has been written since the last call; the kernel delivers it a little later."""
         self.stream.flush()
-        try:
-            return os.read(self._master, 100_000).decode()
-        except BlockingIOError:
-            return ""
+        found = b""
+        while select.select([self._master], [], [], 0.3)[0]:
+            found += os.read(self._master, 100_000)
+        return found.decode()
 
     def close(self) -> None:
         self.stream.close()

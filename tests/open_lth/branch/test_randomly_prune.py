@@ -35,7 +35,8 @@ def test_the_density_is_the_levels_own(trunk, strategy):
 
 @pytest.mark.parametrize("strategy", SHUFFLES)
 def test_the_mask_really_changes(trunk, strategy):
-    old, new = mask(trunk.level(2))[INPUT], mask(trunk.branch("shuffle", "--seed=0", f"--strategy={strategy}", levels="2"))[INPUT]  # fmt: skip
+    branch = trunk.branch("shuffle", "--seed=0", f"--strategy={strategy}", levels="2")
+    old, new = mask(trunk.level(2))[INPUT], mask(branch)[INPUT]
     agreement = float((old == new).float().mean())
     assert agreement == pytest.approx(0.64**2 + 0.36**2, abs=0.03)  # that of two independent masks
 

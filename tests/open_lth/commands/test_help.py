@@ -38,12 +38,47 @@ def test_help_is_grouped_like_the_hyperparameters(workplace, command):
 
 def test_every_flag_of_openlth_is_there_and_explained(workplace):
     text = help_of(workplace, "lottery", "--default_hparams=cifar_resnet_20", "--pretrain")
-    flags = """platform num_workers display_output_location replicate default_hparams quiet evaluate_only_at_end levels
-        rewinding_steps pretrain dataset_name batch_size do_not_augment transformation_seed subsample_fraction
-        random_labels_fraction unsupervised_labels blur_factor model_name model_init batchnorm_init batchnorm_frozen
-        output_frozen others_frozen others_frozen_exceptions optimizer_name lr training_steps data_order_seed momentum
-        nesterov_momentum milestone_steps gamma warmup_steps weight_decay apex_fp16 pruning_strategy pruning_fraction
-        pruning_layers_to_ignore""".split()
+    flags = [
+        "platform",
+        "num_workers",
+        "display_output_location",
+        "replicate",
+        "default_hparams",
+        "quiet",
+        "evaluate_only_at_end",
+        "levels",
+        "rewinding_steps",
+        "pretrain",
+        "dataset_name",
+        "batch_size",
+        "do_not_augment",
+        "transformation_seed",
+        "subsample_fraction",
+        "random_labels_fraction",
+        "unsupervised_labels",
+        "blur_factor",
+        "model_name",
+        "model_init",
+        "batchnorm_init",
+        "batchnorm_frozen",
+        "output_frozen",
+        "others_frozen",
+        "others_frozen_exceptions",
+        "optimizer_name",
+        "lr",
+        "training_steps",
+        "data_order_seed",
+        "momentum",
+        "nesterov_momentum",
+        "milestone_steps",
+        "gamma",
+        "warmup_steps",
+        "weight_decay",
+        "apex_fp16",
+        "pruning_strategy",
+        "pruning_fraction",
+        "pruning_layers_to_ignore",
+    ]
     for flag in flags:
         explanation = re.sub(r"^--\w+ ([A-Z]+ )?", "", entry(text, flag))
         assert len(explanation.split()) >= 2, flag
@@ -97,7 +132,16 @@ def test_the_bayesian_preset_is_the_papers_curriculum(workplace):
 
 def test_without_a_preset_help_says_what_is_required(workplace):
     text = help_of(workplace, "lottery")
-    required = "dataset_name batch_size model_name model_init batchnorm_init optimizer_name lr training_steps".split()
+    required = [
+        "dataset_name",
+        "batch_size",
+        "model_name",
+        "model_init",
+        "batchnorm_init",
+        "optimizer_name",
+        "lr",
+        "training_steps",
+    ]
     for flag in [*required, "pruning_strategy", "levels"]:
         assert entry(text, flag).endswith("(required)")
     assert not entry(text, "momentum").endswith("(required)")
@@ -109,8 +153,8 @@ def test_the_flags_of_the_context_show_their_defaults(workplace):
 
 
 def test_a_model_flag_wins_over_its_preset(workplace):
-    words = ("train", "--default_hparams=mnist_lenet_300_100")
-    assert workplace.place(*words, "--model_name=mnist_lenet_12") == workplace.place("train", "--default_hparams=mnist_lenet_12")  # fmt: skip
+    overridden = workplace.place("train", "--default_hparams=mnist_lenet_300_100", "--model_name=mnist_lenet_12")
+    assert overridden == workplace.place("train", "--default_hparams=mnist_lenet_12")
 
 
 @pytest.mark.parametrize("flag", ["pretrain_lr", "pretrain_dataset_name", "pretrain_unsupervised_labels"])

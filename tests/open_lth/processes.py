@@ -1,0 +1,43 @@
+"""Commands in processes of their own that stop at a chosen moment; only what is importable can run there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from multiprocessing.synchronize import Event
+from typing import Any
+
+import cli
+import training.loop
+
+
+def run_and_be_signalled(words: Sequence[str], moment: int, number: int) -> None:
+    """Run a command and get a signal at a moment: before a training step, or with a file half-way to its place."""
+    _run(words, moment, lambda: os.kill(os.getpid(), number))
+
+
+def run_and_pause(words: Sequence[str], moment: int, reached: Event, go_on: Event) -> None:
+    """Run a command and wait at a moment."""
+
+    def pause() -> None:
+        reached.set()
+        go_on.wait()
+
+    _run(words, moment, pause)
+
+
+def _run(words: Sequence[str], moment: int, act: Callable[[], object]) -> None:
+    moments = itertools.count(1)
+
+    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(*args: Any) -> Any:
+            if next(moments) == moment:
+                act()
+            return function(*args)
+
+        return watching
+
+    training.loop._step = watched(training.loop._step)
+    os.fsync = watched(os.fsync)  # a temporary file is complete then, and not yet renamed
+    raise SystemExit(cli.main(list(words)))
