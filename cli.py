@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
+from foundations.allocator import keep_freed_memory
 from foundations.arguments import Parser
 from foundations.errors import UserError
 
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] not in COMMANDS:
         return _list_commands(arguments)
+    keep_freed_memory()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:

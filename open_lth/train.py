@@ -10,6 +10,7 @@ from foundations.paths import ExperimentPaths, RunPaths
 from foundations.randomness import RandomStreams
 from open_lth.descs import TrainDesc
 from open_lth.provenance import save_provenance
+from open_lth.refusal import nothing_left_if_refused
 from pruning import Mask, prunable_shapes
 from training import TrainingRun
 
@@ -50,7 +51,8 @@ class TrainRunner:
         training = self.training()
         if training.is_done:
             return
-        with exclusive(self.paths.directory):
+        directory = self.paths.directory
+        with exclusive(directory), nothing_left_if_refused(directory, self.context.root):
             save_provenance(self.paths, self.desc.display(), self.context)
             model = training.new_network(training.streams.seed("initial_weights"))
             mask = Mask.ones(prunable_shapes(training.variant.prunable(model)))

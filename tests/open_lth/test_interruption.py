@@ -142,8 +142,8 @@ def test_ctrl_c_on_the_script_stops_with_a_checkpoint_and_says_how_to_go_on(work
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     stopped, how = err.splitlines()
-    assert re.fullmatch(rf"stopped in {re.escape(str(trunk.directory))}/level_[01]/main at \d+ep\d+it; everything up to there is saved",
-                        stopped)  # fmt: skip
+    place = re.escape(str(trunk.directory)) + r"/level_[01]/main"
+    assert re.fullmatch(rf"stopped in {place} at \d+ep\d+it; everything up to there is saved", stopped)
     assert how.startswith("to go on: python open_lth.py lottery ")
     words = shlex.split(how.removeprefix("to go on: python open_lth.py "))
     assert words == command(trunk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pathlib
 
 import pytest
 import torch
@@ -176,6 +177,28 @@ def test_a_damaged_model_is_named_instead_of_being_trained_on(trunk):
     message = trunk.workplace.refused("lottery", "--levels=1", *trunk.words, "--quiet")
     assert str(trunk.level(0) / "model_ep2_it0.pth") in message and "damaged" in message
     assert (trunk.level(0) / "logger").exists()
+
+
+def test_a_file_that_holds_code_is_refused_and_the_code_is_not_run(trunk):
+    class Code:
+        def __reduce__(self):
+            return (pathlib.Path.touch, (trunk.workplace.root / "the code ran",))
+
+    torch.save({"fc.weight": Code()}, trunk.level(0) / "model_ep0_it0.pth")
+    (trunk.level(2) / "logger").unlink()
+    message = trunk.workplace.refused("lottery", "--levels=2", *trunk.words, "--quiet")
+    assert str(trunk.level(0) / "model_ep0_it0.pth") in message
+    assert not (trunk.workplace.root / "the code ran").exists()
+
+
+@pytest.mark.parametrize(
+    "word", ["--blur_factor=2", "--random_labels_fraction=0.5", "--unsupervised_labels=rotation", "--do_not_augment"]
+)
+def test_every_change_to_the_data_can_be_trained_on(workplace, word):
+    trunk = Trunk(workplace, (*LENET, word))
+    trunk.find_tickets(levels=1)
+    loss = [value for name, _, value in measures(trunk.level(1)) if name == "test_loss"]
+    assert all(map(math.isfinite, loss))
 
 
 def test_a_lottery_that_diverges_says_so_and_keeps_what_it_trained(workplace):

@@ -85,7 +85,7 @@ def test_its_directory_is_named_after_it_and_the_hash_of_its_arguments(finished,
 
 def test_it_is_listed_and_explains_its_arguments(workplace):
     listed = workplace.run("lottery_branch", "--help").out
-    assert "amputate: prune whole neurons of the first layer" in " ".join(listed.split())
+    assert "amputate (prune whole neurons of the first layer)" in " ".join(listed.split())
     explained = " ".join(workplace.run("lottery_branch", "amputate", "--help").out.split())
     assert "--neurons INT how many neurons of the layer are taken away. (required)" in explained
     assert "--factor FLOAT what the others are multiplied by. (default: 1.0)" in explained

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.open_lth.running import INPUT, KINDS, OUTPUT, is_kept, mask, means, measures, same, weights
+from tests.open_lth.running import INPUT, KINDS, OUTPUT, is_kept, mask, means, measures, same, snapshot, weights
 
 DIGITS = ("--retrain_d_dataset_name=digits", "--retrain_d_batch_size=256", "--retrain_t_training_steps=2ep")
 
@@ -61,6 +61,15 @@ def test_off_a_rewinding_trunk_the_schedule_begins_at_the_rewinding_step_unless_
     start = weights(branch, f"ep{first // 6}_it0")
     learned = weights(trunk.level(1), "ep1_it0")
     assert all(torch.equal(means(start, name), means(learned, name)) for name in (INPUT, OUTPUT))
+
+
+@pytest.mark.parametrize("steps", ["1ep", "3ep"])
+def test_a_finished_branch_is_left_alone_however_long_it_trained(trunk, steps):
+    words = (*DIGITS, f"--retrain_t_training_steps={steps}")
+    branch = trunk.branch("retrain", *words)
+    before = snapshot(branch)
+    trunk.branch("retrain", *words)
+    assert snapshot(branch) == before
 
 
 def test_data_of_another_shape_are_refused_by_the_flags_full_name(trunk):

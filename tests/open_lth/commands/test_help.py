@@ -182,10 +182,9 @@ def test_a_strategy_shows_its_own_flags(workplace):
 @pytest.mark.parametrize("words", [(), ("--default_hparams=cifar_resnet_20",)])
 def test_lottery_branch_lists_its_branches(workplace, words):
     text = " ".join(workplace.run("lottery_branch", "--help", *words).out.split())
-    assert "randomly_prune: shuffle the level's mask and train the original weights under it" in text
-    assert "randomly_reinitialize: keep the level's mask and draw all weights anew" in text
-    assert "retrain: train the level's ticket on other data or under other training hyperparameters" in text
-    assert "shuffle" in text and "reinit" in text
+    assert "randomly_prune or shuffle (shuffle the level's mask and train the original weights under it)" in text
+    assert "randomly_reinitialize or reinit (keep the level's mask and draw all weights anew)" in text
+    assert "retrain (train the level's ticket on other data or under other training hyperparameters)" in text
 
 
 def test_a_branch_explains_its_arguments(workplace):
