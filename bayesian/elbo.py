@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bayesian.adapter import linear_outputs_sampled
+from bayesian.batchnorm import statistics_restored
 from bayesian.divergence import divergence_from_standard_normal
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BayesianHparams
@@ -88,8 +89,9 @@ class Elbo:
         samples = self._hparams.samples
         if self._hparams.likelihood == "expected":
             return torch.full((samples, 1), 1 / samples, device=images.device)
-        passes = self._passes(images, step, mean, std)
-        losses = [F.cross_entropy(logits, labels, reduction="none") for _, _, logits in passes]
+        with statistics_restored(self._model):  # these passes are no training
+            passes = self._passes(images, step, mean, std)
+            losses = [F.cross_entropy(logits, labels, reduction="none") for _, _, logits in passes]
         return torch.stack(losses).neg().softmax(dim=0)
 
     def _data_fit(self, losses: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,10 +54,10 @@ class BayesianHparams(VariantHparams):
         multiple = ESTIMATORS.get(self.estimator).multiple
         if self.samples % multiple:
             raise InvalidValue("samples", self.samples, f"must be a multiple of {multiple} for {self.estimator}")
-        if self.kl_temperature < 0:
+        if not 0 <= self.kl_temperature < math.inf:
             raise InvalidValue("kl_temperature", self.kl_temperature, "must not be negative")
         for name in ("init_std", "std_lr_factor"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise InvalidValue(name, getattr(self, name), "must be greater than 0")
         for name, valid in (("batchnorm", BATCHNORM_MODES), ("likelihood", LIKELIHOODS)):
             if getattr(self, name) not in valid:
