@@ -48,6 +48,11 @@ class RunPaths:
         return self.directory / "command.json"
 
     @property
+    def timing(self) -> Path:
+        """How long training took, and on what machine."""
+        return self.directory / "timing.json"
+
+    @property
     def evaluation(self) -> Path:
         """The measures of repeated passes over the test set."""
         return self.directory / "evaluation.json"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 
 from foundations.paths import RunPaths
 from foundations.step import Step
-from foundations.storage import save_tensors
+from foundations.storage import save_tensors, write_json
 from training.checkpoint import TrainingState
 from training.evaluation import Evaluator
 from training.progress import Progress
@@ -53,6 +54,16 @@ def save_model(paths: RunPaths) -> Callback:
 def save_logger(paths: RunPaths) -> Callback:
     """Write the measures: the sign that the run is done."""
     return lambda state: state.logger.save(paths)
+
+
+def save_timing(paths: RunPaths) -> Callback:
+    """Write how long the training took, evaluations included, and where."""
+
+    def callback(state: TrainingState) -> None:
+        device = str(next(state.model.parameters()).device)
+        write_json(paths.timing, {"seconds": state.seconds, "machine": platform.node(), "device": device})
+
+    return callback
 
 
 def save_checkpoint(paths: RunPaths) -> Callback:
@@ -114,5 +125,6 @@ def standard_callbacks(
         callbacks.append(run_at_step(end, test))
     callbacks.append(run_every_epoch(run_before(end, save_checkpoint(paths))))
     callbacks.append(run_at_step(end, save_model(paths)))
+    callbacks.append(run_at_step(end, save_timing(paths)))
     callbacks.append(run_at_step(end, save_logger(paths)))
     return callbacks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
@@ -32,6 +33,13 @@ class TrainingState:
         self.step = start
         self.epoch_totals: dict[str, Tensor] = {}
         self.epoch_batches = 0
+        self._earlier_seconds = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long training has taken, evaluations and interrupted attempts up to their checkpoints included."""
+        return self._earlier_seconds + time.monotonic() - self._started
 
     def add_terms(self, terms: dict[str, Tensor]) -> None:
         """Add a batch's terms to the epoch's totals, without leaving the device."""
@@ -56,6 +64,7 @@ class TrainingState:
             "optimizer_state_dict": self.optimizer.state_dict(),
             "scaler_state_dict": self.precision.state_dict(),
             "logger": str(self.logger),
+            "seconds": self.seconds,
             "epoch_totals": self.epoch_totals,
             "epoch_batches": self.epoch_batches,
         }
@@ -84,6 +93,7 @@ class TrainingState:
             device = next(self.model.parameters()).device
             self.epoch_totals = {name: total.to(device) for name, total in content["epoch_totals"].items()}
             self.epoch_batches = content["epoch_batches"]
+            self._earlier_seconds = float(content["seconds"])
         except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(

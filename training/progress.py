@@ -44,8 +44,8 @@ class Progress:
             self._bar.update(step.iteration - self._bar.n)
 
     def show(self, values: Mapping[str, float]) -> None:
-        """Show the latest averages beside the bar."""
-        self._bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()}, refresh=False)
+        """Show the latest averages of loss and accuracy beside the bar."""
+        self._bar.set_postfix({name: f"{values[name]:.3f}" for name in ("loss", "accuracy")}, refresh=False)
 
     @property
     def is_shown(self) -> bool:
