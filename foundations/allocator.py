@@ -6,7 +6,7 @@ import ctypes
 import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEEP_UP_TO = 1 << 30
+_KEEP_UP_TO = (1 << 30, 1 << 25)  # glibc before 2.35 takes no more than 32 MiB
 
 
 def keep_freed_memory() -> None:
@@ -18,6 +18,5 @@ def keep_freed_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _KEEP_UP_TO)
-        mallopt(_M_TRIM_THRESHOLD, 2 * _KEEP_UP_TO - 1)
+    if mallopt is not None and any(mallopt(_M_MMAP_THRESHOLD, size) for size in _KEEP_UP_TO):
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

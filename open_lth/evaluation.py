@@ -59,6 +59,7 @@ def peak_measures(logger: MetricLogger) -> dict[str, float]:
 
 
 def _spread(values: list[float]) -> dict[str, Any]:
-    mean = sum(values) / len(values)
+    # Summed as differences from the first, equal values have exactly their mean, and no spread.
+    mean = values[0] + sum(value - values[0] for value in values) / len(values)
     variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
     return {"mean": mean, "std": variance**0.5, "values": values}

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from foundations.errors import UserError
 from foundations.paths import RunPaths
 from foundations.storage import UnreadableFile, read_json
+from open_lth.lottery import Rewinding
 from training import MetricLogger
 
 _REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
@@ -59,10 +61,9 @@ class Experiment:
     def command(self) -> str | None:
         """The command that made it, ready to paste, or None if it was not kept."""
         try:
-            words = read_json(self.first.command)["command"]
+            return shlex.join(["python", "open_lth.py", *read_json(self.first.command)["command"]])
         except (UnreadableFile, KeyError, TypeError):
             return None
-        return shlex.join(["python", "open_lth.py", *words])
 
     def runs(self) -> Iterator[RunPaths]:
         """Iterate over the directories of its finished runs: levels, branches, or the only one."""
@@ -71,9 +72,17 @@ class Experiment:
 
     @property
     def levels(self) -> list[int]:
-        """The levels whose main run is finished."""
-        finished = (_LEVEL.fullmatch(run.directory.parent.name) for run in self.runs() if run.directory.name == "main")
-        return sorted(int(match[1]) for match in finished if match)
+        """The levels finished under iterative magnitude pruning."""
+        return self._levels(Rewinding.WEIGHTS)
+
+    @property
+    def lrr_levels(self) -> list[int]:
+        """The levels finished under learning rate rewinding, the shared level 0 left out."""
+        return self._levels(Rewinding.LEARNING_RATE)
+
+    def _levels(self, rewind: Rewinding) -> list[int]:
+        parents = (run.directory.parent.name for run in self.runs() if run.directory.name == rewind.value)
+        return sorted(int(match[1]) for match in map(_LEVEL.fullmatch, parents) if match)
 
     @property
     def branches(self) -> int:
@@ -82,17 +91,33 @@ class Experiment:
 
     @property
     def best_accuracy(self) -> float:
-        """The best test accuracy of its main runs, or NaN."""
-        accuracies = [MetricLogger.load(run.logger).best() for run in self.runs() if run.directory.name == "main"]
+        """The best test accuracy of its runs, branches and pretraining aside, or NaN."""
+        own = {rewind.value for rewind in Rewinding}
+        main = (run for run in self.runs() if run.directory.name in own)
+        accuracies = [_best_accuracy(run) for run in main if run.directory.parent.name != "level_pretrain"]
         return max((value for value in accuracies if not math.isnan(value)), default=math.nan)
 
     @property
     def size(self) -> int:
         """What its files take, in bytes."""
-        return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
+        return sum(map(_size, self.directory.rglob("*")))
 
 
 def find_experiments(root: Path) -> list[Experiment]:
     """Return every replicate of every experiment under a root, by name and number."""
     found = (path for path in root.glob("*/replicate_*") if path.is_dir() and _REPLICATE.fullmatch(path.name))
     return sorted((Experiment(path) for path in found), key=lambda one: (one.name, one.replicate))
+
+
+def _best_accuracy(run: RunPaths) -> float:
+    try:
+        return MetricLogger.load(run.logger).best()
+    except UserError:  # a damaged file does not hide the other runs
+        return math.nan
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:  # a run that goes on renames its temporary files
+        return 0

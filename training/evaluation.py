@@ -44,7 +44,7 @@ class Evaluator:
         """
         log_probabilities = self.log_probabilities(model, step, occasion)
         assert self._labels is not None
-        return measure(log_probabilities, self._labels)
+        return measure(log_probabilities.cpu(), self._labels.cpu())
 
     def log_probabilities(self, model: nn.Module, step: Step, occasion: str = "") -> Tensor:
         """Return the log of the predictive distribution, (N, classes)."""

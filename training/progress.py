@@ -45,7 +45,8 @@ class Progress:
 
     def show(self, values: Mapping[str, float]) -> None:
         """Show the latest averages of loss and accuracy beside the bar."""
-        self._bar.set_postfix({name: f"{values[name]:.3f}" for name in ("loss", "accuracy")}, refresh=False)
+        shown = {name: f"{values[name]:.3f}" for name in ("loss", "accuracy") if name in values}
+        self._bar.set_postfix(shown, refresh=False)
 
     @property
     def is_shown(self) -> bool:

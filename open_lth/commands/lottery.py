@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from foundations.errors import InvalidValue, UserError
 from open_lth.commands.header import print_header
-from open_lth.flags import add_context_flags, add_lottery_flags, read_context, read_lottery_desc, select
+from open_lth.context_flags import add_context_flags, read_context
+from open_lth.flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.lottery import Lottery, Rewinding
 from training import TrainingRun
 

@@ -10,7 +10,8 @@ from foundations.arguments import add_group, read_group
 from foundations.errors import InvalidValue, UserError, one_of
 from open_lth.branch import BRANCHES, Branch
 from open_lth.commands.header import print_header
-from open_lth.flags import add_context_flags, add_lottery_flags, read_context, read_lottery_desc, select
+from open_lth.context_flags import add_context_flags, read_context
+from open_lth.flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.lottery import Lottery
 from training import TrainingRun
 

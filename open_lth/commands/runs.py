@@ -37,7 +37,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
 
 
 def _row(experiment: Experiment) -> tuple[str, ...]:
-    hparams, levels = experiment.hparams, experiment.levels
+    hparams, lrr = experiment.hparams, experiment.lrr_levels
     return (
         experiment.name,
         str(experiment.replicate),
@@ -45,11 +45,18 @@ def _row(experiment: Experiment) -> tuple[str, ...]:
         hparams.get("dataset_name", "?"),
         hparams.get("variant_name", "-"),
         hparams.get("pruning_strategy", "-"),
-        f"0-{levels[-1]}" if levels and levels == list(range(levels[-1] + 1)) else ",".join(map(str, levels)) or "-",
+        _ranges(experiment.levels) + (f" lrr {_ranges(lrr)}" if lrr else ""),
         str(experiment.branches),
         f"{experiment.best_accuracy:.4f}",
         f"{experiment.size / 1e6:.1f}",
     )
+
+
+def _ranges(levels: Sequence[int]) -> str:
+    """Return ascending levels as people write them: `0-4`, or one by one if there are gaps."""
+    if len(levels) > 1 and list(levels) == list(range(levels[0], levels[-1] + 1)):
+        return f"{levels[0]}-{levels[-1]}"
+    return ",".join(map(str, levels)) or "-"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from open_lth.commands.header import print_header
-from open_lth.flags import add_context_flags, add_training_flags, read_context, read_train_desc, select
+from open_lth.context_flags import add_context_flags, read_context
+from open_lth.flags import add_training_flags, read_train_desc, select
 from open_lth.train import TrainRunner
 from training import TrainingRun
 

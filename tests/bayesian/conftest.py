@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bayesian import register
+import cli
 from bayesian.adapter import convert, variational_tensors
 from bayesian.hparams import BayesianHparams
 from bayesian.variant import BAYESIAN, Bayesian
 from foundations.randomness import RandomStreams
 from models import MODEL_FAMILIES, ModelFamily, ModelHparams, find_family
-from training import VARIANTS, PredictionRequest, TrainingCircumstances
+from training import PredictionRequest, TrainingCircumstances
 from training.precision import Precision
 
 NUM_EXAMPLES = 50
@@ -41,9 +41,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def plugin() -> None:
-    """Register the plugin, unless another test of the session has done so."""
-    if BAYESIAN not in VARIANTS:
-        register()
+    """Register the plugin as the command line does, so that both may happen in one session."""
+    cli.load_plugins()
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.open_lth.running import density, mask, measures, snapshot, weights
+from tests.open_lth.running import density, is_kept, mask, means, measures, snapshot, weights
 
 LAYERS = ("fc_layers.0.weight", "fc_layers.1.weight", "fc.weight")
 THEIR_BRANCH = "lottery_branch_randomly_reinitialize_7b99794732481fff503d5290ee43fb4b"
@@ -94,3 +94,14 @@ def test_openlths_trained_weights_can_be_gone_on_with(openlth_trunk):
     trained = weights(openlth_trunk.level(1), "ep2_it0")
     start = weights(branch, "ep0_it0")
     assert all(torch.equal(start[name], trained[name]) for name in trained)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_openlths_tickets_are_transplanted(openlth_trunk, level):
+    branch = openlth_trunk.branch("transplant", "--bayesian_samples=2", levels=str(level))
+    initial, kept = weights(openlth_trunk.level(0), "ep0_it0"), mask(openlth_trunk.level(level))
+    start, end = weights(branch, "ep0_it0"), weights(branch, "ep2_it0")
+    for name in LAYERS:
+        assert torch.equal(means(start, name), initial[name] * kept[name])
+        assert torch.equal(is_kept(end, name), kept[name] == 1)
+    assert "train_kl" in {name for name, _, _ in measures(branch)}

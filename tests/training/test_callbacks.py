@@ -22,7 +22,7 @@ def state_at(start: int) -> TrainingState:
 
 def drive(paths: RunPaths, start: int, end: int, only_at_end: bool) -> dict[str, list[int]]:
     """Call a run's callbacks at every step and return at which steps what was done."""
-    done: dict[str, list[int]] = {"tested": [], "checkpointed": [], "saved": [], "logged": []}
+    done: dict[str, list[int]] = {"tested": [], "checkpointed": [], "saved": [], "timed": [], "logged": []}
     progress = Progress("run", Step(end, PER_EPOCH), quiet=True)
     test = lambda state: done["tested"].append(state.step.iteration)  # noqa: E731
     callbacks = standard_callbacks(
@@ -34,7 +34,8 @@ def drive(paths: RunPaths, start: int, end: int, only_at_end: bool) -> dict[str,
         for callback in callbacks:
             callback(state)
         for kind, file in (
-            ("checkpointed", paths.checkpoint), ("saved", paths.model(state.step)), ("logged", paths.logger)
+            ("checkpointed", paths.checkpoint), ("saved", paths.model(state.step)),
+            ("timed", paths.timing), ("logged", paths.logger),
         ):  # fmt: skip
             if file.exists():
                 done[kind].append(iteration)
@@ -58,7 +59,7 @@ def drive(paths: RunPaths, start: int, end: int, only_at_end: bool) -> dict[str,
 def test_tests_are_at_start_and_end_and_every_epoch_and_checkpoints_every_epoch_but_the_last(
     tmp_path, start, end, tested, checkpointed
 ):
-    expected = {"tested": tested, "checkpointed": checkpointed, "saved": [start, end], "logged": [end]}
+    expected = {"tested": tested, "checkpointed": checkpointed, "saved": [start, end], "timed": [end], "logged": [end]}
     assert drive(RunPaths(tmp_path), start, end, only_at_end=False) == expected
     expected["tested"] = [start, end]
     assert drive(RunPaths(tmp_path), start, end, only_at_end=True) == expected

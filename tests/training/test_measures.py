@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.measures import measure
+from training.measures import mean_absolute_calibration_error, measure
 
 # Confidences 0.7, 0.6, 0.9 and 0.65; right, wrong, right, wrong.
 PROBABILITIES = [[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.05, 0.05, 0.9], [0.15, 0.65, 0.2]]
@@ -35,6 +35,33 @@ def test_calibration_errors_by_hand():
     gaps = [(1, 0.6), (2, abs((1 - 0.7) + (0 - 0.65))), (1, 0.1)]
     assert found["ece"] == pytest.approx(sum(gap for _, gap in gaps) / 4)
     assert found["mace"] == pytest.approx(sum(gap / size for size, gap in gaps) / 10)
+
+
+def test_the_pooled_calibration_error_by_hand():
+    """All classes' probabilities are pooled, and a bin's centre stands for what is in it."""
+    found = measures([[0.72, 0.28], [0.28, 0.72], [0.96, 0.04]], [0, 0, 0])
+    # (0.7, 0.8] holds a hit and a miss, (0.2, 0.3] a miss and a hit, (0.9, 1] a hit, (0, 0.1] a miss.
+    gaps = [abs(1 / 2 - 0.75), abs(1 / 2 - 0.25), abs(1 - 0.95), abs(0 - 0.05)]
+    assert found["mace_pooled"] == pytest.approx(sum(gaps) / 10)
+
+
+def test_a_confidence_on_the_edge_of_two_bins_belongs_to_the_lower_one():
+    """Two confidences of 0.5, an edge without rounding error, one right and one wrong, share a bin with 0.45."""
+    probabilities = torch.tensor([[0.5, 0.3, 0.2], [0.5, 0.2, 0.3], [0.45, 0.3, 0.25]], dtype=torch.float64)
+    found = mean_absolute_calibration_error(probabilities, torch.tensor([0, 1, 0]))
+    assert float(found) == pytest.approx(abs(0.5 - 0.5 + 0.55) / 3 / 10)
+
+
+def test_confidences_that_come_true_have_no_calibration_error():
+    """Of four predictions at 0.75 three are right."""
+    found = measures([[0.75, 0.25]] * 4, [0, 0, 0, 1])
+    assert found["ece"] == found["mace"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_one_overconfident_bin_weighs_as_much_as_a_crowded_one_in_mace_and_by_its_size_in_ece():
+    found = measures([[0.75, 0.25]] * 4 + [[0.96, 0.04]], [0, 0, 0, 1, 1])
+    assert found["ece"] == pytest.approx(0.96 / 5)
+    assert found["mace"] == pytest.approx(0.96 / 10)
 
 
 def test_the_log_of_zero_on_a_wrong_class_does_no_harm():

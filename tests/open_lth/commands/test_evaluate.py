@@ -117,7 +117,7 @@ def test_a_training_run_is_measured(workplace, kind):
     words = (*LENET, *KINDS[kind])
     workplace.done("train", *words, "--quiet")
     out = workplace.done("evaluate", "train", *words, "--passes=2").out
-    found = kept(workplace.place("train", *words) / "main")
+    found = kept(workplace.place("train", *words))
     assert found["final"]["examples"]["values"] == [360.0, 360.0]
     assert re.match(r"main +accuracy 0\.\d{4} ± \d\.\d{4}", out)
     assert (found["final"]["loss"]["std"] > 0) == (kind == "bayesian")

@@ -1,0 +1,163 @@
+"""The table of minimal settings: a row for every registered entry, over which the contract tests run."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bayesian.estimators import ESTIMATORS
+from datasets import DATASETS, STREAMED_DATASETS
+from models import MODEL_FAMILIES
+from open_lth.branch import BRANCHES
+from pruning import STRATEGIES
+from training import VARIANTS
+from training.optimizers import OPTIMIZERS
+
+Words = tuple[str, ...]
+
+BASE: Words = (
+    "--default_hparams=cifar_resnet_8_4",
+    "--dataset_name=cifar10",
+    "--batch_size=4",
+    "--training_steps=3it",
+    "--evaluate_only_at_end",
+    "--pruning_layers_to_ignore=fc.weight",
+)
+"""A ResNet-8 of width 4 on a CIFAR-10 of 20 training and 4 test images; a row's words are added and win."""
+
+LENET: Words = ("--default_hparams=mnist_lenet_12", "--dataset_name=mnist")
+FEW_IMAGES: Words = ("--batch_size=2", "--subsample_fraction=0.3", "--training_steps=2it")
+RETRAINING: Words = ("--retrain_d_dataset_name=cifar10", "--retrain_d_batch_size=5", "--retrain_t_training_steps=2it")
+BAYESIAN: Words = ("--bayesian", "--bayesian_samples=2")
+
+REGISTRIES: Mapping[str, Any] = {
+    "model": MODEL_FAMILIES,
+    "variant": VARIANTS,
+    "dataset": DATASETS,
+    "streamed dataset": STREAMED_DATASETS,
+    "strategy": STRATEGIES,
+    "branch": BRANCHES,
+    "estimator": ESTIMATORS,
+    "optimizer": OPTIMIZERS,
+}
+
+KINDS: Mapping[str, Words] = {"deterministic": (), "bayesian": BAYESIAN}
+"""The row of every kind of network; every family, optimiser, strategy and branch is tested with each that it fits."""
+
+ROWS: Mapping[str, Mapping[str, Words]] = {
+    # A small member of the family, by `--default_hparams`, and images that it takes.
+    "model": {
+        "cifar_resnet": ("--default_hparams=cifar_resnet_8_4",),
+        "cifar_resnet_18": ("--default_hparams=cifar_resnet_18", *FEW_IMAGES),
+        "cifar_vgg": ("--default_hparams=cifar_vgg_11", *FEW_IMAGES),
+        "cifar_vit": ("--default_hparams=cifar_vit_tiny", "--pruning_layers_to_ignore=head.weight", *FEW_IMAGES),
+        "imagenet_resnet": ("--default_hparams=imagenet_resnet_18_2", "--pruning_layers_to_ignore=model.fc.weight"),
+        "mnist_lenet": LENET,
+    },
+    # The flags that make a network of the kind, and a curriculum longer than an epoch.
+    "variant": {name: ("--training_steps=7it", *words) for name, words in KINDS.items()},
+    # A network that takes the images; the files are in `data.py`.
+    "dataset": {
+        "cifar10": (),
+        "cifar100": ("--dataset_name=cifar100",),
+        "digits": ("--default_hparams=mnist_lenet_12", "--dataset_name=digits"),
+        "fashion_mnist": (*LENET, "--dataset_name=fashion_mnist"),
+        "mnist": LENET,
+        "svhn": ("--dataset_name=svhn",),
+    },
+    "streamed dataset": {
+        "imagenet": (
+            "--default_hparams=imagenet_resnet_18_16",  # narrower ones crash in oneDNN at 224x224
+            "--dataset_name=imagenet",
+            "--pruning_layers_to_ignore=model.fc.weight",
+        ),
+    },
+    # The strategy's own flags besides its name.
+    "strategy": {
+        "sparse_global": (),
+        "sparse_random": (),
+        "sparse_global_snr": (),
+        "sparse_global_square": (),
+        "sparse_global_mu": (),
+        "sparse_global_snr_released": (),
+        "sparse_global_square_released": (),
+    },
+    # The branch's own flags, those that it requires at least.
+    "branch": {
+        "randomly_prune": ("--seed=3", "--strategy=even"),
+        "randomly_reinitialize": (),
+        "retrain": RETRAINING,
+        "transplant": ("--bayesian_samples=2",),
+    },
+    # Flags besides the estimator's name and two samples.
+    "estimator": {"weights": (), "antithetic": (), "local_reparameterization": ()},
+    # Flags besides the optimiser's name.
+    "optimizer": {"sgd": ("--momentum=0.9", "--lr=0.1", "--weight_decay=1e-4"), "adam": ("--lr=0.001",)},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A lottery of levels 0 and 1, and a branch off level 1."""
+
+    name: str
+    words: Words
+    branch: Words = ("randomly_reinitialize",)
+
+
+def missing(registry: str) -> list[str]:
+    """Return the entries without a row."""
+    return sorted({name for name, _ in REGISTRIES[registry].items()} - set(ROWS[registry]))
+
+
+def unknown(registry: str) -> list[str]:
+    """Return the rows without an entry."""
+    return sorted(set(ROWS[registry]) - {name for name, _ in REGISTRIES[registry].items()})
+
+
+def cases() -> list[Case]:
+    """Return what the generic tests run over; rows of entries that do not exist are left to another test."""
+    return [
+        case for registry in ROWS for name in ROWS[registry] if name in REGISTRIES[registry]
+        for case in _cases_of(registry, name, ROWS[registry][name])
+    ]  # fmt: skip
+
+
+def _cases_of(registry: str, name: str, row: Words) -> list[Case]:
+    label = f"{registry}-{name}".replace(" ", "_")
+    if registry in ("variant", "dataset", "streamed dataset"):
+        return [Case(label, (*BASE, *row))]
+    if registry == "estimator":
+        return [Case(label, (*BASE, *BAYESIAN, f"--bayesian_estimator={name}", *row))]
+    return [Case(f"{label}-{kind}", *_settings(registry, name, row, kind)) for kind in _fitting_kinds(registry, name)]
+
+
+def _settings(registry: str, name: str, row: Words, kind: str) -> tuple[Words, Words]:
+    words, branch = (*BASE, *KINDS[kind]), ("randomly_reinitialize",)
+    if registry == "branch":
+        return words, (name, *row)
+    if registry == "model":
+        # Every family's tickets can be transplanted.
+        return (*words, *row), ("transplant", *ROWS["branch"]["transplant"]) if kind == "deterministic" else branch
+    flag = {"strategy": "pruning_strategy", "optimizer": "optimizer_name"}[registry]
+    return (*words, f"--{flag}={name}", *row), branch
+
+
+def _fitting_kinds(registry: str, name: str) -> list[str]:
+    entry = REGISTRIES[registry].get(name)
+    fitting = {"strategy": lambda: entry.variants, "branch": lambda: entry.trunk_variants}.get(registry, tuple)()
+    return [kind for kind in KINDS if not fitting or kind in fitting]
+
+
+def read_trainings(command: str, *words: str) -> list[Any]:
+    """Return the training runs that a command stands for."""
+    from foundations.arguments import Parser
+
+    module = importlib.import_module(f"open_lth.commands.{command}")
+    parser = Parser(prog=command)
+    parser.set_defaults(command_line=(command, *words))
+    module.add_flags(parser, words)
+    found: list[Any] = module.trainings(parser.parse_args(words), words)
+    return found

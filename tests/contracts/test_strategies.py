@@ -1,0 +1,73 @@
+"""What every registered pruning strategy must keep, on networks of every kind that it fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pruning import STRATEGIES, Mask
+from tests.contracts.table import BASE, KINDS, ROWS, Words
+from tests.open_lth.running import Trunk, Workplace, mask
+from training import VARIANTS
+
+FITTING = [
+    (name, kind) for name, strategy in STRATEGIES.items() for kind in KINDS
+    if name in ROWS["strategy"] and (not strategy.variants or kind in strategy.variants)
+]  # fmt: skip
+OTHERS = [
+    (name, kind) for name, _ in STRATEGIES.items() for kind in KINDS
+    if name in ROWS["strategy"] and (name, kind) not in FITTING
+]  # fmt: skip
+
+
+def words(name: str, kind: str) -> Words:
+    return (*BASE, *KINDS[kind], f"--pruning_strategy={name}", "--training_steps=1it", *ROWS["strategy"][name])
+
+
+def total(tensors: dict[str, torch.Tensor]) -> int:
+    return sum(int(tensor.sum()) for tensor in tensors.values())
+
+
+@pytest.mark.parametrize(("name", "kind"), FITTING)
+def test_every_level_keeps_part_of_the_level_before_and_the_same_part_every_time(
+    name: str, kind: str, dataset_root: Path, tmp_path: Path
+) -> None:
+    trunks = [Trunk(Workplace(tmp_path / place, dataset_root), words(name, kind)) for place in ("one", "two")]
+    for trunk in trunks:
+        trunk.find_tickets(levels=2)
+    masks = [[mask(trunk.level(level)) for level in range(3)] for trunk in trunks]
+    for one, two in zip(*masks, strict=True):
+        assert all(torch.equal(one[layer], two[layer]) for layer in one)
+    for before, after in zip(masks[0], masks[0][1:], strict=False):
+        assert before.keys() == after.keys()
+        assert all(bool((after[layer] <= before[layer]).all()) for layer in before), "a pruned weight came back"
+        assert 0 < total(after) < total(before), "nothing was pruned"
+        assert torch.equal(after["fc.weight"], before["fc.weight"]), "an ignored layer was pruned"
+
+
+@pytest.mark.parametrize(("name", "kind"), FITTING)
+def test_it_leaves_network_and_mask_as_they_were(name: str, kind: str) -> None:
+    from foundations.arguments import Parser
+    from open_lth.commands.lottery import add_flags
+    from open_lth.flags import read_lottery_desc, select
+
+    parser, argv = Parser(prog="lottery"), words(name, kind)
+    add_flags(parser, argv)
+    desc = read_lottery_desc(parser.parse_args(argv), select(argv))
+    model = desc.variant.build(desc.model_hparams, 10, seed=0)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    current = Mask.ones({key: parts[0].parameter.shape for key, parts in desc.variant.prunable(model).items()})
+    STRATEGIES.get(name).prune(desc.pruning_hparams, model, current, torch.Generator().manual_seed(0))
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert current.density == 1
+
+
+@pytest.mark.parametrize(("name", "kind"), OTHERS)
+def test_another_kind_of_network_is_refused(name: str, kind: str, dataset_root: Path, tmp_path: Path) -> None:
+    assert kind in VARIANTS
+    workplace = Workplace(tmp_path / "results", dataset_root)
+    message = workplace.refused("lottery", "--levels=1", *words(name, kind))
+    assert message.startswith(f"error: --pruning_strategy={name}")
+    assert not workplace.root.exists()
