@@ -28,7 +28,7 @@ BASE: Words = (
 """A ResNet-8 of width 4 on a CIFAR-10 of 20 training and 4 test images; a row's words are added and win."""
 
 LENET: Words = ("--default_hparams=mnist_lenet_12", "--dataset_name=mnist")
-FEW_IMAGES: Words = ("--batch_size=2", "--subsample_fraction=0.3", "--training_steps=2it")
+FEW_IMAGES: Words = ("--batch_size=2", "--subsample_fraction=0.2", "--training_steps=2it")
 RETRAINING: Words = ("--retrain_d_dataset_name=cifar10", "--retrain_d_batch_size=5", "--retrain_t_training_steps=2it")
 BAYESIAN: Words = ("--bayesian", "--bayesian_samples=2")
 
@@ -82,7 +82,8 @@ ROWS: Mapping[str, Mapping[str, Words]] = {
         "sparse_global_square": (),
         "sparse_global_mu": (),
         "sparse_global_snr_released": (),
-        "sparse_global_square_released": (),
+        # At equal stds it prunes whole layers, those of small fan-in first; here there is one layer to prune.
+        "sparse_global_square_released": LENET,
     },
     # The branch's own flags, those that it requires at least.
     "branch": {
