@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import DatasetHparams
+from datasets import DatasetHparams, dataset_names
 from foundations.arguments import Parser, add_group, read_group
 from foundations.errors import InvalidValue, UserError
 from foundations.step import parse_step
-from models import ModelHparams, find_family
+from models import MODEL_FAMILIES, ModelHparams, find_family
 from open_lth.descs import LotteryDesc, TrainDesc
 from pruning import DETERMINISTIC, STRATEGIES, PruningHparams, check_strategy_fits
 from training import VARIANTS, ModelVariant, TrainingHparams, VariantHparams
@@ -75,6 +75,8 @@ def add_training_flags(parser: argparse.ArgumentParser, selection: Selection) ->
         section.add_argument(f"--{name}", action="store_true", help=variant.description)
     for group in (ModelHparams, DatasetHparams, TrainingHparams):
         add_group(parser, group, defaults=selection.defaults)
+    models = "; ".join(family.pattern for _, family in MODEL_FAMILIES.items())
+    parser.epilog = f"Models: {models}. Data sets: {', '.join(dataset_names())}."
     if selection.variant.hparams is not None:
         add_group(parser, selection.variant.hparams, prefix=selection.variant.name)
 
@@ -82,6 +84,11 @@ def add_training_flags(parser: argparse.ArgumentParser, selection: Selection) ->
 def add_lottery_flags(parser: argparse.ArgumentParser, selection: Selection) -> None:
     """Add the flags that tell one lottery ticket experiment from another."""
     add_training_flags(parser, selection)
+    strategies = (
+        f"{name} ({strategy.description}; {' or '.join(strategy.variants) or 'all'} networks)"
+        for name, strategy in STRATEGIES.items()
+    )
+    parser.epilog = f"{parser.epilog} Pruning strategies: {', '.join(strategies)}.".replace("%", "%%")
     add_group(parser, selection.pruning_hparams, defaults=selection.defaults)
     section = parser.add_argument_group("Before level 0", "Train first, and rewind every level to the result.")
     section.add_argument("--rewinding_steps", metavar="STEPS", help="rewind to the weights after this much training")
