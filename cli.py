@@ -33,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: the arguments after the program's name; those of the process if None.
 
     Returns:
-        0 if all went well, 1 without a known subcommand, 2 for a mistake in the arguments, 130 after Ctrl-C.
+        0 if all went well, 1 without a known subcommand, 2 for a mistake in the arguments or files that cannot be read
+        or written, 130 after Ctrl-C.
     """
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] not in COMMANDS:
@@ -45,6 +46,9 @@ def main(argv: list[str] | None = None) -> int:
             load_plugins()
             return _run(arguments[0], arguments[1:])
         except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return USER_ERROR
+        except OSError as error:  # a full disk, a directory that cannot be written
             print(f"error: {error}", file=sys.stderr)
             return USER_ERROR
         except KeyboardInterrupt as interrupt:

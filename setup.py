@@ -8,7 +8,7 @@ VERSION = "0.1.0"
 PACKAGES = ("foundations", "datasets", "models", "pruning", "training", "open_lth", "bayesian")
 README = Path(__file__).parent / "README.md"
 
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"]
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4"]
 DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm"]
 
 setup(
@@ -27,7 +27,6 @@ setup(
         "torch>=2.6",  # older versions can be made to run code that hides in a checkpoint
         "torchvision",
         "torch-blue>=1.1",
-        "torchmetrics>=1.4",
         "timm>=1.0",
         "numpy>=1.26",
         "scikit-learn>=1.4",  # the digits data set

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -120,12 +120,13 @@ def linear_outputs_sampled(tensors: Sequence[VariationalTensor], generator: torc
     """Make Linear layers sample their outputs, inside the block, from the distribution that their weights imply.
 
     Every example gets noise of its own (Kingma et al. 2015, equation 6). Means and log stds get their gradients
-    through autograd. The weights in place, if any, are not used by these layers.
+    through autograd. A layer that is applied at several positions of an example, as in a transformer, keeps to the
+    weights in place: noise of its own at each position would be another objective, as in a convolution.
     """
     layers = {id(tensor.layer): tensor.layer for tensor in tensors if is_linear(tensor)}
     forwards = {key: layer.__dict__["forward"] for key, layer in layers.items()}
-    for layer in layers.values():
-        layer.__dict__["forward"] = functools.partial(_sample_outputs, layer, generator)
+    for key, layer in layers.items():
+        layer.__dict__["forward"] = functools.partial(_sample_outputs, layer, forwards[key], generator)
     try:
         yield
     finally:
@@ -140,8 +141,12 @@ def is_linear(tensor: VariationalTensor) -> bool:
     return isinstance(tensor.layer, VILinear)
 
 
-def _sample_outputs(layer: Any, generator: torch.Generator, inputs: Tensor) -> Tensor:
-    """Map inputs (..., in) to sampled outputs (..., out)."""
+def _sample_outputs(
+    layer: Any, with_weights_in_place: Callable[[Tensor], Tensor], generator: torch.Generator, inputs: Tensor
+) -> Tensor:
+    """Map inputs (B, in) to sampled outputs (B, out); of more dimensions, by the weights in place."""
+    if inputs.dim() != 2:
+        return with_weights_in_place(inputs)
     has_bias = layer.variational_distribution["bias"] is not None
     mean = F.linear(inputs, layer._weight_mean, layer._bias_mean if has_bias else None)
     with torch.autocast(inputs.device.type, enabled=False):  # variances are too small for half precision
@@ -152,9 +157,3 @@ def _sample_outputs(layer: Any, generator: torch.Generator, inputs: Tensor) -> T
     std = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
     noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
     return torch.addcmul(mean, std, noise)
-
-
-def standard_normal_prior(tensor: VariationalTensor) -> bool:
-    """Return whether a tensor's prior is the N(0, 1) that the closed-form KL divergence assumes."""
-    prior = tensor.layer.prior[tensor.variable]
-    return bool(prior.mean == 0.0) and bool(torch.isclose(prior.std, torch.ones(())))

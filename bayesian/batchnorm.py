@@ -43,11 +43,13 @@ def recalibrate(model: nn.Module, batches: Iterable[Tensor], forward: Callable[[
     layers = batchnorm_layers(model)
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # a plain average over the batches
         layer.train()
-    if layers:
-        for images in batches:
-            forward(images)
+    for number, images in enumerate(batches if layers else (), start=1):
+        for layer in layers:
+            # Makes the running statistics the plain average of the batches. BatchNorm's own way to that, momentum
+            # None, reads a counter from the device at every pass.
+            layer.momentum = 1 / number
+        forward(images)
     for layer in layers:
         layer.eval()
 

@@ -48,6 +48,6 @@ def antithetic(samples: int, size: int, generator: torch.Generator) -> Iterator[
 
 ESTIMATORS.register("weights")(Estimator(independent))
 ESTIMATORS.register("antithetic")(Estimator(antithetic, multiple=2))
-# Each example gets noise of its own in Linear layers (Kingma et al. 2015); convolutions, where that would be another
-# objective, sample weights.
+# Each example gets noise of its own in Linear layers (Kingma et al. 2015). Convolutions, and Linear layers applied at
+# several positions of an example, sample weights: there it would be another objective.
 ESTIMATORS.register("local_reparameterization")(Estimator(independent, local_in_linear_layers=True))

@@ -125,7 +125,7 @@ def load_test(
 
 
 def evaluation_batch_size(height: int, width: int, device: torch.device) -> int:
-    """Return how many images of a size are evaluated at a time: fewer of bigger ones; results do not depend on it."""
+    """Return how many images of a size are evaluated at a time: fewer of bigger ones."""
     most = _EVALUATION_IMAGES.get(device.type, _EVALUATION_IMAGES_ELSEWHERE)
     return min(max(most * 32 * 32 // (height * width), 32), most)
 

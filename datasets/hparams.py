@@ -27,7 +27,7 @@ class DatasetHparams(Hparams):
     batch_size: int = hparam("the number of training examples in a batch")
     do_not_augment: bool = hparam("neither mirror nor crop training images at random", False)
     transformation_seed: int | None = hparam(
-        "the seed of augmentation, subsampling, random labels and rotations, instead of the replicate's own", None
+        "fixes augmentation for all replicates, and seeds subsampling, random labels and rotations (else 0)", None
     )
     subsample_fraction: float | None = hparam("the fraction of the training examples that is used", None)
     random_labels_fraction: float | None = hparam("the fraction of the training examples with random labels", None)

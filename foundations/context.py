@@ -38,7 +38,7 @@ class RunContext:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of a name; `auto` means the first accelerator, or else the CPU.
+    """Return the device of a name; `auto` means the first CUDA device, or else the CPU.
 
     Raises:
         InvalidValue: if there is no such device on this machine.

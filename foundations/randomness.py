@@ -39,10 +39,6 @@ class RandomStreams:
         """Return a fresh generator for a stream, at its beginning."""
         return torch.Generator(device).manual_seed(self.seed(purpose, *parts))
 
-    def at(self, level: str | int) -> RandomStreams:
-        """Return the same replicate's streams at another level."""
-        return RandomStreams(self.replicate, level)
-
 
 @contextmanager
 def default_generator_seeded(seed: int) -> Iterator[None]:

@@ -16,7 +16,8 @@ def freeze(model: nn.Module, family: ModelFamily, hparams: ModelHparams) -> None
     """Take the gradient from the parameters of every part that the hyperparameters freeze.
 
     Raises:
-        InvalidValue: if `others_frozen_exceptions` names a tensor that the network does not have.
+        InvalidValue: if `others_frozen_exceptions` names a tensor that the network does not have, or nothing is left
+            to train.
     """
     batchnorm = set(batchnorm_tensor_names(model))
     output = set(output_tensor_names(model, family))
@@ -30,6 +31,8 @@ def freeze(model: nn.Module, family: ModelFamily, hparams: ModelHparams) -> None
     for frozen, names in parts:
         for name in names if frozen else ():
             parameters[name].requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in parameters.values()):
+        raise InvalidValue("others_frozen", hparams.others_frozen, "every part of the network is frozen")
 
 
 def _exceptions(hparams: ModelHparams, valid: list[str]) -> set[str]:

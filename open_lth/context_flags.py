@@ -19,7 +19,9 @@ from foundations.errors import InvalidValue
 
 def add_context_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that change no result: where to run and where files lie."""
-    section = parser.add_argument_group("Running", "Where and how to run. Nothing here changes results or names.")
+    section = parser.add_argument_group(
+        "Running", "Which replicate, where and how. Nothing here changes the experiment's name."
+    )
     section.add_argument("--replicate", type=_positive("replicate"), default=1, metavar="INT",
                          help="the replicate's number; it decides all random numbers (default: 1)")  # fmt: skip
     section.add_argument("--root", type=Path, default=default_root(), metavar="DIR",

@@ -20,8 +20,8 @@ def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
     passes have been made before, they are not made again.
 
     Returns:
-        `final`, with mean, std (of the sample) and values of every measure over the passes; `peak`, the measures
-        logged at the epoch of the best test accuracy (paper section 4); `passes`; `step`.
+        `final`, with mean, std (of the sample; None for one pass) and values of every measure over the passes;
+        `peak`, the measures logged at the epoch of the best test accuracy (paper section 4); `passes`; `step`.
 
     Raises:
         UserError: if the run is not finished.
@@ -32,6 +32,8 @@ def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
         raise UserError(f"{run.paths.directory}: is not finished; the command without `evaluate` finishes it")
     if run.paths.evaluation.exists():
         earlier: Evaluation = read_json(run.paths.evaluation)
+        if not isinstance(earlier, dict) or not {"passes", "final", "peak", "step"} <= earlier.keys():
+            raise UserError(f"{run.paths.evaluation}: is no evaluation; delete it to have it made again")
         if earlier["passes"] >= passes:
             return earlier
     model = run.load_network(run.end).to(run.context.device).to(memory_format=torch.channels_last)
@@ -61,5 +63,7 @@ def peak_measures(logger: MetricLogger) -> dict[str, float]:
 def _spread(values: list[float]) -> dict[str, Any]:
     # Summed as differences from the first, equal values have exactly their mean, and no spread.
     mean = values[0] + sum(value - values[0] for value in values) / len(values)
-    variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
+    if len(values) == 1:
+        return {"mean": mean, "std": None, "values": values}  # one pass knows no spread
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
     return {"mean": mean, "std": variance**0.5, "values": values}

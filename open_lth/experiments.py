@@ -59,11 +59,17 @@ class Experiment:
 
     @property
     def command(self) -> str | None:
-        """The command that made it, ready to paste, or None if it was not kept."""
-        try:
-            return shlex.join(["python", "open_lth.py", *read_json(self.first.command)["command"]])
-        except (UnreadableFile, KeyError, TypeError):
-            return None
+        """The command that made its first run, ready to paste, or None if it was not kept."""
+        return _command_of(self.first)
+
+    def commands(self) -> dict[str, list[str]]:
+        """Return every command that made finished runs, with the runs, such as `level_3/main`, that it made."""
+        made: dict[str, list[str]] = {}
+        for run in self.runs():
+            command = _command_of(run)
+            if command is not None:
+                made.setdefault(command, []).append(str(run.directory.relative_to(self.directory)))
+        return made
 
     def runs(self) -> Iterator[RunPaths]:
         """Iterate over the directories of its finished runs: levels, branches, or the only one."""
@@ -85,9 +91,9 @@ class Experiment:
         return sorted(int(match[1]) for match in map(_LEVEL.fullmatch, parents) if match)
 
     @property
-    def branches(self) -> int:
-        """The number of finished branches."""
-        return sum(run.directory.name.startswith("lottery_branch_") for run in self.runs())
+    def branches(self) -> list[str]:
+        """The names of its finished branches, one for each level."""
+        return [run.directory.name for run in self.runs() if run.directory.name.startswith("lottery_branch_")]
 
     @property
     def best_accuracy(self) -> float:
@@ -107,6 +113,13 @@ def find_experiments(root: Path) -> list[Experiment]:
     """Return every replicate of every experiment under a root, by name and number."""
     found = (path for path in root.glob("*/replicate_*") if path.is_dir() and _REPLICATE.fullmatch(path.name))
     return sorted((Experiment(path) for path in found), key=lambda one: (one.name, one.replicate))
+
+
+def _command_of(run: RunPaths) -> str | None:
+    try:
+        return shlex.join(["python", "open_lth.py", *read_json(run.command)["command"]])
+    except (UnreadableFile, KeyError, TypeError):
+        return None
 
 
 def _best_accuracy(run: RunPaths) -> float:

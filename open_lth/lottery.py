@@ -18,7 +18,7 @@ from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
 from models import find_family
 from open_lth.descs import LotteryDesc
-from open_lth.provenance import save_provenance
+from open_lth.provenance import save_command, save_hparams
 from open_lth.refusal import nothing_left_if_refused
 from pruning import STRATEGIES, LayerPrunedAway, Mask, apply_mask, prunable_shapes
 from training import ModelVariant, TrainingHparams, TrainingRun
@@ -59,7 +59,7 @@ class Lottery:
             return
         directory = self.directories.directory
         with exclusive(directory), nothing_left_if_refused(directory, self.context.root):
-            save_provenance(self.paths(0), self.desc.display(), self.context)
+            save_hparams(self.paths(0), self.desc.display())
             if levels > 0 and not self.paths(0).mask.exists():
                 self._try_pruning()
             if self.desc.pretrain_training_hparams is not None:
@@ -82,11 +82,14 @@ class Lottery:
         run = self.pretraining()
         if not run.is_done:
             model = run.new_network(self.streams(0).seed("initial_weights"))
+            save_command(run.paths, self.context)
             run.train(model, self._full_mask(model), run.step("0it"))
 
     def _establish_initial_weights(self) -> None:
         path = self.paths(0).model(self.desc.start)
         if not path.exists():
+            if self.paths(0).logger.exists():
+                raise UserError(f"{path}: missing, though level 0 was trained from it; new weights would be others")
             model = self.new_network(self.streams(0).seed("initial_weights"))
             if self.desc.pretrain_training_hparams is not None:
                 self._take_over_pretrained_weights(model)
@@ -102,7 +105,10 @@ class Lottery:
         trained, mask = self.load_network(level - 1, self.training(level - 1).end), self.load_mask(level - 1)
         with warnings.catch_warnings():
             warnings.simplefilter("always", LayerPrunedAway)
-            self._pruned(level, trained, mask).save(paths)
+            pruned = self._pruned(level, trained, mask)
+        pruned.save(paths)
+        if not self.context.quiet:
+            print(f"level_{level}: {100 * pruned.density:.2f} % of the prunable weights are left", flush=True)
 
     def _train(self, level: int) -> None:
         run = self.training(level)
@@ -113,6 +119,7 @@ class Lottery:
                 model = self.load_network(level - 1, self.training(level - 1).end)
             mask = self.load_mask(level)
             apply_mask(self.variant.prunable(model), mask)
+            save_command(run.paths, self.context)
             run.train(model, mask, self.desc.start)
 
     # What the stages, and branches, read.

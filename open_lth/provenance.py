@@ -14,10 +14,14 @@ from foundations.storage import write_json, write_text
 _PACKAGES = ("torch", "torchvision", "torch-blue", "numpy")
 
 
-def save_provenance(paths: RunPaths, hparams: str, context: RunContext) -> None:
-    """Write a run's hyperparameters and the command that made it, unless they are there already."""
+def save_hparams(paths: RunPaths, text: str) -> None:
+    """Write an experiment's hyperparameters, unless they are there already."""
     if not paths.hparams.exists():
-        write_text(paths.hparams, hparams)
+        write_text(paths.hparams, text)
+
+
+def save_command(paths: RunPaths, context: RunContext) -> None:
+    """Write the command that makes a run, with versions and machine, unless an earlier one began it."""
     if not paths.command.exists():
         write_json(paths.command, _provenance(context))
 

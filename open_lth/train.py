@@ -9,7 +9,7 @@ from foundations.lock import exclusive
 from foundations.paths import ExperimentPaths, RunPaths
 from foundations.randomness import RandomStreams
 from open_lth.descs import TrainDesc
-from open_lth.provenance import save_provenance
+from open_lth.provenance import save_command, save_hparams
 from open_lth.refusal import nothing_left_if_refused
 from pruning import Mask, prunable_shapes
 from training import TrainingRun
@@ -53,7 +53,8 @@ class TrainRunner:
             return
         directory = self.paths.directory
         with exclusive(directory), nothing_left_if_refused(directory, self.context.root):
-            save_provenance(self.paths, self.desc.display(), self.context)
+            save_hparams(self.paths, self.desc.display())
+            save_command(self.paths, self.context)
             model = training.new_network(training.streams.seed("initial_weights"))
             mask = Mask.ones(prunable_shapes(training.variant.prunable(model)))
             training.train(model, mask, self.desc.step("0it"))

@@ -18,6 +18,9 @@ from training.variant import ModelVariant, PredictionRequest
 CALIBRATION_EXAMPLES = 512
 """Training images from which statistics may be recomputed: enough that a BatchNorm layer's are settled."""
 
+CALIBRATION_BATCH = 128
+"""How many of them at a time, whatever the batch size in training: comparisons across batch sizes stay fair."""
+
 
 @dataclass
 class Evaluator:
@@ -69,5 +72,6 @@ class Evaluator:
 
     def _calibration_images(self) -> list[Tensor]:
         if self._calibration is None:
-            self._calibration = [images for images, _ in self.train.first_examples(CALIBRATION_EXAMPLES)]
+            images = torch.cat([images for images, _ in self.train.first_examples(CALIBRATION_EXAMPLES)])
+            self._calibration = list(images.split(CALIBRATION_BATCH))
         return self._calibration

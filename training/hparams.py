@@ -30,7 +30,7 @@ class TrainingHparams(Hparams):
     training_steps: str = hparam("how long to train")
     data_order_seed: int | None = hparam("fixes the order of the data, the same for every replicate and level", None)
     momentum: float = hparam("the momentum of SGD", 0.0)
-    nesterov_momentum: float = hparam("Nesterov's momentum of SGD", 0.0)
+    nesterov_momentum: float = hparam("Nesterov's momentum of SGD; beside --momentum it only chooses the kind", 0.0)
     milestone_steps: str | None = hparam("when the learning rate is multiplied by gamma, e.g. 80ep,120ep", None)
     gamma: float | None = hparam("what the learning rate is multiplied by at each milestone", None)
     warmup_steps: str | None = hparam("how long the learning rate rises linearly from zero", None)
@@ -49,8 +49,6 @@ class TrainingHparams(Hparams):
         for name in ("momentum", "nesterov_momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidValue(name, getattr(self, name), "must be at least 0 and less than 1")
-        if self.momentum and self.nesterov_momentum:
-            raise InvalidValue("nesterov_momentum", self.nesterov_momentum, "--momentum is given already; choose one")
         for name in ("weight_decay", "gamma"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) < math.inf:
                 raise InvalidValue(name, getattr(self, name), "must not be negative")

@@ -25,6 +25,7 @@ def sgd(groups: ParameterGroups, hparams: TrainingHparams) -> torch.optim.Optimi
     """Return stochastic gradient descent with the momentum of either kind."""
     return torch.optim.SGD(
         groups,
+        fused=_all_on_cuda(groups),
         lr=hparams.lr,
         momentum=hparams.momentum or hparams.nesterov_momentum,
         nesterov=hparams.nesterov_momentum > 0,
@@ -35,5 +36,10 @@ def sgd(groups: ParameterGroups, hparams: TrainingHparams) -> torch.optim.Optimi
 @OPTIMIZERS.register("adam")
 def adam(groups: ParameterGroups, hparams: TrainingHparams) -> torch.optim.Optimizer:
     """Return Adam, whose weight decay is an L2 penalty, as in OpenLTH."""
-    on_cuda = all(parameter.is_cuda for group in groups for parameter in group["params"])
-    return torch.optim.Adam(groups, lr=hparams.lr, weight_decay=hparams.weight_decay or 0.0, fused=on_cuda)
+    decay = hparams.weight_decay or 0.0
+    return torch.optim.Adam(groups, lr=hparams.lr, weight_decay=decay, fused=_all_on_cuda(groups))
+
+
+def _all_on_cuda(groups: ParameterGroups) -> bool:
+    """Return whether the step can be one kernel, which also needs no word from the device under fp16."""
+    return all(parameter.is_cuda for group in groups for parameter in group["params"])

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from datasets import num_classes
 from foundations.errors import UserError
 from foundations.hparams import Hparams, hashed_name, hparam
 from foundations.lock import exclusive
@@ -20,7 +21,7 @@ from foundations.paths import RunPaths
 from foundations.registry import Registry
 from foundations.step import Step
 from open_lth.lottery import Lottery
-from open_lth.provenance import save_provenance
+from open_lth.provenance import save_command, save_hparams
 from open_lth.refusal import nothing_left_if_refused
 from pruning import Mask, apply_mask
 from training import TrainingRun
@@ -92,7 +93,8 @@ class Branch(ABC):
             return
         directory = self.paths.directory
         with exclusive(directory), nothing_left_if_refused(directory, self.lottery.context.root):
-            save_provenance(self.paths, self.branch_hparams.display(), self.lottery.context)
+            save_hparams(self.paths, self.branch_hparams.display())
+            save_command(self.paths, self.lottery.context)
             type(self).branch_function(self, **self.arguments())
 
     # What branch functions are made of.
@@ -104,6 +106,8 @@ class Branch(ABC):
     def load_network(self, level: int, step: Step) -> nn.Module:
         """Return the trunk's network as saved at a level and step; step 0 may lie before pretraining."""
         if self.lottery.desc.pretrain_training_hparams is not None and step < self.lottery.desc.start:
+            if num_classes(self.lottery.pretraining().dataset_hparams) != self.lottery.desc.num_classes:
+                raise UserError(f"the trunk has no weights at {step}: it was pretrained on another number of classes")
             return self.lottery.load_network("pretrain", step)
         return self.lottery.load_network(level, step)
 

@@ -52,4 +52,7 @@ class Retrain(Branch):
             )
         first = 0 if start_at_step_zero else desc.start.iteration
         start = Step(first, iterations_per_epoch(retrain_d))
+        if start >= self.training().end:
+            steps = retrain_t.training_steps
+            raise InvalidValue("retrain_t_training_steps", steps, f"must reach beyond {start}, where training starts")
         self.train(self.load_network(self.level, desc.start), self.mask(), start)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
-from foundations.errors import InvalidValue, one_of
+from foundations.errors import InvalidValue, UserError, one_of
 from open_lth.evaluation import evaluate_run
 
 _EVALUATED = ("train", "lottery", "lottery_branch")
@@ -37,11 +38,18 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
             continue
         final = evaluate_run(run, args.passes)["final"]
         if not args.quiet:
-            shown = (f"{name} {final[name]['mean']:.4f} ± {final[name]['std']:.4f}" for name in _SHOWN)
+            shown = (f"{name} {_with_spread(final[name])}" for name in _SHOWN)
             print(f"{run.label}  {'  '.join(shown)}", flush=True)
 
 
+def _with_spread(measured: Mapping[str, Any]) -> str:
+    spread = "" if measured["std"] is None else f" ± {measured['std']:.4f}"
+    return f"{measured['mean']:.4f}{spread}"
+
+
 def _command(name: str) -> ModuleType:
+    if name.startswith("-"):
+        raise UserError(f"the command comes first: evaluate COMMAND ...; {one_of(_EVALUATED)}")
     if name not in _EVALUATED:
         raise InvalidValue("command", name, one_of(_EVALUATED))
     return importlib.import_module(f"open_lth.commands.{name}")

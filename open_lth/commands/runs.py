@@ -16,7 +16,9 @@ _COLUMNS = ("name", "replicate", "model", "data", "plugin", "strategy", "levels"
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the command's flags."""
     parser.add_argument("action", nargs="?", default="list", metavar="ACTION", help="list (default) or show")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="what to show: a name, or the beginning of its hash")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="what to show: a name, or the beginning of its hash or a branch's"
+    )
     parser.add_argument("--root", type=Path, default=default_root(), metavar="DIR",
                         help=f"where results lie; {ROOT_VARIABLE} sets it too (default: {default_root()})")  # fmt: skip
 
@@ -46,7 +48,7 @@ def _row(experiment: Experiment) -> tuple[str, ...]:
         hparams.get("variant_name", "-"),
         hparams.get("pruning_strategy", "-"),
         _ranges(experiment.levels) + (f" lrr {_ranges(lrr)}" if lrr else ""),
-        str(experiment.branches),
+        str(len(experiment.branches)),
         f"{experiment.best_accuracy:.4f}",
         f"{experiment.size / 1e6:.1f}",
     )
@@ -69,7 +71,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> str:
 def _chosen(experiments: Sequence[Experiment], name: str | None, root: Path) -> list[Experiment]:
     if not name:
         raise UserError("runs show needs a name, or the beginning of its hash; `runs` lists them")
-    fitting = [one for one in experiments if one.name.startswith(name) or one.name.partition("_")[2].startswith(name)]
+    fitting = [one for one in experiments if any(_begins(candidate, name) for candidate in (one.name, *one.branches))]
     names = sorted({one.name for one in fitting})
     if not names:
         raise UserError(f"{name}: no experiment under {root} has this name; `runs` lists them")
@@ -78,8 +80,14 @@ def _chosen(experiments: Sequence[Experiment], name: str | None, root: Path) -> 
     return fitting
 
 
+def _begins(candidate: str, name: str) -> bool:
+    return candidate.startswith(name) or candidate.rpartition("_")[2].startswith(name)
+
+
 def _show(replicates: Sequence[Experiment]) -> None:
     for experiment in replicates:
         print(f"{experiment.name} (Replicate {experiment.replicate})\n{experiment.hparams_text}")
         print(f"Location: {experiment.directory}")
-        print(f"Command: {experiment.command or 'not kept (OpenLTH does not)'}\n")
+        for command, runs in experiment.commands().items() or {"not kept (OpenLTH does not)": []}.items():
+            print(f"Command: {command}" + (f"\n    made {', '.join(runs)}" if runs else ""))
+        print()

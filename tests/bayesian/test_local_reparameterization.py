@@ -279,3 +279,15 @@ def test_a_lottery_finds_tickets_with_it(tmp_path, likelihood):
     assert loss[12] < loss[0]
     end, kept = weights(level, "ep2_it0"), mask(level)
     assert all(torch.equal(is_kept(end, name), tensor == 1) for name, tensor in kept.items())
+
+
+def test_a_layer_applied_at_several_positions_samples_its_weights_as_a_transformer_needs_it():
+    layer = nn.Sequential(nn.Linear(8, 3))
+    convert(layer, init_std=1.0)
+    posterior, generator = Posterior.of(layer), torch.Generator().manual_seed(0)
+    sample = posterior.draw(generator)
+    tokens = torch.randn(4, 5, 8)
+    with posterior.weights(sample), linear_outputs_sampled(posterior.tensors, generator):
+        outputs = layer(tokens)
+    weight, bias = posterior.split(sample)
+    torch.testing.assert_close(outputs, nn.functional.linear(tokens, weight, bias))

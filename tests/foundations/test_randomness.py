@@ -53,10 +53,6 @@ def test_the_experiments_name_plays_no_part():
     assert list(inspect.signature(RandomStreams).parameters) == ["replicate", "level"]
 
 
-def test_the_streams_of_another_level_belong_to_the_same_replicate():
-    assert RandomStreams(4, 2).at("pretrain") == RandomStreams(4, "pretrain")
-
-
 def test_the_default_generator_is_seeded_inside_the_block_and_restored_after_it():
     before = torch.get_rng_state()
     with default_generator_seeded(7):

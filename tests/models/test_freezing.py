@@ -46,9 +46,9 @@ def test_others_frozen_with_exceptions():
     assert found == batchnorm | OUTPUT | {"conv.weight", "blocks.0.conv1.weight"}
 
 
-def test_all_three_leave_nothing():
-    found, _, _ = trainable(batchnorm_frozen=True, output_frozen=True, others_frozen=True)
-    assert found == set()
+def test_all_three_leave_nothing_to_train_and_are_refused():
+    with pytest.raises(InvalidValue, match="--others_frozen=True: every part of the network is frozen"):
+        trainable(batchnorm_frozen=True, output_frozen=True, others_frozen=True)
 
 
 def test_an_unknown_exception_is_answered_with_names_like_it():

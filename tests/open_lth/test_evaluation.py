@@ -62,7 +62,7 @@ def test_mean_and_standard_deviation_are_those_of_the_sample(run):
 
 
 def test_one_pass_has_no_spread(run):
-    assert evaluate_run(run, 1)["final"]["loss"] == {"mean": 0.1, "std": 0.0, "values": [0.1]}
+    assert evaluate_run(run, 1)["final"]["loss"] == {"mean": 0.1, "std": None, "values": [0.1]}
 
 
 @pytest.mark.parametrize("value", [0.1, 0.7, 2.302585092994046, 1e-9, float(torch.tensor(0.9).float())])

@@ -11,8 +11,8 @@ import torch
 from tests.open_lth.running import INPUT, KINDS, LENET, OUTPUT, Trunk, mask, measures, weights
 
 OPENLTH = {"checkpoint.pth", "logger", "mask.pth", "model_ep0_it0.pth", "model_ep2_it0.pth", "sparsity_report.json"}
-RUN = OPENLTH | {"timing.json"}
-ORIGIN = {"command.json", "hparams.log"}
+RUN = OPENLTH | {"timing.json", "command.json"}
+ORIGIN = {"hparams.log"}
 NAME = "lottery_3a6a47824d0b8bbd15b1212481c7bf0d"
 
 
@@ -42,7 +42,14 @@ def test_a_branch_leaves_a_runs_files_beside_its_levels_main(trunk):
 def test_rewinding_adds_a_level_called_pretrain(finished):
     files = finished("--rewinding_steps=1ep").workplace.files()
     pretraining = {file.rpartition("/")[2] for file in files if "/level_pretrain/main/" in file}
-    assert pretraining == {"checkpoint.pth", "logger", "timing.json", "model_ep0_it0.pth", "model_ep1_it0.pth"}
+    assert pretraining == {
+        "checkpoint.pth",
+        "command.json",
+        "logger",
+        "timing.json",
+        "model_ep0_it0.pth",
+        "model_ep1_it0.pth",
+    }
 
 
 def test_no_temporary_file_and_no_name_of_a_process_stays_behind(trunk):

@@ -29,7 +29,6 @@ WRONG = [
     ({"momentum": -0.1}, "--momentum=-0.1: must be at least 0 and less than 1"),
     ({"momentum": math.nan}, "--momentum=nan: "),
     ({"nesterov_momentum": 1.5}, "--nesterov_momentum=1.5: must be at least 0 and less than 1"),
-    ({"momentum": 0.9, "nesterov_momentum": 0.9}, "--nesterov_momentum=0.9: --momentum is given already"),
     ({"weight_decay": -1e-4}, "--weight_decay=-0.0001: must not be negative"),
     ({"weight_decay": math.nan}, "--weight_decay=nan: must not be negative"),
     ({"precision": "fp8"}, "--precision=fp8: valid values are fp32, bf16, fp16"),

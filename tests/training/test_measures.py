@@ -104,3 +104,12 @@ def test_every_measure_is_the_one_that_its_definition_gives(examples):
     assert found["ece"] == pytest.approx(ece)
     assert found["mace"] == pytest.approx(mace)
     assert found["mace_pooled"] == pytest.approx(mace_pooled)
+
+
+def test_ece_is_that_of_torchmetrics():
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    log_probabilities = (3 * torch.randn(500, 10, generator=torch.Generator().manual_seed(0))).log_softmax(dim=1)
+    labels = torch.randint(10, (500,), generator=torch.Generator().manual_seed(1))
+    theirs = multiclass_calibration_error(log_probabilities.double().exp(), labels, 10, n_bins=10, norm="l1")
+    assert measure(log_probabilities, labels)["ece"] == pytest.approx(float(theirs), rel=1e-6)  # theirs is in float32

@@ -51,7 +51,12 @@ GRADIENTS = [1.0, -0.5, 0.25, 3.0]
 @pytest.mark.parametrize("decay", [None, 0.0, 0.3])
 @pytest.mark.parametrize(
     ("changes", "momentum", "nesterov"),
-    [({}, 0.0, False), ({"momentum": 0.9}, 0.9, False), ({"nesterov_momentum": 0.8}, 0.8, True)],
+    [
+        ({}, 0.0, False),
+        ({"momentum": 0.9}, 0.9, False),
+        ({"nesterov_momentum": 0.8}, 0.8, True),
+        ({"momentum": 0.9, "nesterov_momentum": 0.8}, 0.9, True),
+    ],
 )
 def test_sgd_steps_as_by_hand(changes, momentum, nesterov, decay):
     found = trajectory(GRADIENTS, lr=0.05, weight_decay=decay, **changes)

@@ -82,7 +82,6 @@ COMBINATIONS = [
     ("--dataset_name=cifar10", ("--dataset_name=cifar10: its images of 3x32x32 do not fit mnist_lenet_12", "1x28x28")),
     ("--pretrain --pretrain_training_steps=1ep --pretrain_dataset_name=svhn",
      ("--pretrain_dataset_name=svhn: its images of 3x32x32 do not fit mnist_lenet_12",)),
-    ("--momentum=0.5 --nesterov_momentum=0.5", ("--nesterov_momentum=0.5: --momentum is given already",)),
     ("--pruning_layers_to_ignore=fc.weight,fc9.weight,fc8.weight",
      ("--pruning_layers_to_ignore=", "fc9.weight", "fc8.weight", "valid values are fc_layers.0.weight, fc.weight")),
     ("--others_frozen --others_frozen_exceptions=conv.weight", ("--others_frozen_exceptions=conv.weight: ", "fc.bias")),
