@@ -10,13 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-import cli
-
-cli.load_plugins()  # before the table is made, which is when tests are collected
-
-from tests.contracts.data import write_data_sets  # noqa: E402
-from tests.contracts.table import Case, cases  # noqa: E402
-from tests.open_lth.running import Trunk, Workplace  # noqa: E402
+from tests.contracts.data import write_data_sets
+from tests.contracts.table import Case, cases
+from tests.open_lth.running import Trunk, Workplace
 
 
 @pytest.fixture(scope="module", autouse=True)

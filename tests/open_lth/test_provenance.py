@@ -12,7 +12,7 @@ import torch
 
 from foundations.context import RunContext
 from foundations.paths import RunPaths
-from open_lth.provenance import save_provenance
+from open_lth.provenance import save_command, save_hparams
 from tests.open_lth.running import LENET, Trunk
 
 COMMAND = ("lottery", "--levels=2", "--root=/a place")
@@ -31,12 +31,12 @@ def context(tmp_path) -> RunContext:
 
 
 def test_the_whole_command_is_kept_word_by_word(paths, context):
-    save_provenance(paths, "text", context)
+    save_command(paths, context)
     assert json.loads(paths.command.read_text())["command"] == list(COMMAND)
 
 
 def test_versions_and_machine_are_kept(paths, context):
-    save_provenance(paths, "text", context)
+    save_command(paths, context)
     kept = json.loads(paths.command.read_text())
     for package in ("torch", "torchvision", "torch-blue", "numpy"):
         assert kept["packages"][package] == importlib.metadata.version(package)
@@ -47,7 +47,7 @@ def test_versions_and_machine_are_kept(paths, context):
 
 def test_the_moment_is_kept_in_utc(paths, context):
     before = datetime.datetime.now(datetime.timezone.utc)
-    save_provenance(paths, "text", context)
+    save_command(paths, context)
     started = datetime.datetime.fromisoformat(json.loads(paths.command.read_text())["started"])
     assert started.utcoffset() == datetime.timedelta(0)
     assert abs(started - before) < datetime.timedelta(seconds=60)
@@ -62,24 +62,25 @@ def test_a_package_that_is_not_installed_has_no_version(paths, context, monkeypa
         return found(name)
 
     monkeypatch.setattr(importlib.metadata, "version", without_torch_blue)
-    save_provenance(paths, "text", context)
+    save_command(paths, context)
     assert json.loads(paths.command.read_text())["packages"]["torch-blue"] is None
 
 
 def test_what_is_there_is_never_written_again(paths, context, tmp_path):
-    save_provenance(paths, "text", context)
+    save_hparams(paths, "text")
+    save_command(paths, context)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths.directory.iterdir()}
     assert set(before) == {paths.hparams, paths.command}
-    save_provenance(paths, "another text", RunContext(tmp_path, tmp_path, command=("train",)))
+    save_hparams(paths, "another text")
+    save_command(paths, RunContext(tmp_path, tmp_path, command=("train",)))
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths.directory.iterdir()} == before
 
 
-def test_hyperparameters_that_openlth_left_get_the_command_beside_them(paths, context):
+def test_hyperparameters_that_openlth_left_stay(paths):
     paths.directory.mkdir()
     paths.hparams.write_text("OpenLTH's")
-    save_provenance(paths, "ours", context)
+    save_hparams(paths, "ours")
     assert paths.hparams.read_text() == "OpenLTH's"
-    assert json.loads(paths.command.read_text())["command"] == list(COMMAND)
 
 
 @pytest.mark.parametrize("words", [("train",), ("lottery", "--levels=0")], ids=["train", "lottery"])
