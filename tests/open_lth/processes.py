@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Sequence
 from multiprocessing.synchronize import Event
 from typing import Any
@@ -14,6 +15,8 @@ import training.loop
 
 def run_and_be_signalled(words: Sequence[str], moment: int, number: int) -> None:
     """Run a command and get a signal at a moment: before a training step, or with a file half-way to its place."""
+    # As in a terminal: tests that a shell started in the background would inherit that Ctrl-C is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _run(words, moment, lambda: os.kill(os.getpid(), number))
 
 
