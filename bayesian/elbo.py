@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bayesian.adapter import linear_outputs_sampled
+from bayesian.adapter import linear_outputs_sampled, weights_in_place
 from bayesian.batchnorm import statistics_restored
 from bayesian.divergence import divergence_from_standard_normal
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BayesianHparams
+from bayesian.noise import NoiseRequest
 from bayesian.posterior import Posterior
 from foundations.step import Step
 from training import TrainingCircumstances
@@ -34,6 +35,12 @@ class Elbo:
         self._posterior = Posterior.of(model)
         self._hparams = hparams
         self._run = circumstances
+        of_posterior = {id(p) for tensor in self._posterior.tensors for p in (tensor.mean, tensor.log_std)}
+        self._shared = [p for p in model.parameters() if p.requires_grad and id(p) not in of_posterior]
+        self._estimator = ESTIMATORS.get(hparams.estimator)
+        self._noise = self._estimator.noise(
+            NoiseRequest(hparams.samples, self._posterior.size, circumstances.streams, self._posterior.device)
+        )
 
     def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
         """Add the gradient of the loss.
@@ -43,23 +50,26 @@ class Elbo:
         """
         mean, log_std = self._posterior.flat()
         std = log_std.exp()
-        mean_gradient, std_gradient = torch.zeros_like(mean), torch.zeros_like(mean)
+        gradients = _SampleGradients(self._posterior, like=mean)
+        for parameter in self._shared:
+            # Autograd would keep the first sample's gradient itself, which the next replay of a graph writes over.
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         shares = self._shares(images, labels, step, mean, std)
         fits, probabilities = [], torch.zeros((), device=images.device)
         for share, (noise, weights, logits) in zip(shares, self._passes(images, step, mean, std), strict=True):
-            losses = F.cross_entropy(logits, labels, reduction="none")  # (B,)
+            log_probabilities = logits.log_softmax(dim=1)  # (B, classes)
+            losses = F.nll_loss(log_probabilities, labels, reduction="none")  # (B,)
             self._run.precision.scale((losses * share).mean()).backward()
-            if weights.grad is not None:  # None if no layer samples its weights
-                mean_gradient.add_(weights.grad)
-                std_gradient.addcmul_(weights.grad, noise)
+            gradients.add(weights, noise)
             fits.append(losses.detach())
-            probabilities = probabilities + logits.detach().softmax(dim=1)
-        divergence = divergence_from_standard_normal(mean, log_std)
+            probabilities = probabilities + log_probabilities.detach().exp()
+        divergence = divergence_from_standard_normal(mean, log_std, std)
         tempering = self._hparams.kl_temperature / self._run.num_examples
         factor = self._run.precision.scale(torch.full((), tempering, device=images.device))
         self._posterior.add_gradients(
-            mean_gradient.add_(divergence.mean_gradient * factor),
-            std_gradient.mul_(std).add_(divergence.log_std_gradient * factor),
+            gradients.of_mean.addcmul_(divergence.mean_gradient, factor),
+            gradients.of_std.mul_(std).addcmul_(divergence.log_std_gradient, factor),
         )
         data_fit = self._data_fit(torch.stack(fits))
         return {
@@ -69,14 +79,16 @@ class Elbo:
             "kl": divergence.value,
         }
 
-    def _passes(self, images: Tensor, step: Step, mean: Tensor, std: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield (noise, weights, logits) for each sample; every call draws the same for a step."""
+    def _passes(
+        self, images: Tensor, step: Step, mean: Tensor, std: Tensor
+    ) -> Iterator[tuple[Tensor, list[Tensor], Tensor]]:
+        """Yield (noise, weights by tensor, logits) for each sample; every call draws the same for a step."""
         generator = self._run.streams.generator("weight_samples", step.iteration, device=images.device)
-        estimator = ESTIMATORS.get(self._hparams.estimator)
-        for noise in estimator.noise(self._hparams.samples, self._posterior.size, generator):
-            weights = torch.addcmul(mean, std, noise).requires_grad_()
-            with self._posterior.weights(weights), self._run.precision.autocast():
-                if estimator.local_in_linear_layers:
+        for noise in self._noise(step.iteration, generator):
+            # Each tensor is a leaf of its own, so that autograd need not put the gradients together again.
+            weights = [part.requires_grad_() for part in self._posterior.split(torch.addcmul(mean, std, noise))]
+            with weights_in_place(self._posterior.tensors, weights), self._run.precision.autocast():
+                if self._estimator.local_in_linear_layers:
                     with linear_outputs_sampled(self._posterior.tensors, generator):
                         logits = self._model(images)
                 else:
@@ -99,3 +111,21 @@ class Elbo:
         if self._hparams.likelihood == "expected":
             return losses.mean()
         return (torch.tensor(float(len(losses))).log() - losses.neg().logsumexp(dim=0)).mean()
+
+
+class _SampleGradients:
+    """Sums, over samples, of the gradients of the sampled weights' means and stds: vectors of all weights."""
+
+    def __init__(self, posterior: Posterior, like: Tensor) -> None:
+        self._posterior = posterior
+        self.of_mean, self.of_std = torch.zeros_like(like), torch.zeros_like(like)
+        self._means, self._stds = posterior.split(self.of_mean), posterior.split(self.of_std)
+
+    def add(self, weights: list[Tensor], noise: Tensor) -> None:
+        """Add one sample's, which came by this noise; a tensor that no layer used has none."""
+        parts = zip(self._means, self._stds, weights, self._posterior.split(noise), strict=True)
+        used = [(mean, std, weight.grad, part) for mean, std, weight, part in parts if weight.grad is not None]
+        if used:
+            means, stds, found, noises = zip(*used, strict=True)
+            torch._foreach_add_(means, found)
+            torch._foreach_addcmul_(stds, found, noises)

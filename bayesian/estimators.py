@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesian.noise import NoiseRequest, RecycledNoise, antithetic_noise, independent_noise
 from foundations.registry import Registry
 
-Noise = Callable[[int, int, torch.Generator], Iterator[Tensor]]
-"""(number of samples, number of weights, generator) -> that many vectors of standard normal noise, one at a time."""
+Noise = Callable[[int, torch.Generator], Iterator[Tensor]]
+"""(iteration, its generator) -> a vector of standard normal noise for each sample, one at a time."""
 
 
 @dataclass(frozen=True)
@@ -19,35 +20,21 @@ class Estimator:
     """A way of sampling weights.
 
     Args:
-        noise: the noise behind samples of the weights.
+        noise: from what a training run asks for to the noise behind its samples of the weights.
         local_in_linear_layers: whether Linear layers sample their outputs instead of their weights.
         multiple: what the number of samples must be a multiple of.
     """
 
-    noise: Noise
+    noise: Callable[[NoiseRequest], Noise]
     local_in_linear_layers: bool = False
     multiple: int = 1
 
 
 ESTIMATORS: Registry[Estimator] = Registry("bayesian_estimator")
 
-
-def independent(samples: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Draw every sample of all weights independently (Blundell et al. 2015; paper section 4)."""
-    for _ in range(samples):
-        yield torch.randn(size, generator=generator, device=generator.device)
-
-
-def antithetic(samples: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Draw samples in pairs of opposite noise: unbiased, and what is linear in the noise cancels."""
-    for _ in range(samples // 2):
-        noise = torch.randn(size, generator=generator, device=generator.device)
-        yield noise
-        yield -noise
-
-
-ESTIMATORS.register("weights")(Estimator(independent))
-ESTIMATORS.register("antithetic")(Estimator(antithetic, multiple=2))
+ESTIMATORS.register("weights")(Estimator(independent_noise))
+ESTIMATORS.register("antithetic")(Estimator(antithetic_noise, multiple=2))
 # Each example gets noise of its own in Linear layers (Kingma et al. 2015). Convolutions, and Linear layers applied at
 # several positions of an example, sample weights: there it would be another objective.
-ESTIMATORS.register("local_reparameterization")(Estimator(independent, local_in_linear_layers=True))
+ESTIMATORS.register("local_reparameterization")(Estimator(independent_noise, local_in_linear_layers=True))
+ESTIMATORS.register("recycled")(Estimator(RecycledNoise))

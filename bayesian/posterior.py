@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -39,13 +39,16 @@ class Posterior:
     @torch.no_grad()
     def flat(self) -> tuple[Tensor, Tensor]:
         """Return copies of all means and of all log stds, each (size,)."""
-        means = torch.cat([tensor.mean.reshape(-1) for tensor in self.tensors])
-        return means, torch.cat([tensor.log_std.reshape(-1) for tensor in self.tensors])
+        return self.join([tensor.mean for tensor in self.tensors]), self.join([t.log_std for t in self.tensors])
+
+    def join(self, values: Sequence[Tensor]) -> Tensor:
+        """Return values of the tensors' shapes in one vector (size,); `split` undoes it."""
+        return torch.cat([_in_memory_order(value).reshape(-1) for value in values])
 
     def split(self, flat: Tensor) -> list[Tensor]:
         """Return views of a vector (size,) with the shapes of the tensors."""
         parts = flat.split([tensor.mean.numel() for tensor in self.tensors])
-        return [part.view(tensor.mean.shape) for part, tensor in zip(parts, self.tensors, strict=True)]
+        return [_shaped(part, tensor.mean.shape) for part, tensor in zip(parts, self.tensors, strict=True)]
 
     @contextmanager
     def weights(self, flat: Tensor) -> Iterator[None]:
@@ -60,16 +63,30 @@ class Posterior:
         return torch.addcmul(mean, log_std.exp(), noise)
 
     def add_gradients(self, mean: Tensor, log_std: Tensor) -> None:
-        """Add vectors (size,) to the gradients of all trainable means and log stds."""
+        """Add vectors (size,), which are given away, to the gradients of all trainable means and log stds."""
         for tensor, of_mean, of_log_std in zip(self.tensors, self.split(mean), self.split(log_std), strict=True):
             if tensor.mean.requires_grad:
                 _add_gradient(tensor.mean, of_mean)
                 _add_gradient(tensor.log_std, of_log_std)
 
 
+def _in_memory_order(value: Tensor) -> Tensor:
+    """Return a convolution's weights with the channels last: networks lie in memory so, and nothing is rearranged."""
+    return value.permute(0, 2, 3, 1) if value.dim() == 4 else value
+
+
+def _shaped(part: Tensor, shape: torch.Size) -> Tensor:
+    if len(shape) != 4:
+        return part.view(shape)
+    channels_out, channels_in, height, width = shape
+    return part.view(channels_out, height, width, channels_in).permute(0, 3, 1, 2)
+
+
 def _add_gradient(parameter: nn.Parameter, gradient: Tensor) -> None:
     """Add a gradient; like autograd's, it lies in memory as the parameter does, which fused optimisers rely on."""
-    if parameter.grad is None:
-        parameter.grad = torch.empty_like(parameter).copy_(gradient)
-    else:
+    if parameter.grad is not None:
         parameter.grad.add_(gradient)
+    elif parameter.stride() == gradient.stride():
+        parameter.grad = gradient
+    else:
+        parameter.grad = torch.empty_like(parameter).copy_(gradient)

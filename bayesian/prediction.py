@@ -13,6 +13,7 @@ from bayesian.batchnorm import recalibrate, statistics_restored, use_batch_stati
 from bayesian.hparams import BayesianHparams
 from bayesian.posterior import Posterior
 from training import PredictionRequest
+from training.prediction import logits_of
 
 
 @torch.no_grad()
@@ -29,8 +30,8 @@ def predictive_log_probabilities(model: nn.Module, hparams: BayesianHparams, req
         for _ in range(hparams.samples):
             with posterior.weights(posterior.draw(generator)), request.precision.autocast():
                 _prepare_batchnorm(model, hparams.batchnorm, request)
-                logits = torch.cat([model(images) for images in request.images()])
-            log_probabilities = logits.float().log_softmax(dim=1)
+                logits = logits_of(model, request.images())
+            log_probabilities = logits.log_softmax(dim=1)
             total = log_probabilities if total is None else torch.logaddexp(total, log_probabilities)
     assert total is not None
     return total - math.log(hparams.samples)
@@ -50,6 +51,7 @@ def _evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 def _prepare_batchnorm(model: nn.Module, mode: str, request: PredictionRequest) -> None:
     if mode == "recalibrated":
-        recalibrate(model, request.calibration(), model)
+        # Not compiled: the momentum, which changes from batch to batch, would be compiled in.
+        recalibrate(model, request.calibration(), model.forward)
     elif mode == "batch":
         use_batch_statistics(model)

@@ -13,6 +13,7 @@ from pruning import DETERMINISTIC, Prunable, PrunableParameter
 from training.hparams import TrainingHparams
 from training.objective import CrossEntropy, Objective
 from training.optimizers import ParameterGroups
+from training.prediction import logits_of
 from training.variant import VARIANTS, ModelVariant, PredictionRequest, TrainingCircumstances, VariantHparams
 
 
@@ -56,6 +57,6 @@ class Deterministic(ModelVariant):
         was_training = model.training
         model.eval()
         with request.precision.autocast():
-            logits = [model(images) for images in request.images()]
+            logits = logits_of(model, request.images())
         model.train(was_training)
-        return torch.cat(logits).float().log_softmax(dim=1)
+        return logits.log_softmax(dim=1)

@@ -148,7 +148,8 @@ def test_with_a_sample_in_place_the_network_is_the_deterministic_one_with_these_
     deterministic, model = (copy.deepcopy(network).train(training) for network in pair)
     sample, images = sample_of(model), images_for(any_model, 2)
     with torch.no_grad():
-        with Posterior.of(model).weights(torch.cat([value.flatten() for value in sample.values()])):
+        posterior = Posterior.of(model)
+        with posterior.weights(posterior.join(list(sample.values()))):
             found = model(images)
         expected = functional_call(deterministic, sample, (images,))
     assert type(found) is torch.Tensor

@@ -93,7 +93,7 @@ ROWS: Mapping[str, Mapping[str, Words]] = {
         "transplant": ("--bayesian_samples=2",),
     },
     # Flags besides the estimator's name and two samples.
-    "estimator": {"weights": (), "antithetic": (), "local_reparameterization": ()},
+    "estimator": {"weights": (), "antithetic": (), "local_reparameterization": (), "recycled": ()},
     # Flags besides the optimiser's name.
     "optimizer": {"sgd": ("--momentum=0.9", "--lr=0.1", "--weight_decay=1e-4"), "adam": ("--lr=0.001",)},
 }
