@@ -30,6 +30,9 @@ class BayesianHparams(VariantHparams):
 
     variant_name: str = constant_name(BAYESIAN)
     samples: int = hparam("samples of all weights for each batch, in training and in evaluation", 10)
+    evaluation_samples: int | None = hparam(
+        "samples in evaluation, where it should not be as many as in training", None
+    )
     kl_temperature: float = hparam("the factor T on the KL divergence from the prior", 0.1)
     init_std: float = hparam("initial standard deviation, in units of the Kaiming scale 1/sqrt(3 fan_in)", 0.01)
     estimator: str = hparam("how samples are drawn in training: " + ", ".join(ESTIMATORS.names()), "weights")
@@ -47,8 +50,9 @@ class BayesianHparams(VariantHparams):
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.samples < 1:
-            raise InvalidValue("samples", self.samples, "must be at least 1")
+        for name in ("samples", "evaluation_samples"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InvalidValue(name, getattr(self, name), "must be at least 1")
         if self.estimator not in ESTIMATORS:
             raise InvalidValue("estimator", self.estimator, one_of(ESTIMATORS.names()))
         multiple = ESTIMATORS.get(self.estimator).multiple
@@ -62,3 +66,8 @@ class BayesianHparams(VariantHparams):
         for name, valid in (("batchnorm", BATCHNORM_MODES), ("likelihood", LIKELIHOODS)):
             if getattr(self, name) not in valid:
                 raise InvalidValue(name, getattr(self, name), one_of(valid))
+
+    @property
+    def samples_in_evaluation(self) -> int:
+        """The number of samples that a prediction averages over."""
+        return self.samples if self.evaluation_samples is None else self.evaluation_samples

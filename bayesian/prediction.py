@@ -27,14 +27,14 @@ def predictive_log_probabilities(model: nn.Module, hparams: BayesianHparams, req
     total: Tensor | None = None
     generator = request.streams.generator("evaluation_samples", request.occasion, device=posterior.device)
     with _evaluation_mode(model), statistics_restored(model):
-        for _ in range(hparams.samples):
+        for _ in range(hparams.samples_in_evaluation):
             with posterior.weights(posterior.draw(generator)), request.precision.autocast():
                 _prepare_batchnorm(model, hparams.batchnorm, request)
                 logits = logits_of(model, request.images())
             log_probabilities = logits.log_softmax(dim=1)
             total = log_probabilities if total is None else torch.logaddexp(total, log_probabilities)
     assert total is not None
-    return total - math.log(hparams.samples)
+    return total - math.log(hparams.samples_in_evaluation)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from foundations.errors import InvalidValue
 REFUSED = [
     ({"samples": 0}, "samples", "at least 1"),
     ({"samples": -2}, "samples", "at least 1"),
+    ({"evaluation_samples": 0}, "evaluation_samples", "at least 1"),
     ({"samples": 3, "estimator": "antithetic"}, "samples", "must be a multiple of 2"),
     ({"kl_temperature": -0.1}, "kl_temperature", "not be negative"),
     ({"init_std": 0.0}, "init_std", "greater than 0"),
@@ -33,6 +34,8 @@ def test_an_impossible_value_is_refused_naming_its_flag_and_what_is_possible(val
     [
         {"samples": 1},
         {"samples": 3},
+        {"evaluation_samples": 3},
+        {"samples": 2, "estimator": "antithetic", "evaluation_samples": 5},
         {"samples": 2, "estimator": "antithetic"},
         {"kl_temperature": 0.0},
         {"std_lr_factor": 10.0},

@@ -40,17 +40,19 @@ def trained_pair(small_pair, small_batch):
     return deterministic, bayesian
 
 
-@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize(
+    "asked, samples", [({"samples": 1}, 1), ({"samples": 3}, 3), ({"samples": 2, "evaluation_samples": 3}, 3)]
+)
 @pytest.mark.parametrize("mode", BATCHNORM_MODES)
 def test_probabilities_are_the_softmax_averaged_over_the_weights_drawn(
-    trained_pair, small_batch, make_hparams, make_request, watch, mode, samples
+    trained_pair, small_batch, make_hparams, make_request, watch, mode, asked, samples
 ):
     deterministic, bayesian = trained_pair
     batches = [small_batch(4, seed=2)[0], small_batch(3, seed=3)[0]]
     calibration = tuple(small_batch(5, seed=seed)[0] for seed in (4, 5))
     draws = watch(bayesian)
     request = make_request(*batches, calibration=calibration)
-    found = predictive_log_probabilities(bayesian, make_hparams(batchnorm=mode, samples=samples), request)
+    found = predictive_log_probabilities(bayesian, make_hparams(batchnorm=mode, **asked), request)
     assert len(draws.samples) == samples
     total = 0
     for weights in draws.samples:
