@@ -57,44 +57,47 @@ class Augmentation:
         """Return the images cropped and mirrored.
 
         Args:
-            images: uint8, (B, C, H, W).
+            images: uint8, (B, C, H, W), contiguous or channels_last; the result is laid out in the same way.
             placement: that of these B images.
         """
         if self.padding:
             images = crop(images, self.padding, placement.tops, placement.lefts)
         if self.flip:
-            images = torch.where(placement.flips[:, None, None, None], images.flip(-1), images)
+            both = torch.cat((images, images.flip(-1)))
+            chosen = torch.arange(len(images), device=images.device) + len(images) * placement.flips
+            images = take(both, chosen)
         return images
+
+
+def take(images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """Return `images[indices]`, laid out in memory as the images are.
+
+    Whole images are copied, where indexing would go byte by byte.
+
+    Args:
+        images: (N, C, H, W), contiguous or channels_last; they may overlap in memory.
+        indices: int64, (B,).
+    """
+    if images.stride(1) < images.stride(3):  # channels_last
+        return images.permute(0, 2, 3, 1).index_select(0, indices).permute(0, 3, 1, 2)
+    return images.index_select(0, indices)
 
 
 def crop(images: torch.Tensor, padding: int, tops: torch.Tensor, lefts: torch.Tensor) -> torch.Tensor:
     """Return crops of the images' own size out of the images with a black border.
 
     Args:
-        images: (B, C, H, W).
+        images: uint8, (B, C, H, W), contiguous or channels_last; the result is laid out in the same way.
         tops: int64, (B,), between 0 and twice the padding.
         lefts: likewise.
     """
     count, channels, height, width = images.shape
     padded = pad(images, (padding, padding, padding, padding))
     n, c, y, x = padded.stride()
-    offsets = 2 * padding + 1
-    # A view of every possible crop of every image; indexing copies one crop each, with no index per pixel.
-    windows = padded.as_strided((count, offsets, offsets, channels, height, width), (n, y, x, c, y, x))
-    return windows[torch.arange(count, device=images.device), tops, lefts]
-
-
-def normalize(
-    images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, memory_format: torch.memory_format
-) -> torch.Tensor:
-    """Return bytes as normalised float32.
-
-    Args:
-        images: uint8, (B, C, H, W).
-        mean: of bytes, (1, C, 1, 1).
-        std: likewise.
-    """
-    return images.to(torch.float32, memory_format=memory_format).sub_(mean).div_(std)
+    starts = torch.arange(count, device=images.device) * n + tops * y + lefts * x
+    windows = padded.numel() - (channels - 1) * c - (height - 1) * y - (width - 1) * x
+    # A view of a window at every byte of the batch, of which each crop is one: no index per pixel is needed.
+    return take(padded.as_strided((windows, channels, height, width), (1, c, y, x)), starts)
 
 
 class Normalization:
@@ -104,7 +107,7 @@ class Normalization:
         mean: of each channel, or one for all of them, for pixels in [0, 1].
         std: likewise.
         device: where the images lie.
-        memory_format: the layout of the result.
+        memory_format: the layout of the result; cheapest if the images have it already.
     """
 
     def __init__(
@@ -114,11 +117,18 @@ class Normalization:
         device: torch.device,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
-        self._mean, self._std = (
+        self.memory_format = memory_format
+        self._channels = [
             torch.tensor([255 * value for value in values], device=device).view(1, -1, 1, 1) for values in (mean, std)
-        )
-        self._memory_format = memory_format
+        ]
+        self._mean, self._std = self._channels
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return uint8 images (B, C, H, W) as normalised float32."""
-        return normalize(images, self._mean, self._std, self._memory_format)
+        if self._mean.shape[1:] != images.shape[1:]:
+            # One number a channel would make a loop over three channels at every pixel of channels_last images.
+            self._mean, self._std = (
+                values.expand(1, *images.shape[1:]).contiguous(memory_format=self.memory_format)
+                for values in self._channels
+            )
+        return images.to(torch.float32, memory_format=self.memory_format).sub_(self._mean).div_(self._std)

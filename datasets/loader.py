@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 
-from datasets.augmentation import Augmentation, Normalization, Placement
+from datasets.augmentation import Augmentation, Normalization, Placement, take
 from datasets.source import LabelledImages
 from datasets.transforms import NUM_ROTATIONS, rotate
 from foundations.randomness import RandomStreams, derive_seed
@@ -94,6 +94,11 @@ def fixed_order(count: int) -> torch.Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(derive_seed("first_examples")))
 
 
+def _laid_out(examples: LabelledImages, normalization: Normalization) -> torch.Tensor:
+    """Return the images in the layout that batches are to have: bytes are moved once, and not again for every batch."""
+    return examples.images.contiguous(memory_format=normalization.memory_format)
+
+
 class DeviceLoader:
     """Training batches of a data set that lies on the device as bytes and is augmented there.
 
@@ -124,7 +129,7 @@ class DeviceLoader:
         self.num_classes = NUM_ROTATIONS if rotations else num_classes
         self.batch_size = batch_size
         self.iterations_per_epoch = math.ceil(self.num_examples / batch_size)
-        self._examples = examples
+        self._images, self._labels = _laid_out(examples, normalization), examples.labels
         self._normalization = normalization
         self._augmentation = augmentation
         self._seeds = seeds
@@ -145,19 +150,18 @@ class DeviceLoader:
 
     @property
     def _device(self) -> torch.device:
-        return self._examples.images.device
+        return self._images.device
 
     def _batches(self, order: torch.Tensor, placement: Placement | None, first: int) -> Iterator[Batch]:
         order = order.to(self._device)
         for start in range(first * self.batch_size, len(order), self.batch_size):
             chosen = slice(start, start + self.batch_size)
-            batch = self._examples.select(order[chosen])
-            images = batch.images
+            images, labels = take(self._images, order[chosen]), self._labels[order[chosen]]
             if self._augmentation is not None and placement is not None:
                 images = self._augmentation.apply(images, placement.select(chosen))
             if self._rotations:
-                images = rotate(images, batch.labels)
-            yield self._normalization(images), batch.labels
+                images = rotate(images, labels)
+            yield self._normalization(images), labels
 
 
 class DeviceEvaluationLoader:
@@ -176,10 +180,10 @@ class DeviceEvaluationLoader:
         self.num_examples = len(examples)
         self.num_classes = num_classes
         self.batch_size = batch_size
-        self._examples = examples
+        self._images, self._labels = _laid_out(examples, normalization), examples.labels
         self._normalization = normalization
 
     def __iter__(self) -> Iterator[Batch]:
         for start in range(0, self.num_examples, self.batch_size):
             chosen = slice(start, start + self.batch_size)
-            yield self._normalization(self._examples.images[chosen]), self._examples.labels[chosen]
+            yield self._normalization(self._images[chosen]), self._labels[chosen]

@@ -5,7 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.augmentation import Augmentation, Normalization, crop
+from datasets.augmentation import Augmentation, Normalization, crop, take
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 
 def batch(count: int = 6, channels: int = 3, side: int = 32) -> torch.Tensor:
@@ -13,9 +15,11 @@ def batch(count: int = 6, channels: int = 3, side: int = 32) -> torch.Tensor:
     return torch.randint(1, 256, (count, channels, side, side), generator=generator).to(torch.uint8)
 
 
-@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.data())
-def test_cropping_is_brute_forces(side: int, padding: int, channels: int, data: st.DataObject) -> None:
-    images = batch(3, channels, side)
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.sampled_from(LAYOUTS), st.data())
+def test_cropping_is_brute_forces(
+    side: int, padding: int, channels: int, layout: torch.memory_format, data: st.DataObject
+) -> None:
+    images = batch(3, channels, side).contiguous(memory_format=layout)
     corners = st.lists(st.integers(0, 2 * padding), min_size=3, max_size=3)
     tops, lefts = data.draw(corners), data.draw(corners)
     cropped = crop(images, padding, torch.tensor(tops), torch.tensor(lefts))
@@ -29,11 +33,28 @@ def test_cropping_is_brute_forces(side: int, padding: int, channels: int, data: 
     assert torch.equal(cropped, expected)
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_augmenting_and_normalising_is_torchvisions(memory_format: torch.memory_format) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_taking_and_augmenting_keep_the_layout_so_that_nothing_is_transposed_later(
+    channels: int, layout: torch.memory_format
+) -> None:
+    images = batch(8, channels).contiguous(memory_format=layout)
+    indices = torch.tensor([5, 0, 5])
+    assert torch.equal(take(images, indices), images[indices])
+    assert take(images, indices).is_contiguous(memory_format=layout)
+    augmentation = Augmentation(flip=True, padding=4)
+    augmented = augmentation.apply(images, augmentation.draw(8, torch.Generator().manual_seed(1)))
+    assert augmented.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("stored", LAYOUTS)
+@pytest.mark.parametrize("memory_format", LAYOUTS)
+def test_augmenting_and_normalising_is_torchvisions(
+    memory_format: torch.memory_format, stored: torch.memory_format
+) -> None:
     from torchvision.transforms import functional as tv
 
-    images, augmentation = batch(64), Augmentation(flip=True, padding=4)
+    images, augmentation = batch(64).contiguous(memory_format=stored), Augmentation(flip=True, padding=4)
     placement = augmentation.draw(64, torch.Generator().manual_seed(1))
     mean, std = (0.49, 0.48, 0.44), (0.2, 0.19, 0.21)
     augmented = augmentation.apply(images, placement)
@@ -76,6 +97,7 @@ def test_a_border_is_black_before_normalisation() -> None:
     assert torch.all(normalised[:, :, :4] == -2)
 
 
-def test_one_mean_serves_all_channels() -> None:
+def test_one_mean_serves_all_channels_and_sizes() -> None:
     normalise = Normalization((0.3,), (0.4,), torch.device("cpu"))
-    torch.testing.assert_close(normalise(batch()), (batch() / 255 - 0.3) / 0.4)
+    for images in (batch(), batch(2, 1, 8), batch(2, 3, 8)):
+        torch.testing.assert_close(normalise(images), (images / 255 - 0.3) / 0.4)
