@@ -8,22 +8,28 @@ import importlib.metadata
 import importlib.util
 import shlex
 import sys
+import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 from foundations.allocator import keep_freed_memory
 from foundations.arguments import Parser
 from foundations.errors import UserError
+from foundations.interruption import Interrupted, ignore_stop_signals, interruption_requests, stopping_at_once
 
 COMMANDS = {
     "train": "train one network",
     "lottery": "find lottery tickets: train, prune, rewind, level after level",
     "lottery_branch": "run an ablation from the levels of a lottery",
     "evaluate": "measure what a command has made: evaluate lottery ..., with repeated passes",
+    "reproduce": "run the experiments of the paper's figures and tables, or print their commands",
+    "plot": "draw figures and tables from finished runs",
+    "report": "write one HTML page with all figures, tables, hyperparameters, versions and commands",
     "runs": "list what lies under the root, or show one experiment and the command that made it",
 }
 PLUGINS = "open_lth.plugins"
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR = 2
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,8 +39,11 @@ def main(argv: list[str] | None = None) -> int:
         argv: the arguments after the program's name; those of the process if None.
 
     Returns:
-        0 if all went well, 1 without a known subcommand, 2 for a mistake in the arguments or files that cannot be read
-        or written, 130 after Ctrl-C.
+        0 if all went well; 1 without a known subcommand; 2 if the same command would fail again: for a mistake in the
+        arguments, files that cannot be read or written, training that diverged, too little memory, a run that another
+        process works on;
+        75 after SIGTERM or SIGUSR1, what batch systems send before they kill: the same command goes on; 130 after
+        Ctrl-C, likewise.
     """
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] not in COMMANDS:
@@ -43,24 +52,46 @@ def main(argv: list[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
-            load_plugins()
-            return _run(arguments[0], arguments[1:])
-        except UserError as error:
+            with stopping_at_once():
+                _check_words(arguments)
+                with interruption_requests():  # an exception that arrives amid torch's import aborts the process
+                    load_plugins()
+                    command = importlib.import_module(f"open_lth.commands.{arguments[0]}")
+                return _run(command, arguments[0], arguments[1:])
+        except Interrupted as stop:
+            if argv is None:  # the process ends here: nothing shall change its exit code any more
+                ignore_stop_signals()
+            again = shlex.join(["python", "open_lth.py", *arguments])
+            print(f"{stop}\nto go on: {again}", file=sys.stderr)
+            return stop.exit_code
+        except (UserError, OSError) as error:  # the latter: a full disk, a directory that cannot be written
             print(f"error: {error}", file=sys.stderr)
             return USER_ERROR
-        except OSError as error:  # a full disk, a directory that cannot be written
-            print(f"error: {error}", file=sys.stderr)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            reason = str(error).partition("\n")[0] or "the machine has no more"
+            print(f"error: out of memory ({reason}); try a smaller --batch_size or network", file=sys.stderr)
             return USER_ERROR
-        except KeyboardInterrupt as interrupt:
-            command = shlex.join(["python", "open_lth.py", *arguments])
-            print(f"{interrupt or 'stopped'}\nto go on: {command}", file=sys.stderr)
-            return INTERRUPTED
 
 
-def _run(name: str, rest: Sequence[str]) -> int:
-    command = importlib.import_module(f"open_lth.commands.{name}")
+def _check_words(arguments: Sequence[str]) -> None:
+    """Refuse what argparse would misread, and what can be neither shown in one line nor written to a text file."""
+    for word in arguments:
+        if word.startswith("--") and word.endswith("=--"):
+            raise UserError(f"{word!a}: -- is no value")
+        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in word):
+            raise UserError(f"{word!a}: holds characters that are no text")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    is_torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or is_torchs
+
+
+def _run(command: ModuleType, name: str, rest: Sequence[str]) -> int:
     parser = Parser(prog=f"open_lth.py {name}", description=COMMANDS[name], usage="%(prog)s [flags]")
-    parser.set_defaults(command_line=(name, *rest))
+    parser.set_defaults(command_line=(name, *rest), program=(sys.executable, __file__))
     command.add_flags(parser, rest)
     command.execute(parser.parse_args(rest), rest)
     return 0
@@ -102,3 +133,7 @@ def _plugins() -> dict[str, Callable[[], object]]:
 
 def _load_and_register(entry: importlib.metadata.EntryPoint) -> None:
     entry.load()()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

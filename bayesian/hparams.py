@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +14,9 @@ BAYESIAN = "bayesian"
 
 BATCHNORM_MODES = ("recalibrated", "batch", "running")
 LIKELIHOODS = ("expected", "predictive")
+
+_GREATEST = 1e6
+"""Products of these numbers with each other and the learning rate stay within single precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +60,11 @@ class BayesianHparams(VariantHparams):
         multiple = ESTIMATORS.get(self.estimator).multiple
         if self.samples % multiple:
             raise InvalidValue("samples", self.samples, f"must be a multiple of {multiple} for {self.estimator}")
-        if not 0 <= self.kl_temperature < math.inf:
-            raise InvalidValue("kl_temperature", self.kl_temperature, "must not be negative")
+        if not 0 <= self.kl_temperature <= _GREATEST:
+            raise InvalidValue("kl_temperature", self.kl_temperature, f"must not be negative, nor over {_GREATEST:g}")
         for name in ("init_std", "std_lr_factor"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InvalidValue(name, getattr(self, name), "must be greater than 0")
+            if not 0 < getattr(self, name) <= _GREATEST:
+                raise InvalidValue(name, getattr(self, name), f"must be greater than 0, and no more than {_GREATEST:g}")
         for name, valid in (("batchnorm", BATCHNORM_MODES), ("likelihood", LIKELIHOODS)):
             if getattr(self, name) not in valid:
                 raise InvalidValue(name, getattr(self, name), one_of(valid))

@@ -15,6 +15,7 @@ from datasets.loader import Batch, EpochStreams, fixed_order
 from datasets.transforms import rotate
 from foundations.context import RunContext
 from foundations.errors import UserError
+from foundations.interruption import ignore_stop_signals
 from foundations.randomness import derive_seed
 
 
@@ -67,6 +68,7 @@ class Reader:
             batch_sampler=sampler,
             num_workers=self.context.num_workers,
             pin_memory=device.type == "cuda",
+            worker_init_fn=ignore_stop_signals,
             generator=torch.Generator(),  # else it would draw from the default generator
         )
         for images, labels, reasons in loader:

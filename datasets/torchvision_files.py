@@ -1,8 +1,8 @@
 """Data sets in torchvision's files: found, unpacked, downloaded, or asked for in one line.
 
 Whatever is unpacked or downloaded comes into a temporary directory first, is read there, and only then moves,
-file by file, to its place. So nothing half-made is ever taken for data, and a directory that cannot be
-written to serves as well, as long as the files are in it.
+file by file, to its place, with a checksum beside it. So nothing half-made or damaged later is ever taken for data,
+and a directory that cannot be written to serves as well, as long as the files are in it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
-import os
 import shutil
 import socket
 import tarfile
@@ -21,7 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from filelock import FileLock
+
 from datasets.source import DatasetSource, LabelledImages
+from foundations.checksum import open_checked, put_in_place
 from foundations.errors import UserError
 
 _UNREADABLE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, zlib.error)
@@ -70,7 +72,10 @@ class TorchvisionSource(DatasetSource):
         for place in places:
             if self._complete(place, train):
                 return self._read(place, train, origin=place)
-        with _staging(root) as stage:
+        with _staging(root) as stage, _one_at_a_time(root / f".{self.name}.lock"):
+            for place in places:  # another process may have brought them meanwhile
+                if self._complete(place, train):
+                    return self._read(place, train, origin=place)
             place = next((p for p in places if self._any(p, train)), places[0])
             self._unpack(place, stage)
             if not self._complete(stage, train):
@@ -87,6 +92,8 @@ class TorchvisionSource(DatasetSource):
 
     def _read(self, place: Path, train: bool, origin: Path) -> LabelledImages:
         try:
+            for file in self.files(train):
+                open_checked(place / file)[0].close()
             return self.read(place, train)
         except ModuleNotFoundError as error:
             raise UserError(f"{self.name}: reading it needs {error.name} (pip install {error.name})") from None
@@ -146,12 +153,30 @@ def _staging(root: Path) -> Iterator[Path]:
                 directory.rmdir()
 
 
+@contextlib.contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait for other processes inside such a block, so that they do not all download the same files.
+
+    Without a lock they would, and each would leave the same files: where nothing can be locked, none is needed.
+    """
+    lock = FileLock(path)
+    with contextlib.suppress(OSError, NotImplementedError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        lock.release()
+
+
 def _install(files: list[str], stage: Path, place: Path) -> None:
     """Move files to where they are found next time, if that is possible."""
     with contextlib.suppress(OSError):
         for file in files:
             (place / file).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(stage / file, place / file)
+            put_in_place(stage / file, place / file)
 
 
 @contextlib.contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, NoReturn, TypeVar
 
@@ -14,6 +15,9 @@ from foundations.errors import InvalidValue, UserError
 from foundations.hparams import Hparams
 
 Group = TypeVar("Group", bound=Hparams)
+
+# Slow to find out, and asked for every field.
+_types: Callable[[Any], dict[str, Any]] = functools.lru_cache(maxsize=64)(typing.get_type_hints)
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,7 +49,7 @@ def flag_name(name: str, prefix: str = "") -> str:
 
 def plain_type(group: type[Hparams], f: Field[Any]) -> type:
     """Return a field's type, with `| None` taken off."""
-    annotation = typing.get_type_hints(group)[f.name]
+    annotation = _types(group)[f.name]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(arg for arg in typing.get_args(annotation) if arg is not type(None))
     if not isinstance(annotation, type):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,29 +13,65 @@ from foundations.errors import InvalidValue
 
 ROOT_VARIABLE = "OPEN_LTH_ROOT"
 DATASET_ROOT_VARIABLE = "OPEN_LTH_DATASETS"
+REPORT_VARIABLE = "OPEN_LTH_REPORT_TO"
+"""Set by a process for those that it starts, not by users."""
+
+
+def user_path(field: str, text: str) -> Path:
+    """Return the path that a user means; `~` is a home directory.
+
+    Raises:
+        InvalidValue: if there is nothing, as when a shell's variable is not set, or no such home directory.
+    """
+    if not text:
+        raise InvalidValue(field, text, "must be a path, not nothing")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InvalidValue(field, text, "there is no such home directory") from None
 
 
 def default_root() -> Path:
     """Return where results go unless `--root` says otherwise."""
-    return Path(os.environ.get(ROOT_VARIABLE, "~/open_lth_data")).expanduser()
+    return user_path("root", os.environ.get(ROOT_VARIABLE) or "~/open_lth_data")
 
 
 def default_dataset_root() -> Path:
     """Return where data sets lie unless `--dataset_root` says otherwise."""
-    return Path(os.environ.get(DATASET_ROOT_VARIABLE, "~/open_lth_datasets")).expanduser()
+    return user_path("dataset_root", os.environ.get(DATASET_ROOT_VARIABLE) or "~/open_lth_datasets")
+
+
+def reporting_pipe() -> int | None:
+    """Return the pipe to which the process that started this one wants progress reported, if there is one."""
+    try:
+        descriptor = int(os.environ.get(REPORT_VARIABLE, ""))
+        return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
+    except (ValueError, OSError):
+        return None
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """The circumstances of a run, handed down to whatever needs them; nothing here enters a hash."""
+    """The circumstances of a run, handed down to whatever needs them; nothing here enters a hash.
+
+    Args:
+        checkpoint_minutes: how much training a kill may cost within an epoch.
+        compile: whether networks are compiled, on a GPU into captured graphs.
+        lock_timeout: seconds to wait for another process that works on the same run.
+        report_to: the pipe to which progress is reported, instead of being shown.
+    """
 
     root: Path
     dataset_root: Path
     device: torch.device = torch.device("cpu")
     num_workers: int = 0
+    compile: bool = False
     quiet: bool = True
     evaluate_only_at_end: bool = False
     command: tuple[str, ...] = ()
+    report_to: int | None = None
+    checkpoint_minutes: float = 10.0
+    lock_timeout: float = 0.0
 
 
 def choose_device(name: str) -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -27,6 +28,20 @@ class InvalidValue(UserError):
     def prefixed(self, prefix: str) -> InvalidValue:
         """Return the same error for the flag as it is called inside a prefixed group."""
         return InvalidValue(f"{prefix}_{self.field}", self.value, self.valid) if prefix else self
+
+
+class UnreadableFile(UserError):
+    """A file is missing or damaged, or holds what it should not.
+
+    Args:
+        reason: what is wrong with it.
+        remedy: what the user can do.
+    """
+
+    def __init__(self, path: Path, reason: str, remedy: str = "delete it to have it made again") -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}; {remedy}" if remedy else f"{path}: {reason}")
 
 
 def one_of(values: Iterable[str]) -> str:

@@ -6,17 +6,21 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
+from foundations.atomic import replace_atomically, sweep_temporaries
 from foundations.errors import UserError
-from foundations.storage import write_json
 
 LOCK_NAME = ".lock"
 HOLDER_NAME = ".lock_holder.json"
+
+_EVERY = 0.5
+"""Seconds between two looks at who holds a lock."""
 
 
 class RunIsLocked(UserError):
@@ -24,25 +28,43 @@ class RunIsLocked(UserError):
 
 
 @contextmanager
-def exclusive(directory: Path) -> Iterator[None]:
+def exclusive(directory: Path, timeout: float = 0.0, say: Callable[[str], object] | None = None) -> Iterator[None]:
     """Hold a directory's lock inside the block; the operating system frees it if the process dies.
 
+    Args:
+        timeout: how many seconds to wait for another process that holds it.
+        say: is told for whom, when waiting begins and whenever that changes.
+
     Raises:
-        RunIsLocked: if another process holds it; the message names the process, its host and when it began.
+        RunIsLocked: if another process still holds it; the message names the process, its host and when it began.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / LOCK_NAME)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunIsLocked(f"{directory}: in use by {_holder(directory)}; wait for it or stop it") from None
+    lock = _acquired(directory, timeout, say or (lambda text: None))
     try:
         started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        write_json(directory / HOLDER_NAME, {"host": platform.node(), "pid": os.getpid(), "started": started})
+        holder = {"host": platform.node(), "pid": os.getpid(), "started": started}
+        sweep_temporaries(directory, HOLDER_NAME)
+        replace_atomically(directory / HOLDER_NAME, json.dumps(holder).encode())
         yield
     finally:
         (directory / HOLDER_NAME).unlink(missing_ok=True)
         lock.release()
+
+
+def _acquired(directory: Path, timeout: float, say: Callable[[str], object]) -> BaseFileLock:
+    lock, deadline, told = FileLock(directory / LOCK_NAME), time.monotonic() + timeout, ""
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        left = deadline - time.monotonic()
+        try:
+            lock.acquire(timeout=min(max(left, 0.0), _EVERY))
+            return lock
+        except (Timeout, FileNotFoundError):  # the latter: who held it was refused, and has removed the directory
+            holder = _holder(directory)
+            if left <= 0:
+                raise RunIsLocked(f"{directory}: in use by {holder}; wait for it or stop it") from None
+            if holder != told:
+                told = holder
+                say(f"{directory}: waiting for {holder}")
 
 
 def _holder(directory: Path) -> str:

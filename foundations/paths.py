@@ -62,6 +62,11 @@ class RunPaths:
         """The state from which training resumes."""
         return self.directory / "checkpoint.pth"
 
+    @property
+    def checkpoint_previous(self) -> Path:
+        """The checkpoint before the newest, kept while training goes on."""
+        return self.directory / "checkpoint_previous.pth"
+
 
 @dataclass(frozen=True)
 class ExperimentPaths:

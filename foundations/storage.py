@@ -1,89 +1,75 @@
-"""Files that are written whole or not at all, and read without running what they hold."""
+"""Files that are written whole or not at all, with a checksum, and read without running what they hold."""
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import tempfile
-from collections.abc import Callable
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
-from foundations.errors import UserError
+from foundations.atomic import written_beside
+from foundations.checksum import open_checked, put_in_place
+from foundations.errors import UnreadableFile
 
-TEMPORARY_SUFFIX = ".tmp"
-
-
-class UnreadableFile(UserError):
-    """A file of a run is damaged or holds more than tensors and plain values."""
+_IS_DIRECTORY = 0x10  # in MS-DOS's attributes, which zip keeps
 
 
-def _write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
-
-
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _write(path: Path, write: Callable[[IO[bytes]], object], previous: Path | None = None) -> None:
+    with written_beside(path, write) as new:
+        put_in_place(new, path, previous)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file beside its place, flush it, and rename it into place."""
-    _write_atomically(path, lambda file: file.write(text.encode()))
+    """Write a text file."""
+    _write(path, lambda file: file.write(text.encode()))
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a JSON file atomically."""
+    """Write a JSON file."""
     write_text(path, json.dumps(value, indent=4))
 
 
-def save_tensors(path: Path, value: object) -> None:
-    """Save nested dicts of tensors and plain values atomically, in `torch.save`'s format."""
-    _write_atomically(path, lambda file: torch.save(value, file))
+def save_tensors(path: Path, value: object, previous: Path | None = None) -> None:
+    """Save nested dicts of tensors and plain values, in `torch.save`'s format.
+
+    Args:
+        previous: where the file goes that lies in that place now; if None, it is replaced.
+    """
+    _write(path, lambda file: torch.save(value, file), previous)
 
 
-def load_tensors(path: Path) -> Any:
-    """Load what `save_tensors` (or OpenLTH) wrote, onto the CPU.
+@contextmanager
+def _checked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
+    try:
+        file, has_checksum = open_checked(path)
+    except FileNotFoundError:
+        raise UnreadableFile(path, "no such file", remedy="") from None
+    except OSError as error:
+        raise UnreadableFile(path, f"unreadable ({error.strerror or error})", remedy="") from None
+    with file:
+        yield file, has_checksum
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Read a text file.
+
+    Args:
+        errors: what to make of bytes that are no UTF-8, as for `bytes.decode`.
 
     Raises:
-        UnreadableFile: if the file is missing, damaged, or holds anything but tensors and plain values.
+        UnreadableFile: if the file is missing or damaged.
     """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UnreadableFile(f"{path}: no such file") from None
-    except pickle.UnpicklingError:
-        raise UnreadableFile(
-            f"{path}: holds something other than tensors and plain values, or is damaged; it was not loaded. "
-            "Delete it to have it made again"
-        ) from None
-    except Exception as error:  # torch raises whatever its unpickler stumbles over: IndexError, struct.error, ...
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableFile(f"{path}: damaged ({reason}); delete it to have it made again") from None
+    with _checked(path) as (file, _):
+        try:
+            return file.read().decode(errors=errors)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UnreadableFile(path, f"unreadable ({error})") from None
 
 
 def read_json(path: Path) -> Any:
@@ -92,7 +78,43 @@ def read_json(path: Path) -> Any:
     Raises:
         UnreadableFile: if the file is missing or damaged.
     """
+    text = read_text(path)
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UnreadableFile(f"{path}: unreadable ({error}); delete it to have it made again") from None
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableFile(path, f"unreadable ({error})") from None
+
+
+def load_tensors(path: Path) -> Any:
+    """Load what `save_tensors` (or OpenLTH) wrote, onto the CPU.
+
+    Raises:
+        UnreadableFile: if the file is missing, damaged, or holds anything but tensors and plain values.
+    """
+    with _checked(path) as (file, has_checksum), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, about what is refused at once
+        try:
+            if not has_checksum:
+                _check_entries(file)
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises whatever its unpickler stumbles over: IndexError, struct.error, ...
+            raise UnreadableFile(path, _reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    # Where torch names its argument, it goes on to recommend what runs the code in the file.
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
+        return "holds something other than tensors and plain values, or is damaged; it was not loaded"
+    return f"damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+
+
+def _check_entries(file: IO[bytes]) -> None:
+    """Compare the CRC-32 of a zip archive's entries, at which torch does not look."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            # One bit makes an entry a directory, and then torch leaves the tensor's memory as it found it.
+            directories = [entry.filename for entry in archive.infolist() if entry.external_attr & _IS_DIRECTORY]
+            damaged = next(iter(directories), None) or archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the entry {damaged} is not as it was written")
+    file.seek(0)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from foundations.context import (
     DATASET_ROOT_VARIABLE,
@@ -13,65 +16,111 @@ from foundations.context import (
     choose_device,
     default_dataset_root,
     default_root,
+    reporting_pipe,
+    user_path,
 )
 from foundations.errors import InvalidValue
 
 
-def add_context_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that change no result: where to run and where files lie."""
-    section = parser.add_argument_group(
-        "Running", "Which replicate, where and how. Nothing here changes the experiment's name."
-    )
-    section.add_argument("--replicate", type=_positive("replicate"), default=1, metavar="INT",
-                         help="the replicate's number; it decides all random numbers (default: 1)")  # fmt: skip
-    section.add_argument("--root", type=Path, default=default_root(), metavar="DIR",
-                         help=f"where results go; {ROOT_VARIABLE} sets it too (default: {default_root()})")  # fmt: skip
-    section.add_argument("--dataset_root", type=Path, default=default_dataset_root(), metavar="DIR",
+def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) -> None:
+    """Add the flags that change no result: where to run and where files lie.
+
+    Args:
+        of_one_run: whether to add those that make no sense for several experiments at once.
+    """
+    section = parser.add_argument_group("Running", "Where and how. Nothing here changes the experiment's name.")
+    if of_one_run:
+        section.add_argument("--replicate", type=whole_number("replicate", 1), default=1, metavar="INT",
+                             help="the replicate's number; it decides all random numbers (default: 1)")  # fmt: skip
+        section.add_argument("--display_output_location", action="store_true",
+                             help="print the directory of the results and exit")  # fmt: skip
+    root, dataset_root = (str(one).replace("%", "%%") for one in (default_root(), default_dataset_root()))
+    section.add_argument("--root", type=path("root"), default=default_root(), metavar="DIR",
+                         help=f"where results go; {ROOT_VARIABLE} sets it too (default: {root})")  # fmt: skip
+    section.add_argument("--dataset_root", type=path("dataset_root"), default=default_dataset_root(), metavar="DIR",
                          help=f"where data sets lie; {DATASET_ROOT_VARIABLE} sets it too "
-                         f"(default: {default_dataset_root()})")  # fmt: skip
+                         f"(default: {dataset_root})")  # fmt: skip
     section.add_argument("--device", default="auto", metavar="NAME",
                          help="auto, cpu, cuda, cuda:1, ... (default: auto)")  # fmt: skip
-    section.add_argument("--num_workers", type=_count("num_workers"), default=0, metavar="INT",
+    section.add_argument("--num_workers", type=whole_number("num_workers", 0, 1024), default=0, metavar="INT",
                          help="processes that decode the images of large data sets (default: 0)")  # fmt: skip
+    section.add_argument("--compile", action="store_true",
+                         help="compile the network (torch.compile; captured graphs on a GPU): the first minutes are "
+                         "slower, the rest is faster, the last bits of results differ")  # fmt: skip
+    section.add_argument("--threads", type=whole_number("threads", 1, 1024), metavar="INT",
+                         help="threads that compute on the CPU; the last bits of results can depend on their number "
+                         "(default: PyTorch's own choice)")  # fmt: skip
+    section.add_argument("--checkpoint_minutes", type=number("checkpoint_minutes", "greater than 0", lambda x: x > 0),
+                         default=10.0, metavar="FLOAT",
+                         help="minutes of training after which the state is saved, besides every epoch "
+                         "(default: 10)")  # fmt: skip
+    section.add_argument("--lock_timeout", type=number("lock_timeout", "at least 0", lambda x: x >= 0),
+                         default=0.0, metavar="SECONDS",
+                         help="how long to wait for another process that works on the same run "
+                         "(default: 0, stop at once)")  # fmt: skip
     section.add_argument("--platform", default="local", metavar="NAME",
                          help="where to run: local (default: local)")  # fmt: skip
     section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
     section.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    section.add_argument("--display_output_location", action="store_true",
-                         help="print the directory of the results and exit")  # fmt: skip
 
 
 def read_context(args: argparse.Namespace) -> RunContext:
-    """Build the run's context from parsed flags.
+    """Build the run's context from parsed flags, and give the process its threads.
 
     Raises:
         InvalidValue: if the device or the platform does not exist.
     """
     if args.platform != "local":
         raise InvalidValue("platform", args.platform, "valid values are local")
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
     return RunContext(
-        root=args.root.expanduser().absolute(),
-        dataset_root=args.dataset_root.expanduser().absolute(),
+        root=args.root.absolute(),
+        dataset_root=args.dataset_root.absolute(),
         device=choose_device(args.device),
         num_workers=args.num_workers,
+        compile=args.compile,
         quiet=args.quiet,
         evaluate_only_at_end=args.evaluate_only_at_end,
         command=args.command_line,
+        report_to=reporting_pipe(),
+        checkpoint_minutes=args.checkpoint_minutes,
+        lock_timeout=args.lock_timeout,
     )
 
 
-def _count(name: str) -> Any:
-    return _whole_number(name, 0)
+def whole_number(name: str, least: int, most: int = 10**9) -> Callable[[str], int]:
+    """Return what reads a flag that takes a whole number, and refuses those outside a range."""
 
-
-def _positive(name: str) -> Any:
-    return _whole_number(name, 1)
-
-
-def _whole_number(name: str, least: int) -> Any:
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or int(text) < least:
+        if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) < least:
             raise InvalidValue(name, text, f"must be a whole number of at least {least}")
+        if int(text) > most:
+            raise InvalidValue(name, text, f"must be at most {most}")
         return int(text)
 
     return read
+
+
+def number(name: str, valid: str, is_valid: Callable[[float], bool]) -> Callable[[str], float]:
+    """Return what reads a flag that takes a finite number.
+
+    Args:
+        valid: which numbers are, in words.
+    """
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or not is_valid(value):
+            raise InvalidValue(name, text, f"must be a number {valid}")
+        return value
+
+    return read
+
+
+def path(name: str) -> Callable[[str], Path]:
+    """Return what reads a flag that takes a path."""
+    return lambda text: user_path(name, text)

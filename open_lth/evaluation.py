@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
+from foundations.atomic import sweep_temporaries
 from foundations.errors import InvalidValue, UserError
+from foundations.lock import exclusive
 from foundations.storage import read_json, write_json
 from training import MetricLogger, TrainingRun
+from training.measures import measure, reliability
+from training.placement import place
 
 Evaluation = dict[str, Any]
 
@@ -21,7 +24,8 @@ def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
 
     Returns:
         `final`, with mean, std (of the sample; None for one pass) and values of every measure over the passes;
-        `peak`, the measures logged at the epoch of the best test accuracy (paper section 4); `passes`; `step`.
+        `reliability`, the bins of a reliability diagram, summed over the passes; `peak`, the measures logged at the
+        epoch of the best test accuracy (paper section 4); `passes`; `step`.
 
     Raises:
         UserError: if the run is not finished.
@@ -30,23 +34,41 @@ def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
         raise InvalidValue("passes", passes, "must be at least 1")
     if not run.is_done:
         raise UserError(f"{run.paths.directory}: is not finished; the command without `evaluate` finishes it")
-    if run.paths.evaluation.exists():
-        earlier: Evaluation = read_json(run.paths.evaluation)
-        if not isinstance(earlier, dict) or not {"passes", "final", "peak", "step"} <= earlier.keys():
-            raise UserError(f"{run.paths.evaluation}: is no evaluation; delete it to have it made again")
-        if earlier["passes"] >= passes:
-            return earlier
-    model = run.load_network(run.end).to(run.context.device).to(memory_format=torch.channels_last)
+    earlier = earlier_evaluation(run, passes)
+    if earlier is not None:
+        return earlier
+    model = place(run.load_network(run.end), run.context)
     evaluator = run.evaluator()
-    measured = [evaluator.evaluate(model, run.end, f"pass {index}") for index in range(passes)]
+    measured, bins = [], []
+    for index in range(passes):
+        prediction = evaluator.predict(model, run.end, f"pass {index}")
+        measured.append(measure(*prediction))
+        bins.append(reliability(*prediction))
     result: Evaluation = {
         "step": str(run.end),
         "passes": passes,
         "final": {name: _spread([values[name] for values in measured]) for name in measured[0]},
+        "reliability": _summed(bins),
         "peak": peak_measures(MetricLogger.load(run.paths.logger)),
     }
-    write_json(run.paths.evaluation, result)
+    with exclusive(run.paths.directory):
+        sweep_temporaries(run.paths.directory, run.paths.evaluation.name)
+        write_json(run.paths.evaluation, result)
     return result
+
+
+def earlier_evaluation(run: TrainingRun, passes: int) -> Evaluation | None:
+    """Return what `evaluate_run` has kept beside a run, or None if that has fewer passes.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    if not run.paths.evaluation.exists():
+        return None
+    earlier: Evaluation = read_json(run.paths.evaluation)
+    if not isinstance(earlier, dict) or not {"passes", "final", "peak", "step"} <= earlier.keys():
+        raise UserError(f"{run.paths.evaluation}: is no evaluation; delete it to have it made again")
+    return earlier if earlier["passes"] >= passes and "reliability" in earlier else None
 
 
 def peak_measures(logger: MetricLogger) -> dict[str, float]:
@@ -58,6 +80,10 @@ def peak_measures(logger: MetricLogger) -> dict[str, float]:
     row = logger.rows()[best]
     measures = {name.removeprefix("test_"): value for name, value in row.items() if name.startswith("test_")}
     return {"iteration": float(best), **measures}
+
+
+def _summed(bins: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    return {name: [sum(values) for values in zip(*(one[name] for one in bins), strict=True)] for name in bins[0]}
 
 
 def _spread(values: list[float]) -> dict[str, Any]:

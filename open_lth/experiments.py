@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundations.errors import UserError
+from foundations.errors import UnreadableFile, UserError
 from foundations.paths import RunPaths
-from foundations.storage import UnreadableFile, read_json
+from foundations.storage import read_json, read_text
 from open_lth.lottery import Rewinding
 from training import MetricLogger
 
@@ -44,18 +44,16 @@ class Experiment:
 
     @property
     def hparams_text(self) -> str:
-        """The hyperparameters as they were written, or nothing."""
-        return self.first.hparams.read_text(errors="replace") if self.first.hparams.exists() else ""
+        """The hyperparameters as they were written, or what is wrong with their file, or nothing."""
+        try:
+            return read_text(self.first.hparams, errors="replace") if self.first.hparams.exists() else ""
+        except UnreadableFile as error:
+            return str(error)
 
     @property
     def hparams(self) -> dict[str, str]:
         """The displayed hyperparameters by field; of a field in several groups, the first."""
-        found: dict[str, str] = {}
-        for line in self.hparams_text.splitlines():
-            match = _FIELD.fullmatch(line)
-            if match:
-                found.setdefault(match[1], match[2])
-        return found
+        return displayed_fields(self.hparams_text)
 
     @property
     def command(self) -> str | None:
@@ -107,6 +105,16 @@ class Experiment:
     def size(self) -> int:
         """What its files take, in bytes."""
         return sum(map(_size, self.directory.rglob("*")))
+
+
+def displayed_fields(text: str) -> dict[str, str]:
+    """Return the fields of displayed hyperparameters; of a field in several groups, the first."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        match = _FIELD.fullmatch(line)
+        if match:
+            found.setdefault(match[1], match[2])
+    return found
 
 
 def find_experiments(root: Path) -> list[Experiment]:

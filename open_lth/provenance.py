@@ -7,6 +7,8 @@ import importlib.metadata
 import platform
 from typing import Any
 
+import torch
+
 from foundations.context import RunContext
 from foundations.paths import RunPaths
 from foundations.storage import write_json, write_text
@@ -33,6 +35,7 @@ def _provenance(context: RunContext) -> dict[str, Any]:
         "machine": platform.node(),
         "processor": platform.machine(),
         "device": str(context.device),
+        "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from foundations.context import RunContext
-from foundations.lock import exclusive
 from foundations.paths import ExperimentPaths, RunPaths
 from foundations.randomness import RandomStreams
 from open_lth.descs import TrainDesc
+from open_lth.once import do_once
 from open_lth.provenance import save_command, save_hparams
-from open_lth.refusal import nothing_left_if_refused
 from pruning import Mask, prunable_shapes
 from training import TrainingRun
 
@@ -45,16 +44,14 @@ class TrainRunner:
         """Train, unless that has been done already.
 
         Raises:
-            Interrupted: if Ctrl-C was pressed.
+            Interrupted: if a signal asked for it.
             RunIsLocked: if another process is at it.
         """
+        do_once(self.paths.directory, self.context, lambda: self.training().is_done, self._run)
+
+    def _run(self) -> None:
         training = self.training()
-        if training.is_done:
-            return
-        directory = self.paths.directory
-        with exclusive(directory), nothing_left_if_refused(directory, self.context.root):
-            save_hparams(self.paths, self.desc.display())
-            save_command(self.paths, self.context)
-            model = training.new_network(training.streams.seed("initial_weights"))
-            mask = Mask.ones(prunable_shapes(training.variant.prunable(model)))
-            training.train(model, mask, self.desc.step("0it"))
+        model = training.new_network(training.streams.seed("initial_weights"))
+        save_hparams(self.paths, self.desc.display())
+        save_command(self.paths, self.context)
+        training.train(model, Mask.ones(prunable_shapes(training.variant.prunable(model))), self.desc.step("0it"))

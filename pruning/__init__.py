@@ -3,7 +3,7 @@
 from pruning import sparse_global as _sparse_global  # registers the deterministic strategies
 from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, apply_mask, prunable_shapes
 from pruning.hparams import GlobalPruningHparams, PruningHparams
-from pruning.mask import Mask
+from pruning.mask import Mask, check_same_tensors
 from pruning.selection import LayerPrunedAway, prune_lowest_globally
 from pruning.shuffling import shuffle_mask
 from pruning.strategy import DETERMINISTIC, STRATEGIES, Strategy, check_strategy_fits, register_global_strategy
@@ -22,6 +22,7 @@ __all__ = [
     "PruningHparams",
     "Strategy",
     "apply_mask",
+    "check_same_tensors",
     "check_strategy_fits",
     "prunable_shapes",
     "prunable_weights",

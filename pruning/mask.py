@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from foundations.errors import UserError
+from foundations.errors import UnreadableFile, UserError
 from foundations.paths import RunPaths
 from foundations.storage import load_tensors, save_tensors, write_json
 
@@ -17,12 +17,14 @@ class Mask(dict[str, Tensor]):
     """A prunable tensor's name -> int tensor of its shape, 1 where a weight is kept and 0 where it is pruned.
 
     Raises:
-        UserError: if a value is no tensor of zeros and ones.
+        UserError: if a name is no text, or a value no tensor of zeros and ones.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         for name, tensor in tensors.items():
+            if not isinstance(name, str):
+                raise UserError(f"the mask names a tensor {name!r}, which is no text")
             if not isinstance(tensor, Tensor) or not bool(((tensor == 0) | (tensor == 1)).all()):
                 raise UserError(f"the mask of {name} holds values other than 0 and 1")
             self[name] = tensor.detach().to("cpu", torch.int32)
@@ -62,15 +64,15 @@ class Mask(dict[str, Tensor]):
         """Read a mask that `save` or OpenLTH wrote.
 
         Raises:
-            UserError: if the file is damaged or is no mask.
+            UnreadableFile: if the file is damaged or is no mask.
         """
         tensors = load_tensors(path)
         if not isinstance(tensors, dict) or not tensors:
-            raise UserError(f"{path}: is not a mask")
+            raise UnreadableFile(path, "is not a mask")
         try:
             return Mask(tensors)
         except UserError as error:
-            raise UserError(f"{path}: {error}") from None
+            raise UnreadableFile(path, str(error)) from None
 
 
 def check_same_tensors(mask: Mask, shapes: Mapping[str, Iterable[int]], what: str) -> None:

@@ -220,4 +220,4 @@ def test_warnings_are_one_line_without_a_place_in_the_code(monkeypatch, capsys, 
     """A layer that is pruned away whole is the user's to know."""
     words = ["lottery", "--levels=1", *LENET, "--quiet", "--pruning_fraction=0.999", *places(tmp_path)]
     assert cli.main([*words, "--pruning_layers_to_ignore=fc_layers.0.weight"]) == 0
-    assert capsys.readouterr().err == "warning: pruned away whole: fc.weight\n"
+    assert capsys.readouterr().err == "warning: level_1/main: pruned away whole: fc.weight\n"

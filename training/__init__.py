@@ -1,8 +1,9 @@
 """Objectives, optimisers, schedules, the one training loop, checkpoints and measures."""
 
+from foundations.interruption import Interrupted
 from training.deterministic import Deterministic
+from training.finite import Diverged
 from training.hparams import TrainingHparams
-from training.interruption import Interrupted
 from training.logger import MetricLogger
 from training.run import TrainingRun
 from training.variant import (
@@ -18,6 +19,7 @@ from training.variant import (
 __all__ = [
     "VARIANTS",
     "Deterministic",
+    "Diverged",
     "ImageBatches",
     "Interrupted",
     "MetricLogger",

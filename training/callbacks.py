@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable
 
+from foundations.checksum import remove
+from foundations.hardware import processor_name
 from foundations.paths import RunPaths
 from foundations.step import Step
 from foundations.storage import save_tensors, write_json
 from training.checkpoint import TrainingState
 from training.evaluation import Evaluator
+from training.finite import Diverged
 from training.progress import Progress
 
 Callback = Callable[[TrainingState], None]
-"""Called with the state before the step is trained, and once more after the last one."""
+"""Called with the state before the step is trained, and once more after the last one.
+
+A run that was stopped calls it again at the step from which it goes on; what it does then must be the same.
+"""
 
 
 def run_at_step(step: Step, callback: Callback) -> Callback:
@@ -21,16 +28,6 @@ def run_at_step(step: Step, callback: Callback) -> Callback:
 
     def wrapped(state: TrainingState) -> None:
         if state.step == step:
-            callback(state)
-
-    return wrapped
-
-
-def run_before(end: Step, callback: Callback) -> Callback:
-    """Run a callback at any step but the end."""
-
-    def wrapped(state: TrainingState) -> None:
-        if state.step < end:
             callback(state)
 
     return wrapped
@@ -56,26 +53,32 @@ def save_logger(paths: RunPaths) -> Callback:
     return lambda state: state.logger.save(paths)
 
 
+def remove_previous_checkpoint(paths: RunPaths) -> Callback:
+    """Remove the checkpoint before the newest, which is of no use once everything else is saved."""
+    return lambda _: remove(paths.checkpoint_previous)
+
+
 def save_timing(paths: RunPaths) -> Callback:
     """Write how long the training took, evaluations included, and where."""
 
     def callback(state: TrainingState) -> None:
-        device = str(next(state.model.parameters()).device)
-        write_json(paths.timing, {"seconds": state.seconds, "machine": platform.node(), "device": device})
+        device = next(state.model.parameters()).device
+        place = {"machine": platform.node(), "device": str(device), "processor": processor_name(device)}
+        write_json(paths.timing, {"seconds": state.seconds, **place})
 
     return callback
 
 
-def save_checkpoint(paths: RunPaths) -> Callback:
-    """Write the state to resume from."""
-    return lambda state: state.save(paths)
+def evaluate(name: str, evaluator: Evaluator, progress: Progress, paths: RunPaths) -> Callback:
+    """Measure the network on a data set, log the measures as `<name>_<measure>` and print a line.
 
-
-def evaluate(name: str, evaluator: Evaluator, progress: Progress) -> Callback:
-    """Measure the network on a data set, log the measures as `<name>_<measure>` and print a line."""
+    The callback raises `Diverged` if the loss is not finite.
+    """
 
     def callback(state: TrainingState) -> None:
         values = evaluator.evaluate(state.model, state.step)
+        if not math.isfinite(values["loss"]):
+            raise Diverged(paths, f"{name}_loss", state.step)
         for key, value in values.items():
             state.logger.add(f"{name}_{key}", state.step, value)
         progress.evaluation(name, state.step, values)
@@ -113,8 +116,8 @@ def standard_callbacks(
 ) -> list[Callback]:
     """Return what every training run does, in OpenLTH's rhythm.
 
-    The network is saved at the start and at the end, tested at both and, unless told otherwise, every epoch; a
-    checkpoint is written every epoch but the last; the logger comes last, because its presence means "done".
+    The network is saved at the start and at the end, tested at both and, unless told otherwise, every epoch; the
+    logger comes last, because its presence means "done".
     """
     callbacks = [run_every_epoch(log_training(progress)), run_at_step(start, save_model(paths))]
     if not evaluate_only_at_end:
@@ -123,8 +126,8 @@ def standard_callbacks(
         callbacks.append(run_at_step(start, test))
     if evaluate_only_at_end or end.it != 0:
         callbacks.append(run_at_step(end, test))
-    callbacks.append(run_every_epoch(run_before(end, save_checkpoint(paths))))
     callbacks.append(run_at_step(end, save_model(paths)))
     callbacks.append(run_at_step(end, save_timing(paths)))
+    callbacks.append(run_at_step(end, remove_previous_checkpoint(paths)))
     callbacks.append(run_at_step(end, save_logger(paths)))
     return callbacks

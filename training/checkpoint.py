@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 import time
+import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from foundations.errors import UserError
+from foundations.checksum import move
+from foundations.errors import UnreadableFile, UserError
 from foundations.paths import RunPaths
 from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
 from training.logger import MetricLogger
 from training.precision import Precision
+
+
+class OlderCheckpoint(UserWarning):
+    """Training goes on from a checkpoint that is not the newest."""
 
 
 class TrainingState:
@@ -56,7 +64,7 @@ class TrainingState:
         self.epoch_totals, self.epoch_batches = {}, 0
 
     def save(self, paths: RunPaths) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint, and keep the one before."""
         content: dict[str, Any] = {
             "ep": self.step.ep,
             "it": self.step.it,
@@ -68,39 +76,63 @@ class TrainingState:
             "epoch_totals": self.epoch_totals,
             "epoch_batches": self.epoch_batches,
         }
-        save_tensors(paths.checkpoint, content)
+        save_tensors(paths.checkpoint, content, previous=paths.checkpoint_previous)
 
     def restore(self, paths: RunPaths) -> bool:
-        """Take up the checkpoint, if there is one.
+        """Take up the newest checkpoint that is whole, if there is any, and warn if it is not the newest.
 
         Returns:
             Whether there was one.
 
         Raises:
-            UserError: if it is damaged or belongs to another network or optimiser.
+            UserError: if all are damaged, or the newest that is whole belongs to another network or optimiser.
         """
-        if not paths.checkpoint.exists():
+        if not paths.checkpoint.exists() and not paths.checkpoint_previous.exists():
             return False
-        content = load_tensors(paths.checkpoint)
+        path, content, damage = _newest_whole(paths)
+        self._take_up(path, content)
+        if damage:
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", OlderCheckpoint)
+                text = f"{damage}; going on from {path.name}, at {self.step}"
+                warnings.warn(OlderCheckpoint(text), stacklevel=2)
+            # Else the next checkpoint would put the damaged one in the place of the one that is whole.
+            move(path, paths.checkpoint)
+        return True
+
+    def _take_up(self, path: Path, content: Any) -> None:
         try:
             _check_same_optimizer(content["optimizer_state_dict"], self.optimizer)
             self.model.load_state_dict(content["model_state_dict"])
             self.optimizer.load_state_dict(content["optimizer_state_dict"])
+            _check_moments(self.optimizer)
             self.precision.load_state_dict(content["scaler_state_dict"])
-            self.logger = MetricLogger.parse(content["logger"], str(paths.checkpoint))
+            self.logger = MetricLogger.parse(content["logger"], str(path))
             per_epoch = self.step.iterations_per_epoch
-            self.step = Step(content["ep"] * per_epoch + content["it"], per_epoch)
+            self.step = Step(operator.index(content["ep"] * per_epoch + content["it"]), per_epoch)
             device = next(self.model.parameters()).device
-            self.epoch_totals = {name: total.to(device) for name, total in content["epoch_totals"].items()}
-            self.epoch_batches = content["epoch_batches"]
+            totals = content["epoch_totals"].items()
+            self.epoch_totals = {name: total.to(device).reshape(()) for name, total in totals}
+            self.epoch_batches = operator.index(content["epoch_batches"])
             self._earlier_seconds = float(content["seconds"])
         except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(
-                f"{paths.checkpoint}: not a checkpoint of this run ({reason}); "
-                "delete it to train this level from its start"
-            ) from None
-        return True
+            remedy = "delete it to train this level from its start"
+            raise UnreadableFile(path, f"not a checkpoint of this run ({reason})", remedy) from None
+
+
+def _newest_whole(paths: RunPaths) -> tuple[Path, Any, str]:
+    """Return a checkpoint, what it holds, and what is wrong with a newer one."""
+    damages: list[str] = []
+    for path in (paths.checkpoint, paths.checkpoint_previous):
+        if damages and not path.exists():
+            break
+        try:
+            return path, load_tensors(path), "; ".join(damages)
+        except UnreadableFile as error:
+            damages.append(f"{error.path}: {error.reason}")
+    names = " and ".join(path.name for path in (paths.checkpoint, paths.checkpoint_previous) if path.exists())
+    raise UserError(f"{'; '.join(damages)}; delete {names} to train this level from its start")
 
 
 def _check_same_optimizer(saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
@@ -109,3 +141,10 @@ def _check_same_optimizer(saved: dict[str, Any], optimizer: torch.optim.Optimize
         foreign = sorted(set(group) - set(own) - {"initial_lr"})
         if foreign:
             raise ValueError(f"another optimiser's, with {', '.join(foreign)}")
+
+
+def _check_moments(optimizer: torch.optim.Optimizer) -> None:
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.dim() > 0 and value.shape != parameter.shape:
+                raise ValueError(f"the optimiser's {name} has another shape than the weights")

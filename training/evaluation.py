@@ -45,13 +45,11 @@ class Evaluator:
         Args:
             occasion: set it apart from other evaluations at the step, to draw other random numbers.
         """
-        log_probabilities = self.log_probabilities(model, step, occasion)
-        assert self._labels is not None
-        return measure(log_probabilities.cpu(), self._labels.cpu())
+        return measure(*self.predict(model, step, occasion))
 
-    def log_probabilities(self, model: nn.Module, step: Step, occasion: str = "") -> Tensor:
-        """Return the log of the predictive distribution, (N, classes)."""
-        return self.variant.log_probabilities(
+    def predict(self, model: nn.Module, step: Step, occasion: str = "") -> tuple[Tensor, Tensor]:
+        """Return the log of the predictive distribution, (N, classes), and the labels, (N,), both on the CPU."""
+        log_probabilities = self.variant.log_probabilities(
             model,
             PredictionRequest(
                 images=self._images,
@@ -61,6 +59,8 @@ class Evaluator:
                 precision=self.precision,
             ),
         )
+        assert self._labels is not None
+        return log_probabilities.cpu(), self._labels.cpu()
 
     def _images(self) -> Iterator[Tensor]:
         """Iterate over the test images; the labels that come with them are kept."""

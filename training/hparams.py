@@ -13,6 +13,9 @@ from training.optimizers import OPTIMIZERS
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 
+_GREATEST = 1e30
+"""Optimisers compute with these numbers and single precision ends at 3e38."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingHparams(Hparams):
@@ -44,17 +47,20 @@ class TrainingHparams(Hparams):
         for name in ("training_steps", "warmup_steps"):
             self._check_steps(name, several=False)
         self._check_steps("milestone_steps", several=True)
-        if not 0 < self.lr < math.inf:
-            raise InvalidValue("lr", self.lr, "must be greater than 0")
+        if not 0 < self.lr <= _GREATEST:
+            raise InvalidValue("lr", self.lr, f"must be greater than 0, and no more than {_GREATEST:g}")
         for name in ("momentum", "nesterov_momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidValue(name, getattr(self, name), "must be at least 0 and less than 1")
         for name in ("weight_decay", "gamma"):
-            if getattr(self, name) is not None and not 0 <= getattr(self, name) < math.inf:
-                raise InvalidValue(name, getattr(self, name), "must not be negative")
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) <= _GREATEST:
+                raise InvalidValue(name, getattr(self, name), f"must not be negative, nor more than {_GREATEST:g}")
         if (self.milestone_steps is None) != (self.gamma is None):
             missing = "gamma" if self.gamma is None else "milestone_steps"
             raise InvalidValue(missing, None, "milestone_steps and gamma are given together or not at all")
+        milestones = len(parse_steps(self.milestone_steps)) if self.milestone_steps is not None else 0
+        if self.gamma and math.log(self.lr) + milestones * math.log(self.gamma) > math.log(_GREATEST):
+            raise InvalidValue("gamma", self.gamma, f"lets the learning rate grow beyond {_GREATEST:g}")
         if self.precision not in PRECISIONS:
             raise InvalidValue("precision", self.precision, one_of(PRECISIONS))
 

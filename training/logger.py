@@ -9,7 +9,7 @@ from pathlib import Path
 from foundations.errors import UserError
 from foundations.paths import RunPaths
 from foundations.step import Step
-from foundations.storage import write_text
+from foundations.storage import read_text, write_text
 
 
 class MetricLogger:
@@ -57,10 +57,11 @@ class MetricLogger:
             try:
                 iteration, value = rest
                 key, measured = (name, int(iteration)), float(value)
+                if not name or key[1] < 0:
+                    raise ValueError
             except ValueError:
-                raise UserError(f"{origin}: line {number} is not of the form name,iteration,value") from None
-            if not name or key[1] < 0:
-                raise UserError(f"{origin}: line {number} is not of the form name,iteration,value")
+                reason = f"line {number} is not of the form name,iteration,value"
+                raise UserError(f"{origin}: {reason}; delete the file to have it made again") from None
             logger._values[key] = measured
         return logger
 
@@ -71,10 +72,7 @@ class MetricLogger:
         Raises:
             UserError: if it cannot be read or a line is malformed.
         """
-        try:
-            return MetricLogger.parse(path.read_text(), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: unreadable ({error})") from None
+        return MetricLogger.parse(read_text(path), str(path))
 
     def best(self, name: str = "test_accuracy") -> float:
         """Return the greatest value of a measure, or NaN if it was never taken."""

@@ -73,6 +73,17 @@ def pooled_mean_absolute_calibration_error(probabilities: Tensor, labels: Tensor
     return ((frequency - centres).abs() * (sizes > 0)).mean()
 
 
+def reliability(log_probabilities: Tensor, labels: Tensor, bins: int = BINS) -> dict[str, list[float]]:
+    """Return what a reliability diagram is drawn from (Guo et al. 2017, section 2), for each bin of the confidence.
+
+    Returns:
+        `examples` (how many are in the bin), and the sums over them of `confidence` and `correct`.
+    """
+    correct, confidence = _top_label(log_probabilities.double().exp(), labels)
+    values = {"examples": torch.ones_like(confidence), "confidence": confidence, "correct": correct}
+    return {name: _binned(value, confidence, bins).tolist() for name, value in values.items()}
+
+
 def _top_label(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     confidence, predicted = probabilities.max(dim=1)
     return (predicted == labels).to(probabilities), confidence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from datasets import DatasetHparams, iterations_per_epoch, num_classes
+from foundations.atomic import sweep_temporaries
 from foundations.context import RunContext
 from foundations.errors import UserError
 from foundations.paths import RunPaths
@@ -23,6 +23,7 @@ from training.evaluation import Evaluator
 from training.hparams import TrainingHparams
 from training.loop import train
 from training.optimizers import OPTIMIZERS
+from training.placement import place
 from training.precision import Precision
 from training.progress import Progress
 from training.schedule import make_schedule
@@ -95,11 +96,13 @@ class TrainingRun:
             mask: which of its weights are kept.
 
         Raises:
-            Interrupted: if Ctrl-C was pressed; training can be resumed.
+            Interrupted: if a signal asked for it; training can be resumed.
+            Diverged: if a number is no longer finite.
         """
         if self.is_done:
             return
-        model.to(self.context.device).to(memory_format=torch.channels_last)
+        sweep_temporaries(self.paths.directory)
+        place(model, self.context)
         evaluator = self.evaluator()
         optimizer = OPTIMIZERS.get(self.training_hparams.optimizer_name)(
             self.variant.parameter_groups(model, self.training_hparams), self.training_hparams
@@ -109,8 +112,8 @@ class TrainingRun:
         objective = self.variant.objective(
             model, TrainingCircumstances(evaluator.train.num_examples, self.streams, precision)
         )
-        progress = Progress(self.label, self.end, self.context.quiet)
-        test = evaluate("test", evaluator, progress)
+        progress = Progress(self.label, self.end, self.context.quiet, self.context.report_to)
+        test = evaluate("test", evaluator, progress, self.paths)
         on_cpu = self.context.device.type == "cpu"
         callbacks = [
             show_progress(progress, LOSS_EVERY if on_cpu else 0),
@@ -119,6 +122,16 @@ class TrainingRun:
         schedule = make_schedule(self.training_hparams, start.iterations_per_epoch)
         state = TrainingState(model, optimizer, precision, start)
         try:
-            train(state, objective, schedule, evaluator.train, self.streams, self.end, callbacks, self.paths)
+            train(
+                state,
+                objective,
+                schedule,
+                evaluator.train,
+                self.streams,
+                self.end,
+                callbacks,
+                self.paths,
+                self.context.checkpoint_minutes,
+            )
         finally:
             progress.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from datasets.source import LabelledImages
 from datasets.torchvision_files import TorchvisionSource
+from foundations.checksum import open_checked
 from foundations.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class IdxSource(TorchvisionSource):
         """Return torchvision's class."""
 
     def files(self, train: bool) -> list[str]:
-        """Return all four files; torchvision wants them all."""
+        """Return all four files: they come together."""
         return [f"{self.folder}/raw/{name}" for name in _FILES]
 
     def wanted(self, train: bool) -> list[str]:
@@ -50,9 +51,12 @@ class IdxSource(TorchvisionSource):
         return [f"{file}.gz" for file in self.files(train)]
 
     def read(self, place: Path, train: bool) -> LabelledImages:
-        """Read the files."""
-        data = self.torchvision_class()(str(place), train=train)
-        return LabelledImages(data.data[:, None], data.targets)
+        """Read two of the files; torchvision's class would prefer a pickle of older days if it found one."""
+        from torchvision.datasets.mnist import read_image_file, read_label_file
+
+        train_images, train_labels, test_images, test_labels = (str(place / file) for file in self.files(train))
+        images, labels = (train_images, train_labels) if train else (test_images, test_labels)
+        return LabelledImages(read_image_file(images)[:, None], read_label_file(labels))
 
     def sound(self, path: Path) -> bool:
         """Return whether the header fits the file's length."""
@@ -67,7 +71,8 @@ class IdxSource(TorchvisionSource):
             plain, packed, target = place / file, place / f"{file}.gz", stage / file
             target.parent.mkdir(parents=True, exist_ok=True)
             if plain.is_file():
-                shutil.copyfile(plain, target)
+                with open_checked(plain)[0] as source, target.open("wb") as copy:
+                    shutil.copyfileobj(source, copy)
             elif packed.is_file():
                 _gunzip(packed, target)
 

@@ -16,13 +16,12 @@ from torch import nn
 from datasets import num_classes
 from foundations.errors import UserError
 from foundations.hparams import Hparams, hashed_name, hparam
-from foundations.lock import exclusive
 from foundations.paths import RunPaths
 from foundations.registry import Registry
 from foundations.step import Step
 from open_lth.lottery import Lottery
+from open_lth.once import do_once
 from open_lth.provenance import save_command, save_hparams
-from open_lth.refusal import nothing_left_if_refused
 from pruning import Mask, apply_mask
 from training import TrainingRun
 
@@ -86,16 +85,15 @@ class Branch(ABC):
         """Run the branch, unless that has been done already.
 
         Raises:
-            Interrupted: if Ctrl-C was pressed.
+            Interrupted: if a signal asked for it.
             RunIsLocked: if another process is at it.
         """
-        if self.training().is_done:
-            return
-        directory = self.paths.directory
-        with exclusive(directory), nothing_left_if_refused(directory, self.lottery.context.root):
-            save_hparams(self.paths, self.branch_hparams.display())
-            save_command(self.paths, self.lottery.context)
-            type(self).branch_function(self, **self.arguments())
+        do_once(self.paths.directory, self.lottery.context, lambda: self.training().is_done, self._run)
+
+    def _run(self) -> None:
+        save_hparams(self.paths, self.branch_hparams.display())
+        save_command(self.paths, self.lottery.context)
+        type(self).branch_function(self, **self.arguments())
 
     # What branch functions are made of.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from foundations.errors import InvalidValue, UserError, one_of
 from open_lth.evaluation import evaluate_run
+from training import TrainingRun
 
 _EVALUATED = ("train", "lottery", "lottery_branch")
 _SHOWN = ("accuracy", "loss", "brier", "ece", "mace")
@@ -32,7 +33,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if a flag is missing or invalid, or a run is not finished.
     """
-    for run in _command(args.command).trainings(args, argv[1:]):
+    for run in trainings(args, argv):
         if args.display_output_location:
             print(run.paths.evaluation)
             continue
@@ -40,6 +41,16 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         if not args.quiet:
             shown = (f"{name} {_with_spread(final[name])}" for name in _SHOWN)
             print(f"{run.label}  {'  '.join(shown)}", flush=True)
+
+
+def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
+    """Return the training runs that the command measures.
+
+    Raises:
+        UserError: if a flag is missing or invalid.
+    """
+    runs: list[TrainingRun] = _command(args.command).trainings(args, argv[1:])
+    return runs
 
 
 def _with_spread(measured: Mapping[str, Any]) -> str:

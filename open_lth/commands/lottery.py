@@ -58,6 +58,6 @@ def _lottery(args: argparse.Namespace, argv: Sequence[str]) -> Lottery:
 def _read_levels(text: str | None) -> int:
     if text is None:
         raise UserError("--levels is required: the last pruning level, e.g. --levels=3")
-    if not (text.isascii() and text.isdigit()):
-        raise InvalidValue("levels", text, "must be a whole number of at least 0, the last pruning level")
+    if not (text.isascii() and text.isdigit() and len(text) <= 4):
+        raise InvalidValue("levels", text, "must be a whole number of at least 0 and at most 9999, the last level")
     return int(text)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from foundations.context import ROOT_VARIABLE, default_root
 from foundations.errors import InvalidValue, UserError
+from open_lth.context_flags import path
 from open_lth.experiments import Experiment, find_experiments
 
 _COLUMNS = ("name", "replicate", "model", "data", "plugin", "strategy", "levels", "branches", "best accuracy", "MB")
@@ -19,8 +20,9 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="what to show: a name, or the beginning of its hash or a branch's"
     )
-    parser.add_argument("--root", type=Path, default=default_root(), metavar="DIR",
-                        help=f"where results lie; {ROOT_VARIABLE} sets it too (default: {default_root()})")  # fmt: skip
+    root = str(default_root()).replace("%", "%%")
+    parser.add_argument("--root", type=path("root"), default=default_root(), metavar="DIR",
+                        help=f"where results lie; {ROOT_VARIABLE} sets it too (default: {root})")  # fmt: skip
 
 
 def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
@@ -29,7 +31,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if the action is unknown, or no or several experiments have the name.
     """
-    experiments = find_experiments(args.root.expanduser())
+    experiments = find_experiments(args.root)
     if args.action == "list":
         print(_table([_COLUMNS, *(_row(experiment) for experiment in experiments)]))
     elif args.action == "show":

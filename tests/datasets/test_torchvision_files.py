@@ -6,6 +6,8 @@ import gzip
 import io
 import socket
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import URLError
 
@@ -112,14 +114,26 @@ def test_packed_files_are_unpacked_once_beside_themselves(inner: str, tmp_path: 
     for _ in range(2):
         assert toy.load(tmp_path, train=True).images.flatten().tolist() == list(b"abcd")
     assert toy.unpacked == 1
-    assert sorted(p.name for p in (tmp_path / inner / "deep").iterdir()) == ["plain", "plain.gz"]
+    assert sorted(p.name for p in (tmp_path / inner / "deep").iterdir()) == [".plain.sha256", "plain", "plain.gz"]
     assert not list(tmp_path.glob(".staging*"))
 
 
 def test_what_is_downloaded_goes_to_the_data_sets_own_directory(tmp_path: Path) -> None:
     root = tmp_path / "new" / "root"
     assert Toy().load(root, train=True).images.flatten().tolist() == list(b"down")
-    assert [p for p in root.rglob("*") if p.is_file()] == [root / "toy" / "deep" / "plain"]
+    assert {p.name for p in root.rglob("*") if p.is_file()} == {"plain", ".plain.sha256"}
+    assert (root / "toy" / "deep" / "plain").read_bytes() == b"down"
+
+
+def test_an_unpacked_file_that_changes_is_not_read_and_comes_again_once_it_is_deleted(tmp_path: Path) -> None:
+    pack(tmp_path)
+    plain = tmp_path / "deep" / "plain"
+    Toy().load(tmp_path, train=True)
+    plain.write_bytes(b"abce")
+    with pytest.raises(UserError, match=f"^{plain}: damaged: its SHA-256 is not .*; delete it to have it made again"):
+        Toy().load(tmp_path, train=True)
+    plain.unlink()
+    assert Toy().load(tmp_path, train=True).images.flatten().tolist() == list(b"abcd")
 
 
 def test_a_directory_that_cannot_be_written_to_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,3 +173,31 @@ def test_a_damaged_packed_file_moves_nowhere(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"cannot unpack what lies in {tmp_path} "):
         Toy().load(tmp_path, train=True)
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["plain.gz"]
+
+
+class SlowToy(Toy):
+    """A data set whose download takes a moment, and is counted."""
+
+    downloads = 0
+
+    def download(self, stage: Path, train: bool) -> None:
+        type(self).downloads += 1
+        time.sleep(0.3)
+        super().download(stage, train)
+
+
+def test_of_several_that_start_at_once_one_downloads_and_the_others_wait(tmp_path: Path) -> None:
+    # Threads stand for processes: each opens the lock's file for itself, and to the system that is all the same.
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: SlowToy().load(tmp_path, train=True), range(4)))
+    assert [examples.images.flatten().tolist() for examples in found] == [list(b"down")] * 4
+    assert SlowToy.downloads == 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_where_nothing_can_be_locked_it_is_done_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    assert Toy().load(tmp_path, train=True).images.flatten().tolist() == list(b"down")

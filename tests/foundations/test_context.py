@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from foundations.context import choose_device, default_dataset_root, default_root
+from foundations.context import REPORT_VARIABLE, choose_device, default_dataset_root, default_root, reporting_pipe
 from foundations.errors import InvalidValue
 
 
@@ -30,3 +31,19 @@ def test_the_cpu_is_always_there_and_auto_is_some_device():
 def test_a_device_that_is_not_there_is_answered_with_those_that_are(name):
     with pytest.raises(InvalidValue, match=f"^--device={name}: this machine has auto, cpu"):
         choose_device(name)
+
+
+def test_progress_is_reported_to_the_pipe_that_the_environment_names_and_to_nothing_else(monkeypatch, tmp_path):
+    monkeypatch.delenv(REPORT_VARIABLE, raising=False)
+    assert reporting_pipe() is None
+    end, descriptor = os.pipe()
+    monkeypatch.setenv(REPORT_VARIABLE, str(descriptor))
+    assert reporting_pipe() == descriptor
+    os.close(end)
+    os.close(descriptor)
+    assert reporting_pipe() is None  # inherited from a process whose pipes this one does not have
+    monkeypatch.setenv(REPORT_VARIABLE, "pipe")
+    assert reporting_pipe() is None
+    with (tmp_path / "file").open("w") as file:
+        monkeypatch.setenv(REPORT_VARIABLE, str(file.fileno()))
+        assert reporting_pipe() is None

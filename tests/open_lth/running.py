@@ -73,8 +73,9 @@ class Workplace:
         return Path(self.done(*words, "--display_output_location").out.splitlines()[0])
 
     def files(self) -> set[str]:
-        """Return everything under the root but the locks, which hold nothing."""
+        """Return everything under the root but the locks, which hold nothing, and the files' checksums."""
         found = (path for path in self.root.rglob("*") if path.is_file() and path.name != ".lock")
+        found = (path for path in found if not (path.name.startswith(".") and path.suffix == ".sha256"))
         return {path.relative_to(self.root).as_posix() for path in found}
 
 

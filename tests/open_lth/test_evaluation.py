@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -14,24 +15,25 @@ from foundations.context import RunContext
 from foundations.errors import InvalidValue, UserError
 from foundations.paths import RunPaths
 from foundations.step import Step
+from foundations.storage import write_json
 from open_lth.evaluation import evaluate_run, peak_measures
 from training import MetricLogger
 
-ACCURACIES = [0.5, 0.75, 0.25, 1.0, 0.5]
 LOSSES = [0.1, 0.2, 0.4, 0.8, 1.6]
+ACCURACIES = [1.0, 1.0, 1.0, 0.0, 0.0]  # of one example and two classes, whose loss at even odds is 0.69
 
 
 class Measured:
-    """A finished run whose passes give the numbers that it is told to give."""
+    """A finished run whose passes have the losses that it is told to have, on one example of two classes."""
 
     end = Step(12, 6)
 
-    def __init__(self, directory: Path, passes: list[dict[str, float]], is_done: bool = True) -> None:
+    def __init__(self, directory: Path, losses: list[float], is_done: bool = True) -> None:
         self.paths = RunPaths(directory)
         self.is_done = is_done
         self.context = RunContext(directory, directory)
         self.occasions: list[str] = []
-        self._passes = passes
+        self._losses = losses
         self.paths.logger.write_text("test_loss,0,2.0\ntest_accuracy,0,0.25\ntest_loss,12,1.0\ntest_accuracy,12,0.75")
 
     def load_network(self, step: Step) -> nn.Module:
@@ -41,16 +43,18 @@ class Measured:
     def evaluator(self) -> Measured:
         return self
 
-    def evaluate(self, model: nn.Module, step: Step, occasion: str) -> dict[str, float]:
+    def predict(self, model: nn.Module, step: Step, occasion: str) -> tuple[torch.Tensor, torch.Tensor]:
         assert step == self.end
         self.occasions.append(occasion)
-        return self._passes[len(self.occasions) - 1]
+        loss = self._losses[len(self.occasions) - 1]
+        log_probabilities = [-loss, math.log(-math.expm1(-loss))]
+        return torch.tensor([log_probabilities], dtype=torch.float64), torch.tensor([0])
 
 
 @pytest.fixture
 def run(tmp_path) -> Measured:
-    """A run with two measures, both of which differ from pass to pass."""
-    return Measured(tmp_path, [{"accuracy": a, "loss": b} for a, b in zip(ACCURACIES, LOSSES, strict=True)])
+    """A run whose measures differ from pass to pass."""
+    return Measured(tmp_path, LOSSES)
 
 
 def test_mean_and_standard_deviation_are_those_of_the_sample(run):
@@ -69,7 +73,7 @@ def test_one_pass_has_no_spread(run):
 @pytest.mark.parametrize("passes", [2, 3, 5, 7, 10])
 def test_equal_passes_have_exactly_that_mean_and_no_spread_at_all(tmp_path, value, passes):
     """No rounding error of the sum gives a deterministic network error bars."""
-    run = Measured(tmp_path, [{"loss": value}] * passes)
+    run = Measured(tmp_path, [value] * passes)
     assert evaluate_run(run, passes)["final"]["loss"] == {"mean": value, "std": 0.0, "values": [value] * passes}
 
 
@@ -87,7 +91,24 @@ def test_the_result_is_kept_beside_the_run_as_it_was_returned(run, tmp_path):
     assert json.loads((tmp_path / "evaluation.json").read_text()) == result
     assert result["passes"] == 2
     assert result["step"] == "2ep0it"
-    assert set(result) == {"final", "peak", "passes", "step"}
+    assert set(result) == {"final", "reliability", "peak", "passes", "step"}
+
+
+def test_the_bins_of_a_reliability_diagram_are_summed_over_passes(run):
+    """Confidences e^-0.1 and e^-0.2, right, and e^-0.4, right; then 1 - e^-0.8, wrong."""
+    bins = evaluate_run(run, 4)["reliability"]
+    right, wrong = [math.exp(-loss) for loss in LOSSES[:3]], -math.expm1(-0.8)
+    assert bins["examples"] == [0, 0, 0, 0, 0, 1, 1, 0, 1, 1]
+    assert bins["correct"] == [0, 0, 0, 0, 0, 0, 1, 0, 1, 1]
+    assert bins["confidence"] == pytest.approx([0, 0, 0, 0, 0, wrong, right[2], 0, right[1], right[0]])
+
+
+def test_an_evaluation_of_old_without_these_bins_is_made_again(run):
+    result = evaluate_run(run, 3)
+    write_json(run.paths.evaluation, {name: result[name] for name in ("final", "peak", "passes", "step")})
+    run.occasions = []
+    assert evaluate_run(run, 2)["passes"] == 2
+    assert json.loads(run.paths.evaluation.read_text())["reliability"]
 
 
 def test_passes_that_have_been_made_are_not_made_again(run):
@@ -113,7 +134,7 @@ def test_less_than_one_pass_is_refused(run, passes):
 
 
 def test_a_run_that_is_not_finished_is_refused_by_name(tmp_path):
-    run = Measured(tmp_path, [{"loss": 1.0}], is_done=False)
+    run = Measured(tmp_path, [1.0], is_done=False)
     with pytest.raises(UserError, match=rf"{tmp_path}: is not finished") as caught:
         evaluate_run(run, 1)
     assert "\n" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -52,9 +53,16 @@ def test_rewinding_adds_a_level_called_pretrain(finished):
     }
 
 
+def test_every_file_has_its_checksum_in_the_format_of_sha256sum(trunk):
+    for file in trunk.workplace.files():
+        path = trunk.workplace.root / file
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert path.with_name(f".{path.name}.sha256").read_text() == f"{digest}  {path.name}\n"
+
+
 def test_no_temporary_file_and_no_name_of_a_process_stays_behind(trunk):
     names = {path.name for path in trunk.workplace.root.rglob("*") if path.is_file()}
-    assert names <= RUN | ORIGIN | {".lock"}
+    assert names <= RUN | ORIGIN | {".lock"} | {f".{name}.sha256" for name in RUN | ORIGIN}
     assert all(path.stat().st_size == 0 for path in trunk.workplace.root.rglob(".lock"))
 
 

@@ -23,7 +23,7 @@ from tests.open_lth.running import KINDS, LENET, Trunk, results
 
 PROJECT = Path(__file__).parent.parent.parent
 PATIENCE = 120.0
-IN_LEVEL_0, IN_LEVEL_1, LAST = 20, 55, 75
+IN_LEVEL_0, IN_LEVEL_1, LAST = 40, 95, 120
 """Moments, in training steps and files written; a lottery of two levels of two epochs has more than the last."""
 
 # Processes are forked from one that has imported everything and computed nothing.
@@ -96,7 +96,7 @@ def test_a_kill_in_the_middle_of_a_level_costs_no_bit(trunk, unbroken, moment):
 def test_a_lottery_killed_again_and_again_ends_in_the_same_bits(trunk, unbroken):
     moments = random.Random(1)
     for _ in range(4):
-        assert signalled(trunk, moments.randrange(8, 25), signal.SIGKILL) == -signal.SIGKILL
+        assert signalled(trunk, moments.randrange(12, 38), signal.SIGKILL) == -signal.SIGKILL
     trunk.find_tickets(levels=1)
     assert results(trunk.directory) == unbroken
 
@@ -143,7 +143,7 @@ def test_ctrl_c_on_the_script_stops_with_a_checkpoint_and_says_how_to_go_on(work
     assert (process.returncode, out) == (130, "")
     stopped, how = err.splitlines()
     place = re.escape(str(trunk.directory)) + r"/level_[01]/main"
-    assert re.fullmatch(rf"stopped in {place} at \d+ep\d+it; everything up to there is saved", stopped)
+    assert re.fullmatch(rf"stopped by SIGINT in {place} at \d+ep\d+it; everything up to there is saved", stopped)
     assert how.startswith("to go on: python open_lth.py lottery ")
     words = shlex.split(how.removeprefix("to go on: python open_lth.py "))
     assert words == command(trunk)

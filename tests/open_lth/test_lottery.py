@@ -8,6 +8,7 @@ import pathlib
 import pytest
 import torch
 
+from foundations.storage import save_tensors
 from tests.open_lth.running import (
     INPUT,
     KINDS,
@@ -179,6 +180,18 @@ def test_a_damaged_model_is_named_instead_of_being_trained_on(trunk):
     assert (trunk.level(0) / "logger").exists()
 
 
+@pytest.mark.parametrize("for_what", ["pruning", "training"])
+def test_a_mask_that_does_not_fit_the_network_is_named_whatever_it_is_read_for(trunk, for_what):
+    path = trunk.level(2) / "mask.pth"
+    save_tensors(path, {**mask(path.parent), INPUT: torch.ones(5, 12)})
+    if for_what == "training":
+        (path.parent / "logger").unlink()
+    message = trunk.workplace.refused("lottery", "--levels=3", *trunk.words, "--quiet")
+    fault = f"{INPUT} has shape (12, 784) there and (5, 12) in the mask"
+    assert message == f"error: {path} does not fit the network: {fault}"
+    assert not (trunk.level(3) / "mask.pth").exists()
+
+
 def test_a_file_that_holds_code_is_refused_and_the_code_is_not_run(trunk):
     class Code:
         def __reduce__(self):
@@ -201,11 +214,11 @@ def test_every_change_to_the_data_can_be_trained_on(workplace, word):
     assert all(map(math.isfinite, loss))
 
 
-def test_a_lottery_that_diverges_says_so_and_keeps_what_it_trained(workplace):
+def test_a_lottery_that_diverges_says_so_and_is_not_taken_for_done(workplace):
     trunk = Trunk(workplace, (*LENET, "--lr=1e30", "--quiet"))
     message = workplace.refused("lottery", "--levels=1", *trunk.words)
-    assert "diverged" in message
-    assert (trunk.level(0) / "logger").exists()
+    assert f"{trunk.level(0)}: training diverged" in message
+    assert (trunk.level(0) / "checkpoint.pth").exists() and not (trunk.level(0) / "logger").exists()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,11 @@ def test_something_that_is_no_tensor_is_refused():
         Mask({"a.weight": [0, 1]})  # type: ignore[dict-item]
 
 
+def test_a_name_that_is_no_text_is_refused():
+    with pytest.raises(UserError, match=r"^the mask names a tensor 3, which is no text$"):
+        Mask({3: torch.ones(2)})  # type: ignore[dict-item]
+
+
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32, torch.int64, torch.float16, torch.float64])
 def test_a_mask_of_any_type_becomes_int32(dtype):
     mask = Mask({"a": torch.tensor([1, 0, 1]).to(dtype)})
@@ -83,8 +88,9 @@ def test_openlths_masks_load_and_their_reports_are_written_to_the_letter(openlth
 @pytest.mark.parametrize("content", [[], {}, torch.ones(2), 3, None])
 def test_a_file_that_is_no_mask_is_refused_by_name(tmp_path, content):
     save_tensors(tmp_path / "mask.pth", content)
-    with pytest.raises(UserError, match=f"^{re.escape(str(tmp_path / 'mask.pth'))}: is not a mask$"):
-        Mask.load(tmp_path / "mask.pth")
+    path = tmp_path / "mask.pth"
+    with pytest.raises(UserError, match=f"^{re.escape(str(path))}: is not a mask; delete it to have it made again$"):
+        Mask.load(path)
 
 
 def test_a_state_dict_is_not_taken_for_a_mask(openlth_levels):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def make_run(
     variant: Deterministic | None = None,
     model: str = "mnist_lenet_12",
     replicate: int = 1,
-    **context: bool,
+    **context: Any,
 ) -> TrainingRun:
     """Return a run into a directory."""
     return TrainingRun(
@@ -70,7 +71,7 @@ def make_run(
         dataset_hparams=DIGITS,
         training_hparams=hparams,
         streams=RandomStreams(replicate),
-        context=RunContext(directory, directory, **context),  # type: ignore[arg-type]
+        context=RunContext(directory, directory, **context),
     )
 
 

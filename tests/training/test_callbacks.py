@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from foundations.checksum import remove
 from foundations.paths import RunPaths
 from foundations.step import Step
-from foundations.storage import load_tensors
 from training.callbacks import standard_callbacks
 from training.checkpoint import TrainingState
 from training.precision import Precision
@@ -22,7 +22,7 @@ def state_at(start: int) -> TrainingState:
 
 def drive(paths: RunPaths, start: int, end: int, only_at_end: bool) -> dict[str, list[int]]:
     """Call a run's callbacks at every step and return at which steps what was done."""
-    done: dict[str, list[int]] = {"tested": [], "checkpointed": [], "saved": [], "timed": [], "logged": []}
+    done: dict[str, list[int]] = {"tested": [], "saved": [], "timed": [], "logged": []}
     progress = Progress("run", Step(end, PER_EPOCH), quiet=True)
     test = lambda state: done["tested"].append(state.step.iteration)  # noqa: E731
     callbacks = standard_callbacks(
@@ -33,33 +33,28 @@ def drive(paths: RunPaths, start: int, end: int, only_at_end: bool) -> dict[str,
         state.step = Step(iteration, PER_EPOCH)
         for callback in callbacks:
             callback(state)
-        for kind, file in (
-            ("checkpointed", paths.checkpoint), ("saved", paths.model(state.step)),
-            ("timed", paths.timing), ("logged", paths.logger),
-        ):  # fmt: skip
+        for kind, file in (("saved", paths.model(state.step)), ("timed", paths.timing), ("logged", paths.logger)):
             if file.exists():
                 done[kind].append(iteration)
-                file.unlink()
+                remove(file)
     assert not list(paths.directory.iterdir())
     return done
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "tested", "checkpointed"),
+    ("start", "end", "tested"),
     [
-        (0, 8, [0, 4, 8], [0, 4]),
-        (0, 9, [0, 4, 8, 9], [0, 4, 8]),
-        (0, 3, [0, 3], [0]),
-        (2, 8, [2, 4, 8], [4]),
-        (2, 11, [2, 4, 8, 11], [4, 8]),
-        (4, 12, [4, 8, 12], [4, 8]),
-        (1, 3, [1, 3], []),
+        (0, 8, [0, 4, 8]),
+        (0, 9, [0, 4, 8, 9]),
+        (0, 3, [0, 3]),
+        (2, 8, [2, 4, 8]),
+        (2, 11, [2, 4, 8, 11]),
+        (4, 12, [4, 8, 12]),
+        (1, 3, [1, 3]),
     ],
 )
-def test_tests_are_at_start_and_end_and_every_epoch_and_checkpoints_every_epoch_but_the_last(
-    tmp_path, start, end, tested, checkpointed
-):
-    expected = {"tested": tested, "checkpointed": checkpointed, "saved": [start, end], "timed": [end], "logged": [end]}
+def test_tests_are_at_start_and_end_and_every_epoch(tmp_path, start, end, tested):
+    expected = {"tested": tested, "saved": [start, end], "timed": [end], "logged": [end]}
     assert drive(RunPaths(tmp_path), start, end, only_at_end=False) == expected
     expected["tested"] = [start, end]
     assert drive(RunPaths(tmp_path), start, end, only_at_end=True) == expected
@@ -68,19 +63,9 @@ def test_tests_are_at_start_and_end_and_every_epoch_and_checkpoints_every_epoch_
 def test_the_logger_is_not_there_unless_the_final_network_is(tmp_path):
     paths = RunPaths(tmp_path)
     paths.model(Step(0, PER_EPOCH)).mkdir()  # the network cannot be saved
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="model_ep0_it0"):
         drive(paths, 0, 0, only_at_end=False)
     assert not paths.logger.exists()
-
-
-def test_the_checkpoint_of_a_step_holds_that_steps_measures(runs, tmp_path):
-    run = runs.make(tmp_path)
-    runs.train(run)
-    content = load_tensors(run.paths.checkpoint)
-    assert (content["ep"], content["it"]) == (2, 0)
-    assert "test_loss,8," in content["logger"]
-    assert "train_loss,8," in content["logger"]
-    assert content["epoch_batches"] == 0
 
 
 def test_training_terms_are_averaged_over_each_epochs_batches(runs, tmp_path):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,7 @@ from foundations.errors import UserError
 from foundations.paths import ExperimentPaths, RunPaths
 from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
-from training import Interrupted
-from training.checkpoint import TrainingState
+from training.checkpoint import OlderCheckpoint, TrainingState
 from training.precision import Precision
 
 PER_EPOCH = 4
@@ -110,8 +108,9 @@ def test_a_checkpoint_without_one_of_its_parts_is_refused_by_name(tmp_path, entr
 
 @pytest.mark.parametrize(
     ("entry", "value"),
-    [("ep", -1), ("ep", "one"), ("it", None), ("model_state_dict", None), ("optimizer_state_dict", 3), ("logger", 7),
-     ("logger", "test_loss;0"), ("epoch_totals", []), ("epoch_totals", {"loss": "x"})],
+    [("ep", -1), ("ep", "one"), ("it", None), ("it", 0.5), ("model_state_dict", None), ("optimizer_state_dict", 3),
+     ("logger", 7), ("logger", "test_loss;0"), ("epoch_totals", []), ("epoch_totals", {"loss": "x"}),
+     ("epoch_totals", {"loss": torch.ones(2)}), ("epoch_batches", "many"), ("epoch_batches", 0.5)],
 )  # fmt: skip
 def test_a_checkpoint_with_a_part_of_the_wrong_kind_is_refused_by_name(tmp_path, entry, value):
     paths = RunPaths(tmp_path)
@@ -128,16 +127,151 @@ def test_a_checkpoint_of_another_network_or_optimiser_is_refused_by_name(tmp_pat
     refused(RunPaths(tmp_path), make_state())
 
 
+def test_a_checkpoint_whose_moments_do_not_fit_the_weights_is_refused_by_name(tmp_path):
+    paths, state = RunPaths(tmp_path), make_state()
+    advance(state, 2)
+    state.save(paths)
+    content = load_tensors(paths.checkpoint)
+    content["optimizer_state_dict"]["state"][0]["exp_avg"] = torch.zeros(3, 2)
+    save_tensors(paths.checkpoint, content)
+    with pytest.raises(UserError, match=r"the optimiser's exp_avg has another shape than the weights"):
+        make_state().restore(paths)
+
+
 def test_openlths_checkpoints_are_refused_by_name():
     refused(ExperimentPaths(OPENLTH_ROOT, "lottery_10ded27454e22a1b71fcd332ae4f15d0", 1).level(1), make_state())
 
 
-def test_a_run_with_a_damaged_checkpoint_says_so_and_changes_nothing(runs, tmp_path):
-    run = runs.make(tmp_path, variant=runs.eventful(5, lambda: signal.raise_signal(signal.SIGINT)))
-    with pytest.raises(Interrupted):
-        runs.train(run)
-    run.paths.checkpoint.write_bytes(run.paths.checkpoint.read_bytes()[:1000])
+def saved_twice(paths: RunPaths) -> tuple[TrainingState, TrainingState]:
+    """Save a state after four steps and after six, and return both."""
+    earlier, later = make_state(), make_state()
+    advance(earlier, 4)
+    advance(later, 4)
+    later.save(paths)
+    advance(later, 2)
+    later.save(paths)
+    return earlier, later
+
+
+def same_weights(state: TrainingState, other: TrainingState) -> bool:
+    pairs = zip(state.model.state_dict().values(), other.model.state_dict().values(), strict=True)
+    return all(torch.equal(mine, theirs) for mine, theirs in pairs)
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_the_checkpoint_before_the_newest_is_kept(tmp_path):
+    paths = RunPaths(tmp_path)
+    saved_twice(paths)
+    names = ["checkpoint.pth", "checkpoint_previous.pth"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*(f".{name}.sha256" for name in names), *names]
+    assert (load_tensors(paths.checkpoint)["ep"], load_tensors(paths.checkpoint)["it"]) == (1, 2)
+    assert (load_tensors(paths.checkpoint_previous)["ep"], load_tensors(paths.checkpoint_previous)["it"]) == (1, 0)
+
+
+def test_the_newest_checkpoint_is_taken_up_without_a_word(tmp_path):
+    _, later = saved_twice(RunPaths(tmp_path))
+    state = make_state(seed=1)
+    assert state.restore(RunPaths(tmp_path))
+    assert state.step == Step(6, PER_EPOCH) and same_weights(state, later)
+
+
+@pytest.mark.parametrize("how", [damage, Path.unlink], ids=["damaged", "missing"])
+def test_without_the_newest_checkpoint_training_goes_on_from_the_one_before_and_says_so(tmp_path, how):
+    paths = RunPaths(tmp_path)
+    earlier, _ = saved_twice(paths)
+    how(paths.checkpoint)
+    state = make_state(seed=1)
+    with pytest.warns(OlderCheckpoint) as caught:
+        assert state.restore(paths)
+    assert state.step == Step(4, PER_EPOCH) and same_weights(state, earlier)
+    [message] = [str(warning.message) for warning in caught]
+    assert message.startswith(f"{paths.checkpoint}: ") and "\n" not in message
+    assert message.endswith("; going on from checkpoint_previous.pth, at 1ep0it")
+
+
+def test_a_checkpoint_that_was_fallen_back_on_is_never_replaced_by_the_damaged_one(tmp_path):
+    paths = RunPaths(tmp_path)
+    saved_twice(paths)
+    damage(paths.checkpoint)
+    state = make_state(seed=1)
+    with pytest.warns(OlderCheckpoint):
+        state.restore(paths)
+    assert load_tensors(paths.checkpoint)["it"] == 0
+    advance(state, 1)
+    state.save(paths)
+    assert load_tensors(paths.checkpoint)["it"] == 1
+    assert load_tensors(paths.checkpoint_previous)["it"] == 0
+
+
+def test_when_both_checkpoints_are_damaged_both_are_named_and_nothing_changes(tmp_path):
+    paths = RunPaths(tmp_path)
+    saved_twice(paths)
+    damage(paths.checkpoint)
+    damage(paths.checkpoint_previous)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(UserError, match=re.escape(str(run.paths.checkpoint))):
-        runs.train(runs.make(tmp_path))
+    with pytest.raises(UserError) as caught:
+        make_state().restore(paths)
+    message = str(caught.value)
+    assert f"{paths.checkpoint}: damaged" in message and f"{paths.checkpoint_previous}: damaged" in message
+    assert message.endswith(
+        "; delete checkpoint.pth and checkpoint_previous.pth to train this level from its start"
+    )  # fmt: skip
+    assert "\n" not in message
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    paths.checkpoint.unlink()
+    paths.checkpoint_previous.unlink()
+    assert not make_state().restore(paths)
+
+
+@pytest.mark.parametrize("foreign", [{"width": 5}, {"optimizer": torch.optim.SGD}], ids=["network", "optimiser"])
+def test_a_newest_checkpoint_of_something_else_is_refused_and_not_skipped(tmp_path, foreign):
+    paths = RunPaths(tmp_path)
+    saved_twice(paths)
+    other = make_state(**foreign)
+    advance(other, 2)
+    other.save(paths)
+    assert load_tensors(paths.checkpoint_previous)["ep"] == 1
+    refused(paths, make_state())
+
+
+def test_a_finished_run_keeps_no_checkpoint_but_openlths(runs, tmp_path):
+    run = runs.make(tmp_path)
+    runs.train(run)
+    assert run.paths.checkpoint.exists()
+    assert not [path.name for path in tmp_path.iterdir() if "previous" in path.name]
+
+
+class Crash(Exception):
+    pass
+
+
+def crash() -> None:
+    raise Crash
+
+
+@pytest.mark.parametrize("how", [damage, Path.unlink], ids=["damaged", "missing"])
+def test_a_run_without_its_newest_checkpoint_ends_in_the_same_bits(runs, tmp_path, how):
+    unbroken, run = runs.make(tmp_path / "unbroken"), runs.make(tmp_path / "run", variant=runs.eventful(6, crash))
+    runs.train(unbroken)
+    with pytest.raises(Crash):
+        runs.train(run)
+    how(run.paths.checkpoint)
+    again = runs.make(tmp_path / "run")
+    with pytest.warns(OlderCheckpoint, match=re.escape(str(run.paths.checkpoint))):
+        runs.train(again)
+    runs.assert_same_bits(unbroken, again)
+
+
+def test_only_a_run_that_is_not_done_is_swept(runs, tmp_path):
+    run, left = runs.make(tmp_path), tmp_path / ".evaluation.json.abcdefgh.tmp"
+    left.write_bytes(b"of a killed process")
+    runs.train(run)
+    assert not left.exists()
+    left.write_bytes(b"of a process that evaluates the finished run")
+    runs.train(run)
+    assert left.exists()

@@ -79,11 +79,12 @@ def test_a_malformed_line_is_reported_with_its_file_and_number(tmp_path, line):
     (tmp_path / "logger").write_text(f"test_loss,0,1.0\n{line}\ntest_loss,1,1.0")
     with pytest.raises(UserError) as caught:
         MetricLogger.load(tmp_path / "logger")
-    assert str(caught.value) == f"{tmp_path / 'logger'}: line 2 is not of the form name,iteration,value"
+    reason = "line 2 is not of the form name,iteration,value; delete the file to have it made again"
+    assert str(caught.value) == f"{tmp_path / 'logger'}: {reason}"
 
 
 def test_a_file_that_cannot_be_read_is_reported_by_name(tmp_path):
-    with pytest.raises(UserError, match=f"^{tmp_path / 'logger'}: unreadable"):
+    with pytest.raises(UserError, match=f"^{tmp_path / 'logger'}: no such file"):
         MetricLogger.load(tmp_path / "logger")
     (tmp_path / "logger").write_bytes(b"test_loss,0,\xff")
     with pytest.raises(UserError, match=f"^{tmp_path / 'logger'}: unreadable"):

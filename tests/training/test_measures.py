@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.measures import mean_absolute_calibration_error, measure
+from training.measures import mean_absolute_calibration_error, measure, reliability
 
 # Confidences 0.7, 0.6, 0.9 and 0.65; right, wrong, right, wrong.
 PROBABILITIES = [[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.05, 0.05, 0.9], [0.15, 0.65, 0.2]]
@@ -35,6 +35,25 @@ def test_calibration_errors_by_hand():
     gaps = [(1, 0.6), (2, abs((1 - 0.7) + (0 - 0.65))), (1, 0.1)]
     assert found["ece"] == pytest.approx(sum(gap for _, gap in gaps) / 4)
     assert found["mace"] == pytest.approx(sum(gap / size for size, gap in gaps) / 10)
+
+
+def test_a_reliability_diagram_by_hand():
+    bins = reliability(torch.tensor(PROBABILITIES, dtype=torch.float64).log(), torch.tensor(LABELS))
+    assert bins["examples"] == [0, 0, 0, 0, 0, 1, 2, 0, 1, 0]
+    assert bins["correct"] == [0, 0, 0, 0, 0, 0, 1, 0, 1, 0]
+    assert bins["confidence"] == pytest.approx([0, 0, 0, 0, 0, 0.6, 0.7 + 0.65, 0, 0.9, 0])
+
+
+def test_the_calibration_errors_are_those_of_the_reliability_diagram():
+    generator = torch.Generator().manual_seed(0)
+    log_probabilities = torch.randn(500, 7, generator=generator).double().mul(2).log_softmax(1)
+    labels = torch.randint(7, (500,), generator=generator)
+    bins = reliability(log_probabilities, labels)
+    gaps = [abs(hit - trust) for hit, trust in zip(bins["correct"], bins["confidence"], strict=True)]
+    found = measure(log_probabilities, labels)
+    assert found["ece"] == pytest.approx(sum(gaps) / 500)
+    shares = [gap / max(size, 1) for gap, size in zip(gaps, bins["examples"], strict=True)]
+    assert found["mace"] == pytest.approx(sum(shares) / 10)
 
 
 def test_the_pooled_calibration_error_by_hand():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from foundations.step import Step
 from foundations.storage import load_tensors
 from models import MODEL_FAMILIES, ModelFamily, register_family
 from training import Deterministic, Interrupted, TrainingHparams
@@ -40,8 +42,14 @@ def crash() -> None:
     raise Crash
 
 
-def ctrl_c() -> None:
-    signal.raise_signal(signal.SIGINT)
+def stop() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+def reached(run) -> int:
+    """Return the iteration of a run's checkpoint."""
+    content = load_tensors(run.paths.checkpoint)
+    return content["ep"] * 4 + content["it"]
 
 
 def forget_everything() -> None:
@@ -58,14 +66,15 @@ def whole(request, runs, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("iteration", range(END - 1))
-def test_a_run_stopped_by_ctrl_c_in_any_iteration_and_resumed_ends_with_the_same_bits(whole, runs, tmp_path, iteration):
-    run = runs.make(tmp_path, whole.training_hparams, runs.eventful(iteration, ctrl_c))
+@pytest.mark.parametrize("iteration", range(END))
+def test_a_run_stopped_by_a_signal_in_any_iteration_and_resumed_ends_with_the_same_bits(
+    whole, runs, tmp_path, iteration
+):
+    run = runs.make(tmp_path, whole.training_hparams, runs.eventful(iteration, stop))
     with pytest.raises(Interrupted) as caught:
         runs.train(run)
-    assert caught.value.step.iteration == iteration + 1
-    content = load_tensors(run.paths.checkpoint)
-    assert content["ep"] * 4 + content["it"] == iteration + 1
+    assert f" in {tmp_path} at {Step(iteration + 1, 4)}; everything up to there is saved" in str(caught.value)
+    assert reached(run) == iteration + 1
     assert not run.is_done
 
     forget_everything()
@@ -79,7 +88,7 @@ def test_a_run_that_crashed_in_any_iteration_and_is_resumed_ends_with_the_same_b
     run = runs.make(tmp_path, whole.training_hparams, runs.eventful(iteration, crash))
     with pytest.raises(Crash):
         runs.train(run)
-    assert load_tensors(run.paths.checkpoint)["ep"] == iteration // 4
+    assert reached(run) == iteration // 4 * 4
     forget_everything()
     resumed = runs.make(tmp_path, whole.training_hparams)
     runs.train(resumed)
@@ -87,38 +96,45 @@ def test_a_run_that_crashed_in_any_iteration_and_is_resumed_ends_with_the_same_b
 
 
 def test_a_run_stopped_after_every_single_step_ends_with_the_same_bits(whole, runs, tmp_path):
-    for iteration in range(END - 1):
+    for iteration in range(END):
         forget_everything()
         with pytest.raises(Interrupted):
-            runs.train(runs.make(tmp_path, whole.training_hparams, runs.eventful(iteration, ctrl_c)))
+            runs.train(runs.make(tmp_path, whole.training_hparams, runs.eventful(iteration, stop)))
     run = runs.make(tmp_path, whole.training_hparams)
     runs.train(run)
     runs.assert_same_bits(run, whole)
 
 
-def test_ctrl_c_in_the_last_iteration_lets_the_run_finish(whole, runs, tmp_path):
-    run = runs.make(tmp_path, whole.training_hparams, runs.eventful(END - 1, ctrl_c))
-    runs.train(run)
-    assert run.is_done
-    runs.assert_same_bits(run, whole)
+class StopInEvaluation(Deterministic):
+    """The deterministic kind of network, with a signal in the middle of one of its evaluations."""
 
+    def __init__(self, which: int) -> None:
+        self.which = which
+        self.begun, self.finished = 0, 0
 
-class CtrlCInEvaluation(Deterministic):
     def log_probabilities(self, model, request):
-        ctrl_c()
-        return super().log_probabilities(model, request)
+        if self.begun == self.which:
+            next(iter(request.images()))
+            torch.nn.init.ones_(model.fc.bias)  # what is left half-done must not matter
+            stop()
+        self.begun += 1
+        found = super().log_probabilities(model, request)
+        self.finished += 1
+        return found
 
 
-def test_ctrl_c_in_an_evaluation_stops_before_the_next_step_with_the_measures_saved(whole, runs, tmp_path):
-    stops = []
-    for _ in range(3):
-        with pytest.raises(Interrupted) as caught:
-            runs.train(runs.make(tmp_path, whole.training_hparams, CtrlCInEvaluation()))
-        stops.append(caught.value.step.iteration)
-    assert stops == [0, 4, 8]
-    run = runs.make(tmp_path, whole.training_hparams, CtrlCInEvaluation())
-    runs.train(run)
-    runs.assert_same_bits(run, whole)
+@pytest.mark.parametrize(("which", "step"), [(0, 0), (1, 4), (2, 8), (3, 9)])
+def test_a_stop_in_an_evaluation_does_not_wait_for_its_end_and_costs_no_bit(whole, runs, tmp_path, which, step):
+    run = runs.make(tmp_path, whole.training_hparams, StopInEvaluation(which))
+    with pytest.raises(Interrupted, match=re.escape(f"at {Step(step, 4)}; everything up to there")):
+        runs.train(run)
+    assert run.variant.finished == which
+    assert reached(run) == step
+    assert not run.is_done
+    forget_everything()
+    resumed = runs.make(tmp_path, whole.training_hparams)
+    runs.train(resumed)
+    runs.assert_same_bits(resumed, whole)
 
 
 def test_a_process_killed_within_an_epoch_is_taken_over_by_another(runs, tmp_path):
@@ -127,7 +143,7 @@ def test_a_process_killed_within_an_epoch_is_taken_over_by_another(runs, tmp_pat
     )
     assert finished.returncode == -signal.SIGKILL
     run, whole = (runs.make(tmp_path / name, runs.curricula["adam"]) for name in ("killed", "whole"))
-    assert load_tensors(run.paths.checkpoint)["ep"] == 1
+    assert reached(run) == 4
     runs.train(run)
     runs.train(whole)
     runs.assert_same_bits(run, whole)
@@ -135,7 +151,7 @@ def test_a_process_killed_within_an_epoch_is_taken_over_by_another(runs, tmp_pat
 
 def test_a_resumed_run_leaves_the_caller_the_trained_network(whole, runs, tmp_path):
     with pytest.raises(Interrupted):
-        runs.train(runs.make(tmp_path, whole.training_hparams, runs.eventful(5, ctrl_c)))
+        runs.train(runs.make(tmp_path, whole.training_hparams, runs.eventful(5, stop)))
     model = runs.train(runs.make(tmp_path, whole.training_hparams))
     final = runs.results(whole)[1]
     assert all(torch.equal(tensor, final[name]) for name, tensor in model.state_dict().items())
@@ -168,10 +184,10 @@ def dropout(monkeypatch) -> Iterator[str]:
 def test_a_network_with_dropout_and_batchnorm_resumes_to_the_same_bits(dropout, runs, tmp_path):
     whole = runs.make(tmp_path / "whole", model=dropout)
     runs.train(whole)
-    for iteration in range(END - 1):
+    for iteration in range(END):
         directory = tmp_path / str(iteration)
         with pytest.raises(Interrupted):
-            runs.train(runs.make(directory, variant=runs.eventful(iteration, ctrl_c), model=dropout))
+            runs.train(runs.make(directory, variant=runs.eventful(iteration, stop), model=dropout))
         forget_everything()
         resumed = runs.make(directory, model=dropout)
         runs.train(resumed)
@@ -242,7 +258,7 @@ def test_training_leaves_torchs_default_generator_as_it_was(dropout, runs, tmp_p
     torch.manual_seed(5)
     before = torch.get_rng_state()
     with pytest.raises(Interrupted):
-        runs.train(runs.make(tmp_path, variant=runs.eventful(5, ctrl_c), model=dropout))
+        runs.train(runs.make(tmp_path, variant=runs.eventful(5, stop), model=dropout))
     assert torch.equal(torch.get_rng_state(), before)
     runs.train(runs.make(tmp_path, model=dropout))
     assert torch.equal(torch.get_rng_state(), before)
@@ -289,7 +305,7 @@ def test_training_from_a_later_step_sees_that_steps_data_and_learning_rate(runs,
     )
     whole, rest = runs.make(tmp_path / "whole", hparams), runs.make(tmp_path / "rest", hparams)
     with pytest.raises(Interrupted):
-        runs.train(runs.make(tmp_path / "whole", hparams, runs.eventful(5, ctrl_c)))
+        runs.train(runs.make(tmp_path / "whole", hparams, runs.eventful(5, stop)))
     middle = load_tensors(whole.paths.checkpoint)["model_state_dict"]
     runs.train(whole)
 

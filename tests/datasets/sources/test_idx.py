@@ -64,6 +64,24 @@ def test_some_files_may_be_unpacked_already(tmp_path: Path) -> None:
     assert torch.equal(source("mnist").load(tmp_path, True).images[:, 0], made[True][0])
 
 
+def test_a_damaged_file_is_not_taken_over_while_another_is_unpacked(tmp_path: Path) -> None:
+    write(tmp_path / "MNIST/raw")
+    source("mnist").load(tmp_path, True)
+    images, labels = (tmp_path / f"MNIST/raw/train-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
+    images.write_bytes(images.read_bytes()[:-1] + b"?")
+    labels.unlink()
+    with pytest.raises(UserError, match=f"^{images}: damaged"):
+        source("mnist").load(tmp_path, True)
+
+
+def test_what_older_torchvisions_kept_as_pickles_is_left_alone(tmp_path: Path) -> None:
+    made = write(tmp_path / "MNIST/raw")
+    (tmp_path / "MNIST/processed").mkdir()
+    for name in ("training.pt", "test.pt"):
+        torch.save((torch.zeros(12, 28, 28), torch.zeros(12)), tmp_path / "MNIST/processed" / name)
+    assert torch.equal(source("mnist").load(tmp_path, True).images[:, 0], made[True][0])
+
+
 @pytest.mark.parametrize("keep", [0, 2, 40, -1])
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_damaged_file_is_named(packed: bool, keep: int, tmp_path: Path) -> None:

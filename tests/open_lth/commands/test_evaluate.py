@@ -38,7 +38,8 @@ def test_every_level_gets_its_measures_beside_its_run_and_nothing_else_changes(t
     after = snapshot(trunk.workplace.root)
     assert {path: after[path] for path in before} == before
     base = f"{trunk.directory.parent.name}/replicate_1"
-    assert after.keys() - before.keys() == {f"{base}/level_{level}/main/evaluation.json" for level in range(3)}
+    new = ("evaluation.json", ".evaluation.json.sha256", ".lock")
+    assert after.keys() - before.keys() == {f"{base}/level_{level}/main/{name}" for level in range(3) for name in new}
     for level in range(3):
         found = kept(trunk.level(level))
         assert found["passes"] == 2 and found["step"] == "2ep0it"

@@ -1,0 +1,121 @@
+"""Signals that ask a process to stop: Ctrl-C, and what batch systems send before they kill."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+START_AGAIN, STOPPED_BY_HAND = 75, 130
+"""Exit codes: 75 is EX_TEMPFAIL of sysexits.h, "try again later"; 130 is what shells report after Ctrl-C."""
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+ONE_REQUEST = 1.0
+"""Seconds in which signals count as one: who signals a whole group also signals those that pass signals on in it."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was asked to stop, and stops.
+
+    Args:
+        number: the signal's.
+        place: the run and the step up to which everything is saved, or nothing if that was not in training.
+    """
+
+    def __init__(self, number: int, place: str = "") -> None:
+        self.number = number
+        where = f" in {place}; everything up to there is saved" if place else "; what was finished or saved stays"
+        super().__init__(f"stopped by {signal.Signals(number).name}{where}")
+
+    @property
+    def exit_code(self) -> int:
+        """What the process ends with."""
+        return STOPPED_BY_HAND if self.number == signal.SIGINT else START_AGAIN
+
+
+class InterruptionRequest:
+    """Whether a signal has asked for a stop, while stopping at once would cost work."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._number = 0
+        self._since = 0.0
+        self._saved: str | None = None
+
+    def everything_is_saved(self, place: str = "") -> None:
+        """From now on stop at once; right now, if that has been asked for.
+
+        Args:
+            place: the run and the step of what is saved.
+
+        Raises:
+            Interrupted: if there is a request.
+        """
+        self._saved = place
+        if self.requested:
+            raise Interrupted(self._number, place)
+
+    def work_begins(self) -> None:
+        """From now on only note a request; a second one still stops at once."""
+        self._saved = None
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self.requested:
+            self.requested, self._number, self._since = True, number, time.monotonic()
+            if self._saved is not None:
+                raise Interrupted(number, self._saved)
+        elif time.monotonic() - self._since >= ONE_REQUEST:
+            raise Interrupted(number)
+
+
+@contextmanager
+def interruption_requests() -> Iterator[InterruptionRequest]:
+    """Note signals inside the block instead of stopping at once.
+
+    Raises:
+        Interrupted: at the latest at the end of the block.
+    """
+    request = InterruptionRequest()
+    with _handling(request._on_signal):
+        yield request
+    if request.requested:  # too late for whoever had to look
+        raise Interrupted(request._number)
+
+
+@contextmanager
+def stopping_at_once() -> Iterator[None]:
+    """Raise `Interrupted` inside the block wherever a signal finds it; files are written whole or not at all."""
+    request = InterruptionRequest()
+    request.everything_is_saved()
+    with _handling(request._on_signal):
+        yield
+
+
+@contextmanager
+def _handling(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle the signals inside the block.
+
+    A signal that was ignored before stays ignored: nohup, and shells for what they start in the background, want it
+    so. Python allows handlers in the main thread alone; elsewhere the block changes nothing.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        found = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        before = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
+    try:
+        for number in before:
+            signal.signal(number, handle)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ignore_stop_signals(*_: object) -> None:
+    """Leave it to the main process to stop; for worker processes, which a batch system signals as well."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,6 @@
+"""Commands of the project side by side, each in a process of its own."""
+
+from open_lth.jobs.job import Job
+from open_lth.jobs.run import JobsFailed, JobsRunner
+
+__all__ = ["Job", "JobsFailed", "JobsRunner"]

@@ -1,0 +1,60 @@
+"""Work that fills a directory: done once, by one process at a time, and without a trace if it is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from foundations.checksum import remove
+from foundations.context import RunContext
+from foundations.errors import UserError
+from foundations.lock import HOLDER_NAME, LOCK_NAME, exclusive
+from foundations.paths import RunPaths
+
+
+def do_once(directory: Path, context: RunContext, is_done: Callable[[], bool], work: Callable[[], object]) -> None:
+    """Do the work if it is not done yet, with the directory locked.
+
+    Raises:
+        RunIsLocked: if another process is at it, and goes on for longer than this one may wait.
+    """
+    if is_done():
+        return
+    say = None if context.quiet else lambda text: print(text, file=sys.stderr, flush=True)
+    with exclusive(directory, context.lock_timeout, say), _nothing_left_if_refused(directory, context.root):
+        if not is_done():  # it may have been what this process waited for
+            work()
+
+
+@contextlib.contextmanager
+def _nothing_left_if_refused(directory: Path, root: Path) -> Iterator[None]:
+    """Remove what was prepared in a new directory if a mistake of the user's ends the block before any training began.
+
+    Args:
+        root: the directory of all results; what is empty below it is removed, too.
+    """
+    is_new = all(path.name in (LOCK_NAME, HOLDER_NAME) for path in directory.iterdir())
+    try:
+        yield
+    except UserError:
+        levels = (place for place in directory.glob("level_*/*") if place.is_dir())
+        own = (place for place in levels if not (place / LOCK_NAME).exists())  # branches lock their own directories
+        runs = [RunPaths(place) for place in (directory, *own)]
+        if is_new and not any(run.checkpoint.exists() or run.logger.exists() for run in runs):
+            for run in runs:
+                _remove_preparations(run)
+            (directory / HOLDER_NAME).unlink(missing_ok=True)
+            (directory / LOCK_NAME).unlink(missing_ok=True)
+            for place in sorted({p for run in runs for p in (run.directory, *run.directory.parents)}, reverse=True):
+                if root in place.parents:
+                    with contextlib.suppress(OSError):  # it holds something else
+                        place.rmdir()
+        raise
+
+
+def _remove_preparations(run: RunPaths) -> None:
+    """Remove the files that are written before training begins, and no others."""
+    for path in (run.hparams, run.command, run.mask, run.sparsity_report, *run.directory.glob("model_ep*_it*.pth")):
+        remove(path)

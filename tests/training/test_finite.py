@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import math
+import re
+import signal
+
+import pytest
+import torch
+
+from foundations.paths import RunPaths
+from foundations.step import Step
+from foundations.storage import load_tensors
+from training import Deterministic, Diverged
+from training.checkpoint import TrainingState
+from training.finite import WatchedObjective, check_finite
+from training.precision import Precision
+
+CPU = torch.device("cpu")
+END = 9
+AN_EPOCH = 4
+
+
+class Losses:
+    """An objective with a loss of our own at every step."""
+
+    def __init__(self, *losses: float) -> None:
+        self.losses = losses
+
+    def backward(self, images, labels, step):
+        return {"loss": torch.tensor(self.losses[step.iteration]), "accuracy": torch.tensor(0.5)}
+
+
+def see(watched: WatchedObjective, *iterations: int) -> None:
+    for iteration in iterations:
+        watched.backward(torch.zeros(1), torch.zeros(1), Step(iteration, AN_EPOCH))
+
+
+@pytest.fixture
+def accelerator(monkeypatch) -> None:
+    """Let losses be looked at no more often than on an accelerator."""
+    initialise = WatchedObjective.__init__
+
+    def patient(self, *args):
+        initialise(self, *args)
+        self._waits = False
+
+    monkeypatch.setattr(WatchedObjective, "__init__", patient)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_on_the_cpu_the_first_loss_that_is_not_finite_is_an_error_that_names_step_and_place(tmp_path, bad):
+    place = tmp_path / "level_2" / "main"
+    watched = WatchedObjective(Losses(1.0, 1e38, -1e38, 0.0, 2.0, 3.0, bad), RunPaths(place), Step(0, AN_EPOCH), CPU)
+    see(watched, *range(6))
+    watched.check()
+    with pytest.raises(Diverged) as caught:
+        see(watched, 6)
+    message = str(caught.value)
+    assert message.startswith(f"{place}: training diverged: the loss at 1ep2it is infinite or not a number")
+    assert "The last good checkpoint is kept" in message and "--lr" in message and "--precision" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("first", [0, 3])
+def test_an_accelerator_is_asked_later_and_the_first_such_step_is_named_all_the_same(tmp_path, accelerator, bad, first):
+    losses = Losses(*[1.0] * 5, bad, 2.0, -bad, math.nan, 1.0)
+    watched = WatchedObjective(losses, RunPaths(tmp_path), Step(first, AN_EPOCH), CPU)
+    see(watched, *range(first, 5))
+    watched.check()
+    see(watched, *range(5, 10))
+    for _ in range(2):
+        with pytest.raises(Diverged, match="the loss at 1ep1it is"):
+            watched.check()
+
+
+def test_terms_pass_through_unchanged(tmp_path):
+    watched = WatchedObjective(Losses(0.25), RunPaths(tmp_path), Step(0, AN_EPOCH), CPU)
+    terms = watched.backward(torch.zeros(1), torch.zeros(1), Step(0, AN_EPOCH))
+    assert terms == {"loss": torch.tensor(0.25), "accuracy": torch.tensor(0.5)}
+
+
+def state_with(value: float) -> TrainingState:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    with torch.no_grad():
+        model[0].weight[1, 2] = value
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return TrainingState(model, optimizer, Precision("fp32", CPU), Step(5, AN_EPOCH))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_weight_that_is_not_a_number_or_infinite_is_named(tmp_path, bad):
+    with pytest.raises(Diverged, match=re.escape("training diverged: 0.weight at 1ep1it is infinite")):
+        check_finite(state_with(bad), RunPaths(tmp_path))
+
+
+def test_a_running_statistic_counts_as_well(tmp_path):
+    state = state_with(0.0)
+    state.model[1].running_var[0] = math.inf
+    with pytest.raises(Diverged, match=re.escape("1.running_var at 1ep1it")):
+        check_finite(state, RunPaths(tmp_path))
+
+
+@pytest.mark.parametrize("value", [0.0, -3e38, 3e38, -math.inf])
+def test_what_may_mean_that_a_weight_is_pruned_is_no_error(tmp_path, value):
+    check_finite(state_with(value), RunPaths(tmp_path))
+
+
+def test_an_epochs_average_that_overflowed_is_an_error(tmp_path):
+    state = state_with(0.0)
+    for _ in range(2):
+        state.add_terms({"loss": torch.tensor(3e38)})
+    with pytest.raises(Diverged, match="the average of train_loss"):
+        check_finite(state, RunPaths(tmp_path))
+
+
+def numbers_written(run) -> list[torch.Tensor]:
+    found = []
+    for path in run.paths.directory.glob("*.pth"):
+        content = load_tensors(path)
+        found += (content["model_state_dict"] if "ep" in content else content).values()
+    return found
+
+
+def poison(run, name: str):
+    """Return an event that puts a NaN into a parameter."""
+
+    def event() -> None:
+        with torch.no_grad():
+            run.variant.model.get_parameter(name).view(-1)[0] = math.nan
+
+    return event
+
+
+@pytest.fixture
+def poisoned(runs, tmp_path):
+    """Return runs into whose weights something not a number gets in an iteration."""
+
+    def make(iteration: int):
+        class Poisoned(runs.eventful):
+            def build(self, hparams, num_classes, seed):
+                self.model = super().build(hparams, num_classes, seed)
+                return self.model
+
+        run = runs.make(tmp_path, variant=Poisoned(iteration, lambda: None))
+        run.variant.event = poison(run, "fc.bias")
+        return run
+
+    return make
+
+
+@pytest.fixture(params=["cpu", "accelerator"])
+def device(request) -> None:
+    """Either way of looking at the losses."""
+    if request.param == "accelerator":
+        request.getfixturevalue("accelerator")
+
+
+@pytest.mark.parametrize("iteration", range(END))
+def test_a_run_whose_loss_goes_astray_stops_with_nothing_written_from_it_and_so_does_the_next(
+    poisoned, runs, device, iteration
+):
+    run, messages = poisoned(iteration), []
+    for _ in range(2):
+        with pytest.raises(Diverged) as caught:
+            runs.train(run)
+        messages.append(str(caught.value))
+    assert f"the loss at {Step(iteration, AN_EPOCH)} is" in messages[0]
+    assert messages[0] == messages[1]
+    assert not run.is_done and not run.paths.logger.exists()
+    assert all(bool(tensor.isfinite().all()) for tensor in numbers_written(run))
+    assert load_tensors(run.paths.checkpoint)["ep"] == iteration // AN_EPOCH
+
+
+def test_a_stop_that_is_asked_for_after_the_loss_went_astray_saves_nothing(poisoned, runs, accelerator):
+    run = poisoned(5)
+    poisoning = run.variant.event
+
+    def both() -> None:
+        poisoning()
+        signal.raise_signal(signal.SIGTERM)
+
+    run.variant.event = both
+    with pytest.raises(Diverged, match="the loss at 1ep1it is"):
+        runs.train(run)
+    assert all(bool(tensor.isfinite().all()) for tensor in numbers_written(run))
+
+
+def test_a_weight_that_goes_astray_in_the_last_step_is_not_saved(runs, tmp_path):
+    class Astray(Deterministic):
+        def objective(self, model, circumstances):
+            inner = super().objective(model, circumstances)
+
+            class WithoutAGoodGradient:
+                def backward(self, images, labels, step):
+                    terms = inner.backward(images, labels, step)
+                    if step.iteration == END - 1:
+                        model.fc.bias.grad[0] = math.nan
+                    return terms
+
+            return WithoutAGoodGradient()
+
+    run = runs.make(tmp_path, variant=Astray())
+    for _ in range(2):
+        with pytest.raises(Diverged, match=r"fc\.bias at 2ep1it is"):
+            runs.train(run)
+        assert not run.paths.logger.exists() and not run.paths.model(run.end).exists()
+        assert all(bool(tensor.isfinite().all()) for tensor in numbers_written(run))
+
+
+def test_a_test_loss_that_is_not_finite_is_not_logged(runs, tmp_path):
+    class Astray(Deterministic):
+        evaluations = 0
+
+        def log_probabilities(self, model, request):
+            self.evaluations += 1
+            return super().log_probabilities(model, request) * (math.inf if self.evaluations == 2 else 1)
+
+    run = runs.make(tmp_path, variant=Astray())
+    with pytest.raises(Diverged, match="test_loss at 1ep0it is"):
+        runs.train(run)
+    assert not run.paths.logger.exists()

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+import training.loop
+from foundations.storage import load_tensors
+from training import Interrupted
+from training.checkpoint import TrainingState
+
+SECONDS_A_STEP = 30.0
+
+
+@pytest.fixture
+def saved(monkeypatch) -> list[int]:
+    """The iterations at which checkpoints are written from now on."""
+    iterations: list[int] = []
+    save = TrainingState.save
+
+    def recording(self, paths):
+        iterations.append(self.step.iteration)
+        save(self, paths)
+
+    monkeypatch.setattr(TrainingState, "save", recording)
+    return iterations
+
+
+@pytest.fixture
+def clock(monkeypatch) -> None:
+    """A clock on which every step takes half a minute."""
+    now = [0.0]
+    step = training.loop._step
+
+    def slow(*args):
+        now[0] += SECONDS_A_STEP
+        step(*args)
+
+    monkeypatch.setattr(training.loop, "_step", slow)
+    monkeypatch.setattr(training.loop.time, "monotonic", lambda: now[0])
+
+
+# Nine iterations, four an epoch.
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [(10.0, [0, 4, 8, 9]), (1.5, [0, 3, 4, 7, 8, 9]), (1.0, [0, 2, 4, 6, 8, 9]), (0.5, list(range(10))),
+     (1e-6, list(range(10)))],
+)  # fmt: skip
+def test_a_checkpoint_is_written_at_first_every_epoch_at_the_end_and_after_so_many_minutes(
+    runs, tmp_path, saved, clock, minutes, expected
+):
+    run = runs.make(tmp_path / "often", checkpoint_minutes=minutes)
+    runs.train(run)
+    assert saved == expected
+    whole = runs.make(tmp_path / "whole")
+    runs.train(whole)
+    runs.assert_same_bits(run, whole)
+
+
+def test_a_run_that_starts_within_an_epoch_is_saved_before_it_is_tested(runs, tmp_path, saved):
+    runs.train(runs.make(tmp_path), start="1ep2it")
+    assert saved == [6, 8, 9]
+
+
+def test_what_is_on_the_disk_already_is_not_written_again(runs, tmp_path, saved):
+    with pytest.raises(Interrupted):
+        runs.train(runs.make(tmp_path, variant=runs.eventful(5, lambda: signal.raise_signal(signal.SIGTERM))))
+    assert saved == [0, 4, 6]
+    runs.train(runs.make(tmp_path))
+    assert saved == [0, 4, 6, 8, 9]
+
+
+def test_a_checkpoint_holds_what_there_was_before_its_step_was_tested(runs, tmp_path):
+    run = runs.make(tmp_path)
+    runs.train(run)
+    content = load_tensors(run.paths.checkpoint)
+    assert (content["ep"], content["it"], content["epoch_batches"]) == (2, 1, 1)
+    assert "test_loss,8," in content["logger"]
+    assert "test_loss,9," not in content["logger"] and "train_loss,9" not in content["logger"]
+    assert "test_loss,9," in run.paths.logger.read_text()
+
+
+def test_a_run_that_ended_before_its_results_were_written_only_writes_them(runs, tmp_path, saved):
+    run = runs.make(tmp_path)
+    runs.train(run)
+    expected = runs.results(run)
+    for path in (run.paths.logger, run.paths.model(run.end)):
+        path.unlink()
+    saved.clear()
+    again = runs.make(tmp_path, variant=runs.eventful(8, lambda: pytest.fail("trained again")))
+    runs.train(again)
+    assert saved == []
+    assert runs.results(again)[0] == expected[0]
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "often"])
+def test_the_minutes_are_a_positive_number(capsys, minutes):
+    import cli
+
+    words = ["train", "--default_hparams=mnist_lenet_12", f"--checkpoint_minutes={minutes}"]
+    assert cli.main(words) == 2
+    line = f"error: --checkpoint_minutes={minutes}: must be a number greater than 0\n"
+    assert capsys.readouterr().err == line

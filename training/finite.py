@@ -1,0 +1,83 @@
+"""Numbers that are no longer finite stop a run before anything is written from them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from foundations.errors import UserError
+from foundations.paths import RunPaths
+from foundations.step import Step
+from training.checkpoint import TrainingState
+from training.objective import Objective
+
+
+class Diverged(UserError):
+    """Training went astray: the same command would go astray at the same step again.
+
+    Args:
+        what: what is not finite.
+    """
+
+    def __init__(self, paths: RunPaths, what: str, step: Step) -> None:
+        super().__init__(
+            f"{paths.directory}: training diverged: {what} at {step} is infinite or not a number. The last good "
+            "checkpoint is kept, but leads here again: try a lower --lr, or --precision=fp32 if it is another"
+        )
+
+
+class WatchedObjective:
+    """An objective that takes note of the first iteration whose loss is not finite.
+
+    An accelerator is not waited for: it is asked when `check` is called. On the CPU every loss is looked at.
+
+    Args:
+        start: the step of the first batch.
+        device: where the losses are.
+    """
+
+    def __init__(self, objective: Objective, paths: RunPaths, start: Step, device: torch.device) -> None:
+        self._objective = objective
+        self._paths = paths
+        self._start = start
+        self._waits = device.type == "cpu"
+        self._poison = torch.zeros((), device=device)  # 0, and NaN from the first such loss on
+        self._finite = torch.zeros((), dtype=torch.int64, device=device)
+
+    def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
+        """Add the gradient of the loss.
+
+        Raises:
+            Diverged: on the CPU, if the loss is not finite.
+        """
+        terms = self._objective.backward(images, labels, step)
+        self._poison += 0 * terms["loss"]
+        self._finite += self._poison == 0
+        if self._waits:
+            self.check()
+        return terms
+
+    def check(self) -> None:
+        """Look at the losses so far.
+
+        Raises:
+            Diverged: if one was not finite.
+        """
+        if not bool(self._poison == 0):
+            step = Step(self._start.iteration + int(self._finite), self._start.iterations_per_epoch)
+            raise Diverged(self._paths, "the loss", step)
+
+
+def check_finite(state: TrainingState, paths: RunPaths) -> None:
+    """Check everything that a file may be made of; -inf is allowed, as it may mean that a weight is pruned.
+
+    Raises:
+        Diverged: naming a tensor that holds infinity or not a number.
+    """
+    found = {name: tensor for name, tensor in state.model.state_dict().items() if tensor.is_floating_point()}
+    found |= {f"the average of train_{name}": total for name, total in state.epoch_totals.items()}
+    # The maximum is not a number if any entry is none. One look serves all.
+    named = {name: tensor.max().float() for name, tensor in found.items() if tensor.numel()}
+    for name, greatest in zip(named, torch.stack(list(named.values())).tolist(), strict=True):
+        if not greatest < torch.inf:
+            raise Diverged(paths, name, state.step)

@@ -1,0 +1,37 @@
+"""Networks where, and in the form in which, they compute fastest."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+
+import torch
+from torch import nn
+
+from foundations.context import RunContext
+from foundations.errors import InvalidValue
+
+
+def place(model: nn.Module, context: RunContext) -> nn.Module:
+    """Move a network to the device, in convolutions' fastest layout, and compile it if asked.
+
+    Its parameters keep their names, and what is computed stays the same up to rounding.
+
+    Raises:
+        InvalidValue: if it is to be compiled and this machine cannot.
+    """
+    model.to(context.device).to(memory_format=torch.channels_last)
+    if context.compile:
+        _check_compiler(context.device)
+        # One graph for each size of batch: they are few, and a graph for any size is slower.
+        model.compile(dynamic=False, mode="reduce-overhead" if context.device.type == "cuda" else "default")
+    return model
+
+
+def _check_compiler(device: torch.device) -> None:
+    if device.type == "cuda":
+        if importlib.util.find_spec("triton") is None:
+            raise InvalidValue("compile", True, "needs the package triton on a GPU")
+    elif not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
+        raise InvalidValue("compile", True, "needs a C++ compiler on the CPU, such as g++")
