@@ -10,34 +10,35 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from bayesian.hparams import BATCHNORM_MODES, BayesianHparams
 from bayesian.variant import Bayesian
-from datasets import DatasetHparams
+from datasets import DatasetHparams, find_source
 from foundations.allocator import keep_freed_memory
 from foundations.context import RunContext, choose_device, default_dataset_root
 from foundations.paths import RunPaths
 from foundations.randomness import RandomStreams
-from models import ModelHparams
+from measuring import print_header, print_row
 from pruning import Mask, prunable_shapes
+from steps import model_hparams
 from training import TrainingHparams, TrainingRun
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    args = _arguments()
+    args = _arguments(argv)
     keep_freed_memory()
     torch.set_num_threads(args.threads)
-    print("| initial std factor | statistics | accuracy | NLL | ECE | MACE |\n| --- | --- | --- | --- | --- | --- |")
+    print_header("initial std factor", "statistics", "accuracy", "NLL", "ECE", "MACE")
     for factor in args.init_std:
         with tempfile.TemporaryDirectory() as directory:
             for mode, values in _measure(args, factor, Path(directory)):
                 cells = (values["accuracy"], values["loss"], values["ece"], values["mace"])
-                print(f"| {factor:g} | {mode} | " + " | ".join(f"{value:.3f}" for value in cells) + " |", flush=True)
+                print_row(f"{factor:g}", mode, *(f"{value:.3f}" for value in cells))
 
 
 def _measure(args: argparse.Namespace, factor: float, directory: Path) -> Iterator[tuple[str, dict[str, float]]]:
@@ -54,13 +55,13 @@ def _measure(args: argparse.Namespace, factor: float, directory: Path) -> Iterat
 def _run(args: argparse.Namespace, hparams: BayesianHparams, directory: Path) -> TrainingRun:
     return TrainingRun(
         paths=RunPaths(directory),
-        label="resnet_20",
+        label=args.network,
         variant=Bayesian(hparams),
-        model_hparams=ModelHparams(
-            model_name="cifar_resnet_20", model_init="kaiming_uniform", batchnorm_init="uniform"
-        ),
+        model_hparams=model_hparams(args.network),
         dataset_hparams=DatasetHparams(
-            dataset_name="fashion_mnist", batch_size=128, subsample_fraction=args.examples / 60_000
+            dataset_name=args.dataset,
+            batch_size=128,
+            subsample_fraction=args.examples / find_source(args.dataset).num_train,
         ),
         training_hparams=TrainingHparams(
             optimizer_name="adam", lr=1e-3, weight_decay=1e-4, training_steps=f"{args.epochs}ep"
@@ -75,9 +76,11 @@ def _run(args: argparse.Namespace, hparams: BayesianHparams, directory: Path) ->
     )
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset_root", type=Path, default=default_dataset_root())
+    parser.add_argument("--dataset", default="fashion_mnist", metavar="NAME", help="which images (fashion_mnist)")
+    parser.add_argument("--network", default="cifar_resnet_20", metavar="NAME", help="(cifar_resnet_20)")
     parser.add_argument("--init_std", type=float, nargs="+", default=[0.01, 1.0], help="factors on the Kaiming scale")
     parser.add_argument("--examples", type=int, default=6000)
     parser.add_argument("--epochs", type=int, default=6)
@@ -85,7 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--evaluation_samples", type=int, default=10)
     parser.add_argument("--replicate", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

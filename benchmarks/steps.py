@@ -1,0 +1,66 @@
+"""Training steps as the training loop takes them, on images made of noise."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from bayesian.hparams import BayesianHparams
+from bayesian.variant import Bayesian
+from foundations.randomness import RandomStreams
+from foundations.step import Step
+from measuring import Work
+from models import ModelHparams, find_family
+from training import Deterministic, ModelVariant, TrainingCircumstances, TrainingHparams
+from training.optimizers import OPTIMIZERS
+from training.precision import Precision
+
+NUM_EXAMPLES, NUM_CLASSES = 50_000, 10
+DETERMINISTIC = "deterministic"
+KINDS = {
+    DETERMINISTIC: ("weights", 0),
+    "weights 10": ("weights", 10),
+    "recycled 10": ("recycled", 10),
+    "antithetic 2": ("antithetic", 2),
+}
+"""What tables call a kind of network, and its estimator and number of samples: 0 for a deterministic network."""
+
+
+def variant_of(estimator: str, samples: int) -> ModelVariant:
+    """Return a kind of network; 0 samples stand for a deterministic one."""
+    return Bayesian(BayesianHparams(estimator=estimator, samples=samples)) if samples else Deterministic()
+
+
+def model_hparams(network: str) -> ModelHparams:
+    """Return the hyperparameters of a network, initialised as in the paper."""
+    return ModelHparams(model_name=network, model_init="kaiming_uniform", batchnorm_init="uniform")
+
+
+def random_batch(network: str, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images (B, C, H, W) such as the network takes, in channels_last, and labels (B,)."""
+    channels, height, width = find_family(network).image_shape
+    assert height is not None and width is not None
+    images = torch.randn(batch, channels, height, width, generator=torch.Generator().manual_seed(0))
+    return images.contiguous(memory_format=torch.channels_last), torch.arange(batch) % NUM_CLASSES
+
+
+def training_step(network: str, estimator: str, samples: int, batch: int) -> Work:
+    """Return a training step: forward, backward, and Adam."""
+    variant = variant_of(estimator, samples)
+    model: nn.Module = variant.build(model_hparams(network), NUM_CLASSES, 0).to(memory_format=torch.channels_last)
+    hparams = TrainingHparams(optimizer_name="adam", lr=1e-3, weight_decay=1e-4, training_steps="1ep")
+    optimizer = OPTIMIZERS.get(hparams.optimizer_name)(variant.parameter_groups(model, hparams), hparams)
+    precision = Precision("fp32", torch.device("cpu"))
+    objective = variant.objective(model, TrainingCircumstances(NUM_EXAMPLES, RandomStreams(1), precision))
+    images, labels = random_batch(network, batch)
+    model.train()
+    step = Step(0, NUM_EXAMPLES // batch)
+
+    def work() -> None:
+        nonlocal step
+        optimizer.zero_grad()
+        objective.backward(images, labels, step)
+        precision.step(optimizer)
+        step = step.next()
+
+    return work

@@ -1,0 +1,154 @@
+"""Whole trainings, as `open_lth.py train` runs them, with somebody watching every step."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from datasets import DatasetHparams
+from foundations.context import RunContext
+from foundations.paths import RunPaths
+from foundations.randomness import RandomStreams
+from foundations.step import Step
+from models import ModelFamily, ModelHparams
+from pruning import Mask, Prunable, prunable_shapes
+from random_images import random_images
+from steps import model_hparams
+from training import (
+    ModelVariant,
+    PredictionRequest,
+    TrainingCircumstances,
+    TrainingHparams,
+    TrainingRun,
+    VariantHparams,
+)
+from training.objective import Objective
+from training.optimizers import ParameterGroups
+
+Watch = Callable[[Step], None]
+"""Called when the gradient of a step is about to be found."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The size of a training: the paper's, or a tiny one that measures nothing."""
+
+    num_train: int = 50_000
+    num_test: int = 10_000
+    batch: int = 128
+    precision: str = "bf16"
+
+
+class OutOfTime(Exception):
+    """The time for the whole call is used up."""
+
+
+@dataclass
+class Stopwatch:
+    """Notes the time at one iteration of every epoch.
+
+    Args:
+        deadline: by `time.monotonic`.
+        first_epoch: the first epoch in which the time is noted.
+        at: the iteration of each epoch.
+
+    Raises:
+        OutOfTime: when called after the deadline.
+    """
+
+    device: torch.device
+    deadline: float
+    first_epoch: int
+    at: int
+    times: list[float] = field(default_factory=list)
+
+    def __call__(self, step: Step) -> None:
+        """Look at the time."""
+        if time.monotonic() > self.deadline:
+            raise OutOfTime
+        if step.it == self.at and step.ep >= self.first_epoch:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            self.times.append(time.perf_counter())
+
+
+def train_watched(
+    network: str, variant: ModelVariant, scale: Scale, steps: str, device: torch.device, compiled: bool, watch: Watch
+) -> None:
+    """Train a network on noise, a fifth of its weights pruned, and evaluate it every epoch.
+
+    Args:
+        steps: how long, e.g. `3ep20it`.
+        watch: may raise an exception to end the training.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        run = TrainingRun(
+            paths=RunPaths(Path(directory)),
+            label=network,
+            variant=_Watched(variant, watch),
+            model_hparams=model_hparams(network),
+            dataset_hparams=DatasetHparams(
+                dataset_name=random_images(scale.num_train, scale.num_test), batch_size=scale.batch
+            ),
+            training_hparams=TrainingHparams(
+                optimizer_name="adam", lr=1e-3, weight_decay=1e-4, training_steps=steps, precision=scale.precision
+            ),
+            streams=RandomStreams(1),
+            context=RunContext(Path(directory), Path(directory), device, compile=compiled),
+        )
+        model = run.new_network(0)
+        generator = torch.Generator().manual_seed(0)
+        shapes = prunable_shapes(variant.prunable(model))
+        mask = Mask({name: (torch.rand(shape, generator=generator) < 0.8).int() for name, shape in shapes.items()})
+        run.train(model, mask, run.step("0it"))
+
+
+class _Watched(ModelVariant):
+    """A kind of network whose objective is watched."""
+
+    name = "watched"
+    description = "another kind of network, watched"
+    hparams = None
+
+    def __init__(self, variant: ModelVariant, watch: Watch) -> None:
+        self._variant = variant
+        self._watch = watch
+
+    @classmethod
+    def from_hparams(cls, hparams: VariantHparams | None) -> ModelVariant:
+        raise NotImplementedError
+
+    @classmethod
+    def preset(cls, family: ModelFamily) -> Mapping[str, object]:
+        raise NotImplementedError
+
+    def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
+        return self._variant.build(hparams, num_classes, seed)
+
+    def prunable(self, model: nn.Module) -> Prunable:
+        return self._variant.prunable(model)
+
+    def parameter_groups(self, model: nn.Module, hparams: TrainingHparams) -> ParameterGroups:
+        return self._variant.parameter_groups(model, hparams)
+
+    def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
+        return _WatchedObjective(self._variant.objective(model, circumstances), self._watch)
+
+    def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
+        return self._variant.log_probabilities(model, request)
+
+
+class _WatchedObjective:
+    def __init__(self, objective: Objective, watch: Watch) -> None:
+        self._objective = objective
+        self._watch = watch
+
+    def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
+        self._watch(step)
+        return self._objective.backward(images, labels, step)
