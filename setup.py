@@ -9,7 +9,7 @@ PACKAGES = ("foundations", "datasets", "models", "pruning", "training", "open_lt
 README = Path(__file__).parent / "README.md"
 
 TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4"]
-DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm"]
+DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
 
 setup(
     name="open-lth",
@@ -20,6 +20,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
+    package_data={"bayesian.paper": ["scales/*.json"], "open_lth.report": ["page.html"]},
     # Not open_lth: that script is for a checkout, and installed it would have the package's name.
     py_modules=["cli"],
     entry_points={"console_scripts": ["open-lth = cli:main"]},
@@ -32,6 +33,8 @@ setup(
         "scikit-learn>=1.4",  # the digits data set
         "scipy>=1.11",  # the SVHN data set's file format
         "matplotlib>=3.8",
+        "pandas>=2.2",
+        "jinja2>=3.1",  # the page that `report` writes
         "tqdm>=4.66",
         "filelock>=3.13",
     ],

@@ -4,8 +4,10 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Register the kind of network, its pruning strategies and its branch."""
+    """Register the kind of network, its pruning strategies, its branch, the paper's experiments and figures."""
+    from bayesian.figures import register_figures
     from bayesian.hparams import BAYESIAN
+    from bayesian.paper import register_paper
     from bayesian.strategies import register_strategies
     from bayesian.transplant import Transplant
     from bayesian.variant import Bayesian
@@ -15,3 +17,5 @@ def register() -> None:
     VARIANTS.register(BAYESIAN)(Bayesian)
     BRANCHES.register(Transplant.name())(Transplant)
     register_strategies()
+    register_paper()
+    register_figures()

@@ -9,6 +9,7 @@ from models import find_family, prunable_tensor_names
 from models.cifar_resnet import CifarResNetFamily
 from models.cifar_resnet_18 import CifarResNet18Family
 from models.cifar_vgg import CifarVggFamily
+from models.cifar_vit import CifarVitFamily
 from models.imagenet_resnet import ImageNetResNetFamily
 from models.lenet import LeNetFamily
 
@@ -16,7 +17,9 @@ WRONG = {
     CifarResNetFamily: ["cifar_resnet_2", "cifar_resnet_18", "cifar_resnet_20_0", "cifar_resnet_20_16_3",
                         "cifar_resnet_020", "cifar_resnet_-4", "cifar_resnet_20_", "cifar_resnet_\uff12\uff10"],
     CifarResNet18Family: ["cifar_resnet_18_16", "cifar_resnet_20"],
-    CifarVggFamily: ["cifar_vgg_12", "cifar_vgg", "cifar_vgg_11_2", "cifar_vgg_11\n"],
+    CifarVggFamily: ["cifar_vgg_12", "cifar_vgg", "cifar_vgg_11_0", "cifar_vgg_11_4_2", "cifar_vgg_11\n"],
+    CifarVitFamily: ["cifar_vit", "cifar_vit_huge", "cifar_vit_2_32", "cifar_vit_2_32_3", "cifar_vit_2_32_0",
+                     "cifar_vit_tiny_2", "cifar_vit_2_32_2\n"],
     ImageNetResNetFamily: ["imagenet_resnet_19", "imagenet_resnet_18_0", "imagenet_resnet"],
     LeNetFamily: ["mnist_lenet", "mnist_lenet_", "mnist_lenet_0", "mnist_lenet_a", "mnist_lenet_300__100"],
 }  # fmt: skip
@@ -52,6 +55,8 @@ def test_the_published_number_of_parameters(name, num_classes, expected):
 
 def test_the_default_width_may_be_spelled_out():
     assert parameters("cifar_resnet_20_16") == parameters("cifar_resnet_20")
+    assert parameters("cifar_vgg_11_64") == parameters("cifar_vgg_11")
+    assert parameters("cifar_vit_12_192_3") == parameters("cifar_vit_tiny")
     assert parameters("imagenet_resnet_18_64") == parameters("imagenet_resnet_18")
 
 
@@ -68,3 +73,14 @@ def test_the_depth_counts_convolutions_and_the_output_layer(depth, convolutions)
     with torch.device("meta"):
         model = find_family(f"cifar_resnet_{depth}").build(f"cifar_resnet_{depth}", 10)
     assert len(prunable_tensor_names(model)) == convolutions + 1
+
+
+def test_a_transformer_has_four_matrices_a_block_of_its_width():
+    with torch.device("meta"):
+        model = find_family("cifar_vit_2_32_2").build("cifar_vit_2_32_2", 10)
+    block = {"attn.qkv": (96, 32), "attn.proj": (32, 32), "mlp.fc1": (128, 32), "mlp.fc2": (32, 128)}
+    expected = {"patch_embed.proj.weight": (32, 3, 4, 4), "head.weight": (10, 32)}
+    expected |= {f"blocks.{number}.{name}.weight": shape for number in (0, 1) for name, shape in block.items()}
+    found = {name: tuple(model.get_parameter(name).shape) for name in prunable_tensor_names(model)}
+    assert found == expected
+    assert model.blocks[0].attn.num_heads == 2

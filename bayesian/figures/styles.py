@@ -1,0 +1,44 @@
+"""How the paper's methods look: black is deterministic, blue Bayesian, open markers are a variation of the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bayesian.paper import methods
+from open_lth.figures.style import (
+    BLACK,
+    BLUE,
+    DASH_DOTTED,
+    DASHED,
+    DOTTED,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    SOLID,
+    VERMILLION,
+    Style,
+)
+
+_, _SQUARES, _MEAN = methods.SCORES
+_RELEASED_SNR, _RELEASED_SQUARES = methods.RELEASED_SCORES
+_NEW_WEIGHTS, _LAYERWISE, _GLOBALLY, _EVENLY = methods.RANDOMISATIONS
+
+METHODS: Mapping[str, Style] = {
+    methods.DETERMINISTIC: Style(BLACK, "o"),
+    methods.BAYESIAN: Style(BLUE, "s"),
+    _SQUARES: Style(VERMILLION, "D", DASHED),
+    _MEAN: Style(GREEN, "^", DASH_DOTTED),
+    _RELEASED_SNR: Style(SKY, "s", DOTTED, filled=False),
+    _RELEASED_SQUARES: Style(ORANGE, "D", DOTTED, filled=False),
+    _NEW_WEIGHTS: Style(GREEN, "P", SOLID),
+    _LAYERWISE: Style(ORANGE, "v", DASHED),
+    _GLOBALLY: Style(PURPLE, "X", DASH_DOTTED),
+    _EVENLY: Style(SKY, "<", DOTTED),
+    methods.TRANSPLANTED: Style(VERMILLION, ">", SOLID),
+    methods.LRR_DETERMINISTIC: Style(BLACK, "o", DASHED, filled=False),
+    methods.LRR_BAYESIAN: Style(BLUE, "s", DASHED, filled=False),
+    methods.LARGER_DETERMINISTIC: Style(BLACK, "^", DASH_DOTTED, filled=False),
+    methods.LARGER_BAYESIAN: Style(BLUE, "v", DASH_DOTTED, filled=False),
+}
+"""By method."""

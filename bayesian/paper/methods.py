@@ -1,0 +1,33 @@
+"""What legends say; a method has one name in all figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DETERMINISTIC = "deterministic"
+BAYESIAN = "Bayesian, |μ|/σ"  # the paper's default score
+
+SCORES: Mapping[str, str] = {
+    BAYESIAN: "sparse_global_snr",
+    "Bayesian, √(μ²+σ²)": "sparse_global_square",
+    "Bayesian, |μ|": "sparse_global_mu",
+}
+"""The paper's scores (section 5): method -> pruning strategy."""
+
+RELEASED_SCORES: Mapping[str, str] = {
+    "Bayesian, |μ|/(σ²+10⁻⁶)": "sparse_global_snr_released",
+    "Bayesian, μ²+(log σ)²": "sparse_global_square_released",
+}
+"""What the paper's released code computes instead of the first two."""
+
+RANDOMISATIONS: Mapping[str, tuple[str, ...]] = {
+    "new weights": ("reinit",),
+    "shuffled layerwise": ("shuffle", "--strategy=layerwise"),
+    "shuffled globally": ("shuffle", "--strategy=global"),
+    "shuffled evenly": ("shuffle", "--strategy=even"),
+}
+"""Method -> the branch and its flags (section 7)."""
+
+TRANSPLANTED = "transplanted"
+LARGER_DETERMINISTIC, LARGER_BAYESIAN = "deterministic, larger network", "Bayesian, larger network"
+LRR_DETERMINISTIC, LRR_BAYESIAN = "deterministic, LRR", "Bayesian, LRR"

@@ -1,0 +1,1 @@
+"""Computations on finished runs: from their files to tables of numbers."""

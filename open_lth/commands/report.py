@@ -1,0 +1,86 @@
+"""The subcommand `report`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foundations.atomic import replace_atomically
+from foundations.errors import UserError
+from open_lth.commands.plot import add_figure_flags, add_place_flags, chosen_names, make_plotter
+from open_lth.figures.plot import stem_of
+
+if TYPE_CHECKING:
+    from open_lth.figures.drawn import Drawn
+    from open_lth.figures.plotter import Plotter
+
+
+def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the command's flags."""
+    parser.usage = "%(prog)s --scale SCALE [--figure NAME ...] [flags]"
+    section = parser.add_argument_group("What to report", "Figures are drawn from the runs that are finished.")
+    add_figure_flags(section)
+    section.add_argument("--output", type=Path, default=Path("report.html"), metavar="FILE",
+                         help="where the page goes (default: report.html)")  # fmt: skip
+    add_place_flags(section)
+
+
+def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
+    """Write one HTML page with all figures, tables, hyperparameters, versions and commands.
+
+    Raises:
+        UserError: if a flag is missing or invalid, or nothing can be drawn.
+    """
+    plotter = make_plotter(args)
+    names = chosen_names(args, plotter)
+    figures, undrawn = draw_all(plotter, names)
+    for line in undrawn:
+        print(line, file=sys.stderr)
+    page = make_page(plotter, [name for name in names if stem_of(name) in figures], figures, undrawn)
+    output = args.output.expanduser()
+    replace_atomically(output, page.encode())
+    print(output)
+
+
+def draw_all(plotter: Plotter, names: Sequence[str]) -> tuple[dict[str, Drawn], list[str]]:
+    """Return the figures that can be drawn by the names of their files, and why others cannot.
+
+    Raises:
+        UserError: if none can.
+    """
+    figures, undrawn = {}, []
+    for name in names:
+        try:
+            figures[stem_of(name)] = plotter.draw(name)
+        except UserError as error:
+            undrawn.append(str(error))
+    if not figures:
+        raise UserError(undrawn[-1])
+    return figures, undrawn
+
+
+def make_page(plotter: Plotter, names: Sequence[str], figures: dict[str, Drawn], undrawn: Sequence[str]) -> str:
+    """Return the page about these figures."""
+    import pandas as pd
+
+    from open_lth.report.facts import hyperparameters, places
+    from open_lth.report.page import Page
+
+    runs = pd.concat([plotter.runs(name).table for name in names], ignore_index=True)
+    shared, differing = hyperparameters(runs)
+    page = Page(
+        title=f"Lottery tickets at scale {Path(plotter.scale_name).stem}",
+        figures=figures,
+        undrawn=undrawn,
+        shared=shared,
+        differing=differing,
+        places=places(runs),
+        commands=[shlex.join(["python", "open_lth.py", *words]) for words in plotter.commands(names)],
+        scale=json.dumps(plotter.scale, indent=2, ensure_ascii=False),
+    )
+    return page.html()

@@ -1,0 +1,122 @@
+"""The subcommand `reproduce`: the experiments behind figures and tables, as commands that are printed or run."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shlex
+from collections.abc import Iterable, Sequence
+
+from foundations.arguments import Parser
+from foundations.errors import UserError, one_of
+from open_lth.context_flags import add_context_flags, whole_number
+from open_lth.evaluation import earlier_evaluation
+from open_lth.jobs import Job, JobsRunner
+from open_lth.scales import SCALES, read_scale
+from open_lth.suites import SUITES, Experiment, Scale, in_order, suites_of, with_replicates
+from training import TrainingRun
+
+Words = tuple[str, ...]
+
+
+def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Add the command's flags: its own, then those that every experiment is given."""
+    parser.usage = "%(prog)s --scale SCALE [--figure NAME ...] [flags]"
+    _add_own_flags(parser)
+    add_context_flags(parser, of_one_run=False)
+    titles = "; ".join(f"{name}: {suite.title}" for name, suite in SUITES.items())
+    parser.epilog = f"Figures and tables: {titles}."
+
+
+def _add_own_flags(parser: argparse.ArgumentParser) -> None:
+    section = parser.add_argument_group("What to reproduce", "Experiments that several figures share are run once.")
+    section.add_argument("--figure", nargs="+", action="extend", metavar="NAME",
+                         help=f"{', '.join(SUITES.names())} (default: those that the scale names)")  # fmt: skip
+    section.add_argument("--scale", metavar="SCALE",
+                         help=f"{', '.join(SCALES.names())} or a JSON file of your own (required)")  # fmt: skip
+    section.add_argument("--replicates", type=whole_number("replicates", 1), metavar="INT",
+                         help="replicates of every experiment (default: as the scale says)")  # fmt: skip
+    section.add_argument("--jobs", type=whole_number("jobs", 1), default=1, metavar="INT",
+                         help="experiments at a time, each in a process of its own; no result changes; on the CPU "
+                         "small networks gain most with --threads=1 (default: 1)")  # fmt: skip
+    section.add_argument("--dry_run", action="store_true", help="print the commands, in order, and run nothing")
+
+
+def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
+    """Run the experiments of figures that are not done, or print the commands of all.
+
+    Raises:
+        UserError: if a flag is missing or invalid, or experiments failed; then the others are done.
+    """
+    experiments = _experiments(args)
+    jobs = _jobs(experiments, passed_on(argv), args)
+    if args.dry_run:
+        print("\n".join(map(str, jobs)))
+        return
+    if not args.quiet:
+        print(f"{len(jobs)} experiments, {args.jobs} at a time; results in {args.root.expanduser().absolute()}")
+    JobsRunner(jobs, args.jobs, args.program, args.quiet, show_evaluations=False).run()
+
+
+def passed_on(argv: Sequence[str]) -> Words:
+    """Return the words that every experiment is given: all but the command's own flags."""
+    parser = Parser(add_help=False)
+    _add_own_flags(parser)
+    return tuple(parser.parse_known_args(argv)[1])
+
+
+def _experiments(args: argparse.Namespace) -> list[Experiment]:
+    if args.scale is None:
+        raise UserError(f"--scale is required: {one_of(SCALES.names())} or the path of a JSON file")
+    scale: Scale = read_scale(args.scale)
+    if args.replicates is not None:
+        scale = with_replicates(scale, args.replicates)
+    suites = suites_of(scale, args.figure)
+    series = [one for suite in suites.values() for one in suite.series(scale)]
+    if not series:
+        raise UserError(f"--scale={args.scale}: has no experiments for figure {', '.join(suites)}")
+    return in_order(series)
+
+
+def _jobs(experiments: Iterable[Experiment], places: Words, args: argparse.Namespace) -> list[Job]:
+    experiments = list(experiments)
+    in_all = set.intersection(*(set(one.command) for one in experiments))
+    jobs: dict[Experiment, Job] = {}
+    for one in experiments:
+        words = (*one.command, *places)
+        try:
+            trainings, passes = read_command(words, args.program)
+        except UserError as error:
+            raise UserError(f"--scale={args.scale}: {shlex.join(one.command)}: {error}") from None
+        jobs[one] = Job(
+            label=" ".join(word for word in one.command if word not in in_all),
+            command=words,
+            iterations=0 if passes else sum(run.end.iteration for run in trainings),
+            is_done=all(_is_done(run, passes) for run in trainings),
+            after=tuple(jobs[earlier] for earlier in one.after),
+        )
+    return list(jobs.values())
+
+
+def read_command(words: Words, program: Sequence[str] = ()) -> tuple[list[TrainingRun], int]:
+    """Return the training runs that a command stands for, and with how many passes it measures them.
+
+    Raises:
+        UserError: if a flag is missing, unknown or invalid.
+    """
+    name, *rest = words
+    command = importlib.import_module(f"open_lth.commands.{name}")
+    parser = Parser(add_help=False)
+    parser.set_defaults(command_line=words, program=program)
+    command.add_flags(parser, rest)
+    args = parser.parse_args(rest)
+    return command.trainings(args, rest), getattr(args, "passes", 0)
+
+
+def _is_done(run: TrainingRun, passes: int) -> bool:
+    if not passes:
+        return run.is_done
+    try:
+        return run.is_done and earlier_evaluation(run, passes) is not None
+    except UserError:  # a damaged file: the command itself says what to do about it
+        return False

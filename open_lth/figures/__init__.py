@@ -1,0 +1,1 @@
+"""Figures and tables of finished runs: pure functions from tables of numbers to matplotlib figures."""

@@ -1,0 +1,63 @@
+"""How sparse each layer of the last tickets is (paper figure 2), from masks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from open_lth.analysis.masks import last_common_level, layer_densities, load_mask, never_pruned
+from open_lth.figures.drawn import Drawn
+from open_lth.figures.layout import at_weights, in_order_of, layer_axis, line_looks, method_line, panel_grid
+from open_lth.figures.style import Style
+from open_lth.suite_runs import SuiteRuns
+
+HEADINGS = {"weights": "weights remaining (%)", "index": "layer index", "sparsity": "weights pruned (%)"}
+
+
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+    """Draw the sparsity of each layer at the last level that all methods of a panel have reached."""
+    table = layer_sparsities(runs.table)
+    caption = (
+        "Percentage of each layer's weights that are pruned in the last tickets, by the layer's index from input to "
+        "output; layers that are never pruned are left out. Computed from the masks, means over replicates."
+    )
+    return Drawn(title, draw_layers(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
+
+
+def layer_sparsities(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the sparsity of each layer in percent, by panel and method, mean over replicates."""
+    parts = []
+    for panel, own in runs.groupby("panel", sort=False, observed=True):
+        level = last_common_level(own)
+        last = own[own["level"] == level]
+        masks = [load_mask(directory) for directory in last["directory"]]
+        ignored = {name.removesuffix(".weight") for name in never_pruned(masks)} if level else set()
+        for (_, run), mask in zip(last.iterrows(), masks, strict=True):
+            layers = layer_densities(mask)
+            layers = layers[~layers["layer"].isin(ignored)]
+            parts.append(layers.assign(panel=panel, method=run["method"], level=level, weights=100 * run["density"]))
+    every = pd.concat(parts)
+    keys = ["panel", "method", "level", "index", "layer", "total"]
+    means = every.groupby(keys, sort=False, observed=True).agg(
+        weights=("weights", "mean"), kept=("kept", "mean"), density=("density", "mean")
+    )
+    table = means.reset_index().assign(sparsity=lambda found: 100 * (1 - found["density"]))
+    return table[["panel", "method", "level", "weights", "index", "layer", "total", "kept", "sparsity"]]
+
+
+def draw_layers(table: pd.DataFrame, styles: Mapping[str, Style]) -> Figure:
+    """Draw what `layer_sparsities` returns."""
+    panels, methods = list(dict.fromkeys(table["panel"])), in_order_of(styles, table["method"])
+    figure, [row] = panel_grid(panels, [""], {method: method_line(styles[method]) for method in methods})
+    for panel, axis in zip(panels, row, strict=True):
+        own = table[table["panel"] == panel]
+        axis.set_title(at_weights(panel, own["weights"].mean()))
+        for method, curve in own.groupby("method", sort=False):
+            axis.plot(curve["index"], curve["sparsity"], **line_looks(styles[str(method)]))
+        layer_axis(axis, own["index"])
+        axis.set_ylim(top=101)
+        axis.set_xlabel("Layer index, from input to output")
+    row[0].set_ylabel("Weights pruned (%)")
+    return figure

@@ -1,0 +1,61 @@
+"""The sparsest tickets that match the dense network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from open_lth.analysis.matching import matching_tickets
+from open_lth.figures.drawn import Drawn
+from open_lth.figures.layout import in_order_of, line_looks, panel_grid, weights_remaining_axis
+from open_lth.figures.style import Style
+from open_lth.suite_runs import SuiteRuns
+
+HEADINGS = {
+    "dense": "dense network: test accuracy (%)",
+    "std": "its standard deviation",
+    "std_over": "over",
+    "level": "sparsest matching level",
+    "weights": "weights remaining there (%)",
+    "accuracy": "test accuracy there (%)",
+    "last_level": "last level run",
+    "last_weights": "weights remaining at the last level (%)",
+}
+
+
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+    """Draw and list the sparsest matching ticket of each method."""
+    table = in_percent(matching_tickets(runs.table), styles)
+    caption = (
+        "The sparsest level whose test accuracy (at its best epoch) is within one standard deviation of that of the "
+        "dense network, or above it; the table says what the standard deviation is over. Markers: these levels; a "
+        "method without one has none. Thin lines reach to the sparsest level that was run."
+    )
+    return Drawn(title, draw_matching(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
+
+
+def in_percent(table: pd.DataFrame, styles: Mapping[str, Style]) -> pd.DataFrame:
+    """Return the table of matching tickets, panel by panel, with percentages in place of fractions."""
+    ranks = {"panel": list(dict.fromkeys(table["panel"])), "method": list(styles)}
+    table = table.sort_values(list(ranks), key=lambda column: column.map(ranks[str(column.name)].index))
+    table = table.rename(columns={"density": "weights", "last_density": "last_weights"})
+    names = ["dense", "std", "weights", "accuracy", "last_weights"]
+    return table.assign(**{name: 100 * table[name].astype(float) for name in names})
+
+
+def draw_matching(table: pd.DataFrame, styles: Mapping[str, Style]) -> Figure:
+    """Draw what `in_percent` returns."""
+    panels, methods = list(dict.fromkeys(table["panel"])), in_order_of(styles, table["method"])
+    figure, [row] = panel_grid(panels, [""], {}, height=0.7 + 0.32 * len(methods))
+    for panel, axis in zip(panels, row, strict=True):
+        own = table[table["panel"] == panel]
+        for _, ticket in own.iterrows():
+            style, y = styles[ticket["method"]], methods.index(ticket["method"])
+            axis.plot([100, ticket["last_weights"]], [y, y], color=style.colour, linewidth=0.9, alpha=0.5)
+            axis.plot([ticket["weights"]], [y], **{**line_looks(style), "markersize": 8, "linestyle": "none"})
+        weights_remaining_axis(axis, own["last_weights"])
+        axis.set_yticks(range(len(methods)), methods if axis is row[0] else [""] * len(methods))
+        axis.set_ylim(len(methods) - 0.4, -0.6)
+    return figure

@@ -1,0 +1,97 @@
+"""From a scale and the results under a root to figures."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from foundations.errors import UserError
+from open_lth.commands.reproduce import read_command
+from open_lth.figures.drawn import Drawn
+from open_lth.figures.layout import look
+from open_lth.figures.plot import figure_names, plot_of, title_of
+from open_lth.figures.style import Style, styles_of
+from open_lth.suite_runs import SuiteRuns, Words, find_runs
+from open_lth.suites import SUITES, Scale, Series, in_order, suites_of
+from training import TrainingRun
+
+
+class NothingThere(UserError):
+    """None of the runs that a figure needs is finished."""
+
+
+class Plotter:
+    """Draws the figures of a scale.
+
+    Args:
+        scale_name: as given on the command line.
+        root: where the results lie.
+    """
+
+    def __init__(self, scale: Scale, scale_name: str, root: Path, dataset_root: Path) -> None:
+        self.scale = scale
+        self.scale_name = scale_name
+        self._root = root
+        self._places = (f"--root={root}", f"--dataset_root={dataset_root}", "--device=cpu", "--quiet")
+        self._read = functools.cache(self._read_command)
+        self._of_scale = suites_of(scale)
+
+    def names(self) -> list[str]:
+        """Return the names of the figures that the scale's suites make."""
+        return [name for name in figure_names() if any(suite in self._of_scale for suite in plot_of(name).suites)]
+
+    def series(self, name: str) -> list[Series]:
+        """Return what a figure is drawn from; suites that the scale leaves out count only if it has none of the others.
+
+        Raises:
+            UserError: if there is no such figure, or something is wrong with the scale.
+        """
+        suites = plot_of(name).suites
+        chosen = [suite for suite in suites if suite in self._of_scale] or suites
+        return [one for suite in chosen for one in SUITES.get(suite).series(self.scale)]
+
+    def runs(self, name: str) -> SuiteRuns:
+        """Return the runs of a figure.
+
+        Raises:
+            NothingThere: if none is finished.
+            UserError: as `series` does.
+        """
+        runs = find_runs(self.series(name), self._read)
+        if runs.table.empty:
+            command = f"reproduce --scale={self.scale_name} --figure {' '.join(plot_of(name).suites)}"
+            raise NothingThere(
+                f"figure {name}: none of its runs is under {self._root}; `python open_lth.py {command}` makes them"
+            )
+        return runs
+
+    def commands(self, names: Iterable[str]) -> list[Words]:
+        """Return the commands that make the runs of figures, each once, in an order in which they can be run."""
+        return [one.command for one in in_order([series for name in names for series in self.series(name)])]
+
+    def draw(self, name: str) -> Drawn:
+        """Draw a figure from what is there.
+
+        Raises:
+            NothingThere: if nothing is.
+            UserError: naming the figure, if something else that it needs is not there, or as `series` does.
+        """
+        plot, runs = plot_of(name), self.runs(name)
+        make = importlib.import_module(plot.module).make
+        try:
+            with look():
+                drawn: Drawn = make(runs, self.styles, title_of(name), **plot.options)
+        except UserError as error:
+            raise UserError(f"figure {name}: {error}") from None
+        return drawn
+
+    @functools.cached_property
+    def styles(self) -> dict[str, Style]:
+        """The styles of the methods of all figures, whichever are drawn."""
+        suites = [*self._of_scale.values(), *(suite for _, suite in SUITES.items())]
+        return styles_of(one.method for suite in suites for one in suite.series(self.scale))
+
+    def _read_command(self, words: Words) -> tuple[list[TrainingRun], int]:
+        return read_command((*words, *self._places))

@@ -1,0 +1,111 @@
+"""Reliability diagrams: how often predictions of a confidence are right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from foundations.errors import UserError
+from foundations.paths import RunPaths
+from foundations.storage import read_json
+from open_lth.analysis.masks import last_common_level
+from open_lth.figures.drawn import Drawn
+from open_lth.figures.layout import at_weights, in_order_of, line_looks, method_line, panel_grid
+from open_lth.figures.style import SOLID, Style
+from open_lth.suite_runs import SuiteRuns
+
+FEWEST = 10
+"""Bins with fewer predictions than this say nothing; they are in the table, not in the figure."""
+
+DENSE, SPARSEST = "dense", "sparsest"
+HEADINGS = {
+    "weights": "weights remaining (%)",
+    "bin": "bin of the confidence",
+    "predictions": "predictions in it",
+    "confidence": "mean confidence",
+    "accuracy": "fraction correct",
+}
+
+
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+    """Draw reliability diagrams of the dense networks and of the last tickets."""
+    table = reliabilities(runs.table)
+    caption = (
+        "Fraction of correct predictions by the confidence of the predicted class, in ten bins of equal width: dense "
+        "networks above, the sparsest tickets that all methods have reached below. On the diagonal, confidence is "
+        "accuracy; below it, predictions are overconfident. Bins hold the predictions of all replicates and "
+        f"evaluation passes of the final networks; those with fewer than {FEWEST} are not drawn."
+    )
+    return Drawn(title, draw_reliabilities(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
+
+
+def reliabilities(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the bins of dense networks and last tickets by panel and method, summed over replicates.
+
+    Raises:
+        UserError: if no run has been evaluated.
+    """
+    bins = {directory: _bins(directory) for directory in runs["directory"]}
+    evaluated = runs[[bins[directory] is not None for directory in runs["directory"]]]
+    if evaluated.empty:
+        raise UserError("no run has been evaluated; the command `evaluate`, put before the command of a run, does it")
+    parts = []
+    for panel, ticket, chosen in _tickets(evaluated):
+        for _, run in chosen.iterrows():
+            found = pd.DataFrame(bins[run["directory"]])
+            edges = [f"{index / len(found):.1f}-{(index + 1) / len(found):.1f}" for index in range(len(found))]
+            parts.append(found.assign(panel=panel, ticket=ticket, method=run["method"], bin=edges,
+                                      weights=100 * run["density"]))  # fmt: skip
+    keys = ["panel", "ticket", "method", "bin"]
+    groups = pd.concat(parts).groupby(keys, sort=False, observed=True)
+    sums = groups[["examples", "confidence", "correct"]].sum()
+    table = pd.DataFrame({"weights": groups["weights"].mean(), "predictions": sums["examples"].astype(int)})
+    table["confidence"] = sums["confidence"] / sums["examples"]
+    table["accuracy"] = sums["correct"] / sums["examples"]
+    return table.reset_index()
+
+
+def _tickets(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Iterate over panel, kind of ticket, and its runs; before the first pruning there is no sparsest ticket."""
+    for panel, own in runs.groupby("panel", sort=False, observed=True):
+        yield str(panel), DENSE, own[own["level"] == 0]
+        if last := last_common_level(own):
+            yield str(panel), SPARSEST, own[own["level"] == last]
+
+
+def _bins(directory: str) -> Mapping[str, list[float]] | None:
+    path = RunPaths(Path(directory)).evaluation
+    found: Mapping[str, list[float]] | None = read_json(path).get("reliability") if path.exists() else None
+    return found
+
+
+def draw_reliabilities(table: pd.DataFrame, styles: Mapping[str, Style]) -> Figure:
+    """Draw what `reliabilities` returns."""
+    panels, methods = list(dict.fromkeys(table["panel"])), in_order_of(styles, table["method"])
+    legend = {method: method_line(styles[method]) for method in methods}
+    legend["confidence is accuracy"] = Line2D([], [], color="#888888", linewidth=1.0, linestyle=SOLID)
+    tickets = [ticket for ticket in (DENSE, SPARSEST) if (table["ticket"] == ticket).any()]
+    figure, rows = panel_grid(panels, [""] * len(tickets), legend, height=3.1)
+    for ticket, row in zip(tickets, rows, strict=True):
+        for panel, axis in zip(panels, row, strict=True):
+            own = table[(table["panel"] == panel) & (table["ticket"] == ticket)]
+            _draw(axis, own[own["predictions"] >= FEWEST], styles)
+            axis.set_title(at_weights(panel, own["weights"].mean()) if len(own) else f"{panel}\nnot pruned yet")
+        row[0].set_ylabel("Fraction correct")
+    for axis in rows[-1]:
+        axis.set_xlabel("Confidence")
+    return figure
+
+
+def _draw(axis: Axes, table: pd.DataFrame, styles: Mapping[str, Style]) -> None:
+    axis.plot([0, 1], [0, 1], color="#888888", linewidth=1.0)
+    for method, curve in table.groupby("method", sort=False):
+        axis.plot(curve["confidence"], curve["accuracy"], **line_looks(styles[str(method)]))
+    axis.set_xlim(0, 1.03)
+    axis.set_ylim(-0.03, 1.03)
+    axis.set_aspect("equal")

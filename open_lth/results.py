@@ -1,0 +1,145 @@
+"""Finished runs as one table for analyses: a row for each run, with its measures, its cost and where it lies."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foundations.errors import UserError
+from foundations.paths import RunPaths
+from foundations.storage import read_json
+from open_lth.evaluation import peak_measures
+from open_lth.experiments import find_experiments
+from training import MetricLogger
+
+_REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
+_LEVEL = re.compile(r"level_(\d+)", re.ASCII)
+_BRANCH = re.compile(r"lottery_branch_(\w+)_[0-9a-f]{32}", re.ASCII)
+
+MEASURES = ("accuracy", "loss", "brier", "ece", "mace", "mace_pooled")
+"""The measures of the test set that the table always has, in this order; `loss` is the negative log likelihood."""
+
+COLUMNS: dict[str, str] = {
+    "experiment": "string",
+    "replicate": "Int64",
+    "level": "Int64",
+    "kind": "string",
+    "density": "float64",
+    "peak_iteration": "float64",
+    **{f"peak_{name}": "float64" for name in MEASURES},
+    "passes": "Int64",
+    **{f"final_{name}{suffix}": "float64" for name in MEASURES for suffix in ("", "_std")},
+    "test_examples": "float64",
+    "seconds": "float64",
+    "machine": "string",
+    "device": "string",
+    "processor": "string",
+    "directory": "string",
+}
+"""The columns of the table and their types."""
+
+
+def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
+    """Return a table with one row for each finished run; what is not known is missing (NaN or NA).
+
+    | column | what |
+    | --- | --- |
+    | `experiment`, `replicate` | the experiment's directory name and the replicate's number |
+    | `level` | the pruning level; missing outside lotteries and for pretraining |
+    | `kind` | `main`, `lrr` (learning rate rewinding), `pretrain`, or the name of a branch |
+    | `density` | the fraction of the prunable weights that is kept |
+    | `peak_<measure>` | the measures at the epoch of the best test accuracy, and that epoch's `peak_iteration` |
+    | `final_<measure>` | the measures at the end of training, mean over passes where `evaluate` has repeated them |
+    | `final_<measure>_std` | the standard deviation over these passes; missing for one pass |
+    | `passes` | the number of passes behind `final_<measure>` |
+    | `test_examples` | the size of the test set |
+    | `seconds` | how long training took, evaluations included |
+    | `machine`, `device`, `processor` | where: the computer's name, PyTorch's name of the device, what it is |
+    | `directory` | where the run lies |
+
+    A run whose files are damaged is left out, with a warning that names the file.
+
+    Args:
+        runs: a results root, all of whose runs are read, or the directories of runs.
+    """
+    directories = _all_runs(Path(runs).expanduser()) if isinstance(runs, (str, Path)) else map(Path, runs)
+    rows = [row for directory in directories for row in _rows(directory)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _all_runs(root: Path) -> Iterator[Path]:
+    return (run.directory for experiment in find_experiments(root) for run in experiment.runs())
+
+
+def _rows(directory: Path) -> list[dict[str, Any]]:
+    paths = RunPaths(directory)
+    if not paths.logger.exists():
+        return []
+    try:
+        row = {**_place(directory), **_measures(paths)}
+        return [{**row, **_read(paths.timing, _cost), **_read(paths.sparsity_report, _density)}]
+    except UserError as error:  # a damaged run does not hide the others
+        warnings.warn(f"left out: {error}", stacklevel=2)
+        return []
+
+
+def _place(directory: Path) -> dict[str, Any]:
+    level, branch = _LEVEL.fullmatch(directory.parent.name), _BRANCH.fullmatch(directory.name)
+    in_levels = directory.parent.name.startswith("level_")
+    replicate = directory.parent.parent if in_levels else directory.parent
+    number = _REPLICATE.fullmatch(replicate.name)
+    if number is None:
+        raise UserError(f"{directory}: does not lie in a replicate's directory")
+    pretrains = in_levels and level is None
+    return {
+        "experiment": replicate.parent.name,
+        "replicate": int(number[1]),
+        "level": int(level[1]) if level else None,
+        "kind": "pretrain" if pretrains else branch[1] if branch else directory.name,
+        "directory": str(directory),
+    }
+
+
+def _measures(paths: RunPaths) -> dict[str, Any]:
+    logger = MetricLogger.load(paths.logger)
+    found: dict[str, Any] = {f"peak_{name}": value for name, value in peak_measures(logger).items()}
+    logged = {name.removeprefix("test_"): value for name, value in _last(logger).items()}
+    found |= {"passes": 1 if logged else None, "test_examples": logged.get("examples")}
+    found |= {f"final_{name}": value for name, value in logged.items()}
+    found |= _read(paths.evaluation, _repeated)
+    return {name: value for name, value in found.items() if name in COLUMNS}
+
+
+def _last(logger: MetricLogger) -> dict[str, float]:
+    tested = [row for row in logger.rows().values() if "test_accuracy" in row]
+    return {name: value for name, value in tested[-1].items() if name.startswith("test_")} if tested else {}
+
+
+def _repeated(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    final = evaluation["final"].items()
+    means = {f"final_{name}": float(spread["mean"]) for name, spread in final}
+    return {"passes": int(evaluation["passes"]), **means, **{f"final_{name}_std": s["std"] for name, s in final}}
+
+
+def _cost(timing: Mapping[str, Any]) -> dict[str, Any]:
+    return {"seconds": float(timing["seconds"]), **{n: timing.get(n) for n in ("machine", "device", "processor")}}
+
+
+def _density(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {"density": float(report["unpruned"] / report["total"])}
+
+
+def _read(path: Path, take: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """Return what is taken from a JSON file, or nothing if it is not there."""
+    if not path.exists():
+        return {}
+    content = read_json(path)
+    try:
+        return take(content)
+    except (TypeError, KeyError, AttributeError, ValueError, ZeroDivisionError):
+        raise UserError(f"{path}: does not hold what it should; delete it to have it made again") from None

@@ -1,0 +1,101 @@
+"""Suites: the runs that figures and tables are made of, as plain data."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from foundations.errors import UserError
+from foundations.registry import Registry
+
+Scale = Mapping[str, Any]
+"""How large the experiments of suites are: plain data, as a JSON file holds it; what it says is up to the suites.
+
+Its `figures`, if there are any, name those that are meant unless others are asked for, each with what is different for
+it; its `replicates` is how many there are of every experiment.
+"""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One command of the project, for one replicate.
+
+    Args:
+        command: the words after the program's name, without the flags that say where and how to run.
+        after: the experiments that must have been done before, such as the trunk of a branch.
+    """
+
+    command: tuple[str, ...]
+    after: tuple[Experiment, ...] = ()
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one curve of a figure is drawn from: one kind of experiment in every replicate.
+
+    Args:
+        panel: the part of the figure that the curve is in, usually a network's name as people read it.
+        method: what the legend says; a method looks the same in every figure.
+        experiments: one for each replicate.
+    """
+
+    panel: str
+    method: str
+    experiments: tuple[Experiment, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The experiments of one figure or table.
+
+    Args:
+        title: what the figure shows.
+        series: from a scale to what is drawn.
+    """
+
+    title: str
+    series: Callable[[Scale], list[Series]]
+
+
+SUITES: Registry[Suite] = Registry("figure")
+"""By the figure's name on the command line: 1 to 9, table1."""
+
+
+def in_order(series: Sequence[Series]) -> list[Experiment]:
+    """Return every experiment once, each after those it must come after; the first replicates of all come first."""
+    ordered: dict[Experiment, None] = {}
+
+    def add(experiment: Experiment) -> None:
+        for earlier in experiment.after:
+            add(earlier)
+        ordered.setdefault(experiment)
+
+    for replicates in itertools.zip_longest(*(one.experiments for one in series)):
+        for experiment in filter(None, replicates):
+            add(experiment)
+    return list(ordered)
+
+
+def suites_of(scale: Scale, names: Sequence[str] | None = None) -> dict[str, Suite]:
+    """Return the suites of figures by name, in their order.
+
+    Args:
+        names: the figures asked for; if there are none, those that the scale names, or else all.
+
+    Raises:
+        UserError: if there is no such figure; the message lists the valid names.
+    """
+    if not names and not isinstance(scale.get("figures", {}), Mapping):
+        raise UserError('--scale: figures must be an object, e.g. {"1": {}, "4": {"replicates": 2}}')
+    asked = names or scale.get("figures") or SUITES.names()
+    return {name: SUITES.get(name) for name in asked}
+
+
+def with_replicates(scale: Scale, replicates: int) -> Scale:
+    """Return a scale with so many replicates of every experiment, in all figures."""
+    figures = scale.get("figures", {})
+    if isinstance(figures, Mapping) and all(isinstance(own, Mapping) for own in figures.values()):
+        figures = {name: {**own, "replicates": replicates} for name, own in figures.items()}
+    return {**scale, "replicates": replicates, "figures": figures}

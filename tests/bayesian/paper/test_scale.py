@@ -1,0 +1,81 @@
+"""What a scale says, and how it is refused if it says it wrongly."""
+
+from __future__ import annotations
+
+import pytest
+
+from bayesian.paper.scale import PaperScale, merged
+from foundations.errors import UserError
+
+SMALLEST = {"networks": {"A": "--default_hparams=mnist_lenet_12", "B": ""}, "levels": 3}
+
+
+def read(figure: str = "1", **changes: object) -> PaperScale:
+    return PaperScale.read({**SMALLEST, **changes}, figure)
+
+
+def test_networks_and_levels_are_enough():
+    scale = read()
+    assert scale.networks == {"A": ("--default_hparams=mnist_lenet_12",), "B": ()}
+    assert (scale.levels, scale.branch_levels, scale.replicates) == (3, "1-3", 1)
+
+
+def test_flags_are_split_as_a_shell_does():
+    assert read(flags="--lr=0.1  --bayesian '--dataset_name=my data'").flags == (
+        "--lr=0.1", "--bayesian", "--dataset_name=my data",
+    )  # fmt: skip
+
+
+def test_a_figure_may_have_fewer_networks_and_replicates():
+    scale = {**SMALLEST, "replicates": 5, "figures": {"6": {"networks": ["B"], "replicates": 2}, "4": {}}}
+    six, four = PaperScale.read(scale, "6"), PaperScale.read(scale, "4")
+    assert (list(six.networks), six.replicates) == (["B"], 2)
+    assert (list(four.networks), four.replicates) == (["A", "B"], 5)
+    assert PaperScale.read(scale, "2") == four
+
+
+def test_of_several_values_of_a_flag_the_last_counts_and_the_first_place():
+    assert merged(("--lr=1", "--bayesian"), ("--gamma=2",), ("--lr=3", "--bayesian")) == (
+        "--lr=3", "--bayesian", "--gamma=2",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"level": 3}, "level is unknown; valid values are description, networks, "),
+        ({"levels": "3"}, "levels must be a whole number of at least 1, not '3'"),
+        ({"levels": True}, "levels must be a whole number of at least 1, not True"),
+        ({"replicates": 0}, "replicates must be a whole number of at least 1, not 0"),
+        ({"passes": 2.5}, "passes must be a whole number of at least 1, not 2.5"),
+        ({"branch_levels": [1]}, "branch_levels must be text, not [1]"),
+        ({"flags": ["--lr=1"]}, "flags must be text, not ['--lr=1']"),
+        ({"flags": "--lr 1"}, "flags: '1' must be a flag, written --name=value"),
+        ({"bayesian": "lr=1"}, "bayesian: 'lr=1' must be a flag, written --name=value"),
+        ({"flags": "--name='a"}, """flags: "--name='a": No closing quotation"""),
+        ({"networks": ["A"]}, "networks must be an object, not ['A']"),
+        ({"networks": {}}, "networks must have an entry"),
+        ({"networks": {"A": 1}}, "networks: A must be text, not 1"),
+        ({"larger_networks": {"A": "--x"}}, "larger_networks: A must be an object, not '--x'"),
+        ({"larger_networks": {"A": {}}}, "larger_networks: A must have one larger network, with its flags"),
+        ({"larger_networks": {"C": {"D": ""}}}, "larger_networks: C is none of the networks A, B"),
+        ({"figures": []}, "figures must be an object, not []"),
+        ({"figures": {"1": 2}}, "figures: 1 must be an object, not 2"),
+        ({"figures": {"1": {"levels": 2}}}, "figures: 1: levels is unknown; valid values are networks, replicates"),
+        ({"figures": {"1": {"networks": ["C"]}}}, "figures: 1: networks must be a list of A, B, not ['C']"),
+        ({"figures": {"1": {"networks": "A"}}}, "figures: 1: networks must be a list of A, B, not 'A'"),
+        ({"figures": {"1": {"replicates": -1}}}, "figures: 1: replicates must be a whole number of at least 1"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(changes, complaint):
+    with pytest.raises(UserError) as caught:
+        read(**changes)
+    assert str(caught.value).startswith("--scale: ")
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["networks", "levels"])
+def test_what_is_missing_is_named(key):
+    with pytest.raises(UserError, match=f"--scale: {key} is missing"):
+        PaperScale.read({name: value for name, value in SMALLEST.items() if name != key}, "1")

@@ -1,0 +1,146 @@
+"""The table of runs, against files written by hand and against real runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from open_lth.results import COLUMNS, read_runs
+
+LOGGER = """test_loss,0,2.3
+test_accuracy,0,0.1
+test_mace,0,0.2
+test_examples,0,50
+test_loss,6,0.5
+test_accuracy,6,0.9
+test_mace,6,0.05
+test_examples,6,50
+test_loss,12,0.4
+test_accuracy,12,0.8
+test_mace,12,0.06
+test_examples,12,50"""
+FINAL = {
+    "accuracy": {"mean": 0.81, "std": 0.02, "values": [0.79, 0.83]},
+    "mace": {"mean": 0.07, "std": None, "values": []},
+}
+HASH = "0123456789abcdef0123456789abcdef"
+
+
+def write(directory: Path, logger: str = LOGGER, **files: object) -> str:
+    """Write a run's files: the logger, and JSON files by name."""
+    directory.mkdir(parents=True)
+    (directory / "logger").write_text(logger)
+    for name, content in files.items():
+        (directory / f"{name}.json").write_text(json.dumps(content))
+    return str(directory)
+
+
+@pytest.fixture
+def replicate(tmp_path) -> Path:
+    """Where a lottery's replicate has its files."""
+    return tmp_path / f"lottery_{HASH}" / "replicate_3"
+
+
+def only(table: pd.DataFrame) -> pd.Series:
+    """The only row."""
+    [(_, row)] = table.iterrows()
+    return row
+
+
+def test_a_row_has_place_density_peak_final_measures_and_cost(replicate):
+    timing = {"seconds": 42.5, "machine": "node7", "device": "cuda:0", "processor": "Fast GPU"}
+    sparsity = {"total": 400.0, "unpruned": 100.0}
+    directory = write(replicate / "level_2" / "main", sparsity_report=sparsity, timing=timing)
+    row = only(read_runs([directory]))
+    assert (row["experiment"], row["replicate"], row["level"], row["kind"]) == (f"lottery_{HASH}", 3, 2, "main")
+    assert (row["density"], row["directory"]) == (0.25, directory)
+    assert (row["peak_iteration"], row["peak_accuracy"], row["peak_loss"], row["peak_mace"]) == (6, 0.9, 0.5, 0.05)
+    assert (row["final_accuracy"], row["final_loss"], row["passes"], row["test_examples"]) == (0.8, 0.4, 1, 50)
+    assert (row["seconds"], row["machine"], row["device"], row["processor"]) == (42.5, "node7", "cuda:0", "Fast GPU")
+
+
+def test_repeated_passes_take_the_place_of_the_last_logged_measures(replicate):
+    row = only(read_runs([write(replicate / "level_2" / "main", evaluation={"passes": 2, "final": FINAL})]))
+    assert (row["passes"], row["final_accuracy"], row["final_accuracy_std"]) == (2, 0.81, 0.02)
+    assert row["final_mace"] == 0.07 and pd.isna(row["final_mace_std"])
+    assert row["final_loss"] == 0.4  # which was not measured again
+    assert row["peak_accuracy"] == 0.9
+
+
+def test_what_is_not_known_is_missing_and_the_columns_are_always_the_same(replicate):
+    row = only(read_runs([write(replicate / "level_0" / "main", logger="train_loss,6,1.0")]))
+    unknown = set(COLUMNS) - {"experiment", "replicate", "level", "kind", "directory"}
+    assert [name for name in unknown if not pd.isna(row[name])] == []
+    for table in (read_runs([]), read_runs([row["directory"]])):
+        assert {name: str(kind) for name, kind in table.dtypes.items()} == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("place", "level", "kind"),
+    [
+        ("level_0/main", 0, "main"),
+        ("level_12/lrr", 12, "lrr"),
+        (f"level_3/lottery_branch_randomly_reinitialize_{HASH}", 3, "randomly_reinitialize"),
+        ("level_pretrain/main", None, "pretrain"),
+        ("main", None, "main"),
+    ],
+)
+def test_level_and_kind_are_told_by_the_place(replicate, place, level, kind):
+    row = only(read_runs([write(replicate / place)]))
+    assert row["kind"] == kind
+    assert pd.isna(row["level"]) if level is None else row["level"] == level
+    assert (row["experiment"], row["replicate"]) == (f"lottery_{HASH}", 3)
+
+
+def test_a_root_gives_all_its_finished_runs_in_order(tmp_path, replicate):
+    write(tmp_path / "train_a" / "replicate_1" / "main")
+    for level in (0, 1):
+        write(replicate / f"level_{level}" / "main")
+    (replicate / "level_2" / "main").mkdir(parents=True)  # begun, and not finished
+    table = read_runs(str(tmp_path))
+    assert table["experiment"].tolist() == [f"lottery_{HASH}", f"lottery_{HASH}", "train_a"]
+    assert table["level"].tolist() == [0, 1, pd.NA]
+
+
+def test_a_root_that_is_not_there_holds_no_runs(tmp_path):
+    assert read_runs(tmp_path / "nowhere").empty
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("logger", "test_accuracy,6"),
+        ("evaluation.json", "{"),
+        ("evaluation.json", '{"passes": 2}'),
+        ("evaluation.json", "[]"),
+        ("timing.json", "nonsense"),
+        ("timing.json", "[1]"),
+        ("sparsity_report.json", '{"total": 0}'),
+        ("sparsity_report.json", '{"total": 0, "unpruned": 0}'),
+    ],
+)
+def test_a_damaged_run_is_left_out_with_a_warning_that_names_the_file(replicate, file, content):
+    good, bad = write(replicate / "level_0" / "main"), write(replicate / "level_1" / "main")
+    (Path(bad) / file).write_text(content)
+    with pytest.warns(UserWarning, match=rf"left out: .*level_1/main/{file}") as caught:
+        table = read_runs([good, bad])
+    assert table["level"].tolist() == [0]
+    assert len(caught) == 1 and "\n" not in str(caught[0].message)
+
+
+def test_a_directory_that_is_no_replicates_is_left_out_with_a_warning(tmp_path):
+    with pytest.warns(UserWarning, match="left out: .*elsewhere/main: does not lie in a replicate's directory"):
+        assert read_runs([write(tmp_path / "elsewhere" / "main")]).empty
+
+
+def test_real_runs_are_read(trunk):
+    trunk.branch("reinit")
+    table = read_runs(trunk.workplace.root)
+    assert list(zip(table["level"], table["kind"], strict=True)) == [
+        (0, "main"), (1, "randomly_reinitialize"), (1, "main"), (2, "main")]  # fmt: skip
+    assert table["density"].round(2).tolist() == [1.0, 0.8, 0.8, 0.64]
+    assert table[["peak_accuracy", "final_accuracy", "final_brier", "seconds", "processor"]].notna().all(axis=None)
+    assert (table["test_examples"] == 360).all()
