@@ -28,7 +28,7 @@ CLEAREST_DENSITY = 0.3
 """The level shown is the one nearest to it: there is something to see of both the kept and the pruned weights."""
 
 FEWEST_WEIGHTS = 256
-_GREATEST_WIDTH, _GREATEST_HEIGHT, _WIDTH_OF_TITLE = 2.1, 3.6, 1.5  # inches
+_GREATEST_WIDTH, _GREATEST_HEIGHT, _WIDTH_OF_TITLE = 2.1, 3.6, 1.8  # inches
 
 HEADINGS = {"density": "weights remaining (%)", "magnitude": "mean magnitude of the kept weights"}
 
@@ -136,6 +136,6 @@ def draw_tiles(tiles: list[Tile]) -> Figure:
     above[0].set_ylabel("Magnitude of the\ninitial weights")
     below[0].set_ylabel("Mask\n(black: kept)")
     # The bar takes its room from both rows, that pictures and masks stay in line.
-    bar = figure.colorbar(picture, ax=[*above, *below], shrink=0.45, anchor=(0.0, 1.0), aspect=12, pad=0.01)
+    bar = figure.colorbar(picture, ax=[*above, *below], shrink=0.42, anchor=(0.0, 1.0), aspect=12, pad=0.01)
     bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
     return figure

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.open_lth.reproduced import Reproduced, reproduce
 from tests.open_lth.running import KINDS, LENET, Trunk, Workplace
 
 OPENLTH_ROOT = Path(__file__).parent.parent / "data" / "openlth_root"
@@ -51,6 +52,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trunk]:
         return known[words]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Reproduced:
+    """A whole tiny reproduction; it is not to be changed."""
+    return reproduce(tmp_path_factory.mktemp("reproduced"))
 
 
 @pytest.fixture
