@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from foundations.arguments import Parser
 from foundations.errors import UserError, one_of
@@ -13,7 +13,7 @@ from open_lth.context_flags import add_context_flags, whole_number
 from open_lth.evaluation import earlier_evaluation
 from open_lth.jobs import Job, JobsRunner
 from open_lth.scales import SCALES, read_scale
-from open_lth.suites import SUITES, Experiment, Scale, in_order, suites_of, with_replicates
+from open_lth.suites import SUITES, Experiment, Scale, Series, in_order, suites_of, with_replicates
 from training import TrainingRun
 
 Words = tuple[str, ...]
@@ -48,8 +48,8 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if a flag is missing or invalid, or experiments failed; then the others are done.
     """
-    experiments = _experiments(args)
-    jobs = _jobs(experiments, passed_on(argv), args)
+    series = _series(args)
+    jobs = _jobs(series, passed_on(argv), args)
     if args.dry_run:
         print("\n".join(map(str, jobs)))
         return
@@ -65,7 +65,7 @@ def passed_on(argv: Sequence[str]) -> Words:
     return tuple(parser.parse_known_args(argv)[1])
 
 
-def _experiments(args: argparse.Namespace) -> list[Experiment]:
+def _series(args: argparse.Namespace) -> list[Series]:
     if args.scale is None:
         raise UserError(f"--scale is required: {one_of(SCALES.names())} or the path of a JSON file")
     scale: Scale = read_scale(args.scale)
@@ -75,27 +75,38 @@ def _experiments(args: argparse.Namespace) -> list[Experiment]:
     series = [one for suite in suites.values() for one in suite.series(scale)]
     if not series:
         raise UserError(f"--scale={args.scale}: has no experiments for figure {', '.join(suites)}")
-    return in_order(series)
+    return series
 
 
-def _jobs(experiments: Iterable[Experiment], places: Words, args: argparse.Namespace) -> list[Job]:
-    experiments = list(experiments)
-    in_all = set.intersection(*(set(one.command) for one in experiments))
+def _jobs(series: Sequence[Series], places: Words, args: argparse.Namespace) -> list[Job]:
+    labels = _labels(series)
     jobs: dict[Experiment, Job] = {}
-    for one in experiments:
+    for one in in_order(series):
         words = (*one.command, *places)
         try:
             trainings, passes = read_command(words, args.program)
         except UserError as error:
             raise UserError(f"--scale={args.scale}: {shlex.join(one.command)}: {error}") from None
         jobs[one] = Job(
-            label=" ".join(word for word in one.command if word not in in_all),
+            label=labels[one],
             command=words,
             iterations=0 if passes else sum(run.end.iteration for run in trainings),
             is_done=all(_is_done(run, passes) for run in trainings),
             after=tuple(jobs[earlier] for earlier in one.after),
         )
     return list(jobs.values())
+
+
+def _labels(series: Sequence[Series]) -> dict[Experiment, str]:
+    """Return what experiments are called: after the first curve that they are in, or that needs them."""
+    curves: dict[Experiment, str] = {}
+    for one in series:
+        for replicate, experiment in enumerate(one.experiments, start=1):
+            curves.setdefault(experiment, f"{one.panel}, {one.method}, replicate {replicate}")
+    for experiment in reversed(in_order(series)):
+        for earlier in experiment.after:
+            curves.setdefault(earlier, curves[experiment])
+    return {experiment: f"{experiment.command[0]}: {curve}" for experiment, curve in curves.items()}
 
 
 def read_command(words: Words, program: Sequence[str] = ()) -> tuple[list[TrainingRun], int]:

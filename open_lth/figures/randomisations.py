@@ -28,7 +28,8 @@ CLEAREST_DENSITY = 0.3
 """The level shown is the one nearest to it: there is something to see of both the kept and the pruned weights."""
 
 FEWEST_WEIGHTS = 256
-_GREATEST_WIDTH, _GREATEST_HEIGHT, _WIDTH_OF_TITLE = 2.1, 3.6, 1.8  # inches
+_GREATEST_WIDTH, _GREATEST_HEIGHT = 2.1, 3.6  # of a picture, in inches
+_WIDTH_OF_TITLE, _HEIGHT_OF_LABEL = 1.8, 1.35
 
 HEADINGS = {"density": "weights remaining (%)", "magnitude": "mean magnitude of the kept weights"}
 
@@ -123,7 +124,7 @@ def draw_tiles(tiles: list[Tile]) -> Figure:
     titles = [tile.method.replace(", ", ",\n") for tile in tiles]
     inches = min(_GREATEST_WIDTH / columns, _GREATEST_HEIGHT / rows)
     width = max(inches * columns, _WIDTH_OF_TITLE)
-    figure, (above, below) = panel_grid(titles, ["", ""], {}, inches * rows + 0.1, width)
+    figure, (above, below) = panel_grid(titles, ["", ""], {}, max(inches * rows + 0.1, _HEIGHT_OF_LABEL), width)
     greatest = max(float(tile.magnitudes.max()) for tile in tiles)
     for tile, weights, mask in zip(tiles, above, below, strict=True):
         picture = weights.imshow(tile.magnitudes, cmap="viridis", vmin=0, vmax=greatest, interpolation="nearest")

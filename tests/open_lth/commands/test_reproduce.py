@@ -114,15 +114,18 @@ def test_replicates_and_whatever_says_how_to_run_are_passed_on(workplace, scale,
     assert all(ending in command and "--jobs" not in command for command in waiting)
 
 
-def test_labels_leave_out_what_all_commands_have_in_common(workplace, scale, monkeypatch):
+def test_jobs_are_called_after_the_first_curve_that_they_are_in_or_that_needs_them(workplace, scale, monkeypatch):
     labels: list[str] = []
     monkeypatch.setattr(JobsRunner, "run", lambda self: labels.extend(job.label for job in self._jobs))
-    workplace.done("reproduce", f"--scale={scale}")
-    assert labels == [
-        "lottery --levels=1",
-        "lottery --bayesian --bayesian_samples=2 --pruning_strategy=sparse_global_snr --levels=1",
-        "lottery_branch transplant --bayesian_samples=2 --levels=1-1",
+    workplace.done("reproduce", f"--scale={scale}", "--figure=5")
+    workplace.done("reproduce", f"--scale={scale}", "--figure=1", "--replicates=2")
+    assert labels[:3] == [
+        "lottery: LeNet, deterministic, replicate 1",
+        "lottery: LeNet, Bayesian, |μ|/σ, replicate 1",
+        "lottery_branch: LeNet, transplanted, replicate 1",
     ]
+    assert labels[3:5] == [f"{name}: LeNet, deterministic, replicate 1" for name in ("lottery", "evaluate")]
+    assert len(set(labels[3:])) == len(labels[3:]) == 16
 
 
 @pytest.mark.parametrize(
