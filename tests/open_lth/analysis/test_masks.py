@@ -1,0 +1,100 @@
+"""How masks are spread over layers and how far two agree, against counts by hand and by brute force."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import torch
+
+from foundations.errors import UserError
+from foundations.paths import RunPaths
+from open_lth.analysis.masks import ALL_LAYERS, last_common_level, layer_densities, load_mask, never_pruned, overlap
+from pruning import Mask
+
+
+def make_mask(**layers: list[int]) -> Mask:
+    return Mask({f"{name}.weight": torch.tensor(kept) for name, kept in layers.items()})
+
+
+def random_mask(seed: int) -> Mask:
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {"conv.weight": (4, 3, 3, 3), "fc.weight": (5, 7)}
+    return Mask({name: torch.randint(2, shape, generator=generator) for name, shape in shapes.items()})
+
+
+def test_densities_are_counts_in_the_order_of_the_network():
+    found = layer_densities(make_mask(second=[1, 0, 0, 0], first=[1, 1]))
+    assert found.to_dict("list") == {
+        "index": [1, 2],
+        "layer": ["second", "first"],
+        "kept": [1, 2],
+        "total": [4, 2],
+        "density": [0.25, 1.0],
+    }
+
+
+def test_overlap_is_the_kept_of_both_over_the_kept_of_either():
+    found = overlap(make_mask(a=[1, 1, 1, 0], b=[1, 0]), make_mask(a=[0, 1, 1, 0], b=[0, 1])).set_index("layer")
+    assert found.loc["a", ["kept_left", "kept_right", "both", "either"]].tolist() == [3, 2, 2, 3]
+    assert found["jaccard"].to_dict() == pytest.approx({"a": 2 / 3, "b": 0.0, ALL_LAYERS: 2 / 5})
+    # By chance a and b share 3*2/4 = 1.5 and 1*1/2 = 0.5 weights.
+    assert found["chance"].to_dict() == pytest.approx({"a": 1.5 / 3.5, "b": 0.5 / 1.5, ALL_LAYERS: 2.0 / 5.0})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_overlap_agrees_with_sets_of_weights(seed):
+    left, right = random_mask(seed), random_mask(seed + 100)
+    sets = [{(name, place) for name, t in mask.items() for place, kept in enumerate(t.flatten().tolist()) if kept}
+            for mask in (left, right)]  # fmt: skip
+    everything = overlap(left, right).set_index("layer").loc[ALL_LAYERS]
+    assert everything["both"] == len(sets[0] & sets[1]) and everything["either"] == len(sets[0] | sets[1])
+    assert everything["jaccard"] == len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+
+
+def test_chance_is_what_random_masks_have():
+    generator = torch.Generator().manual_seed(0)
+    left, right = ([1] * 3000 + [0] * 7000, [1] * 6000 + [0] * 4000)
+    shuffled = [torch.tensor(kept)[torch.randperm(10000, generator=generator)].tolist() for kept in (left, right)]
+    found = overlap(make_mask(a=shuffled[0]), make_mask(a=shuffled[1])).iloc[0]
+    assert found["chance"] == pytest.approx(0.18 / 0.72)
+    assert found["jaccard"] == pytest.approx(found["chance"], abs=0.01)
+
+
+def test_a_mask_agrees_with_itself_and_layers_can_be_left_out():
+    mask = make_mask(a=[1, 0, 1], output=[1, 1])
+    assert overlap(mask, mask)["jaccard"].tolist() == [1.0, 1.0, 1.0]
+    without = overlap(mask, mask, ignored={"output.weight"})
+    assert without["layer"].tolist() == ["a", ALL_LAYERS] and without["kept_left"].tolist() == [2, 2]
+
+
+def test_masks_of_different_networks_are_refused():
+    with pytest.raises(UserError, match="masks of different networks cannot be compared"):
+        overlap(make_mask(a=[1, 0]), make_mask(a=[1, 0, 1]))
+
+
+def test_layers_count_as_never_pruned_if_every_mask_keeps_all_of_them():
+    masks = [make_mask(a=[1, 0], b=[1, 1], c=[1, 1]), make_mask(a=[1, 1], b=[1, 1], c=[0, 1])]
+    assert never_pruned(masks) == {"b.weight"}
+    assert never_pruned([]) == set()
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ({"one": [0, 1, 2], "other": [0, 1]}, 1),
+        ({"trunk": [0, 1, 2, 3], "branch": [2, 3]}, 3),
+        ({"one": [0, 1, 2], "barely begun": [0]}, 2),
+        ({"one": [0], "other": [0]}, 0),
+    ],
+)
+def test_the_last_common_level_is_the_least_of_the_last_levels(levels, expected):
+    rows = [(method, level) for method, own in levels.items() for level in own]
+    assert last_common_level(pd.DataFrame(rows, columns=["method", "level"]).astype({"level": "Int64"})) == expected
+
+
+def test_a_mask_comes_from_its_run_or_the_run_is_named(tmp_path):
+    mask = make_mask(a=[1, 0, 1])
+    mask.save(RunPaths(tmp_path))
+    assert layer_densities(load_mask(str(tmp_path)))["kept"].tolist() == [2]
+    with pytest.raises(UserError, match="nowhere"):
+        load_mask(str(tmp_path / "nowhere"))

@@ -1,0 +1,68 @@
+"""The points of curves: means and spreads over replicates and passes, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from open_lth.figures.points import ACCURACY, MACE, find_measure, points, readable
+
+COLUMNS = ["panel", "method", "replicate", "level", "density", "peak_accuracy", "final_accuracy_std", "passes"]
+ROWS = [
+    ("B", "zeta", 1, 0, 1.0, 0.90, 0.03, 5),
+    ("B", "zeta", 1, 1, 0.8, 0.80, 0.03, 5),
+    ("B", "zeta", 2, 0, 1.0, 0.96, 0.04, 10),
+    ("A", "zeta", 1, 0, 1.0, 0.50, math.nan, 1),
+    ("B", "alpha", 1, 0, 1.0, 0.70, math.nan, 1),
+]
+
+
+def table(rows: list[tuple[object, ...]] = ROWS) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"level": "Int64", "replicate": "Int64", "passes": "Int64"})
+
+
+def dense(found: pd.DataFrame, panel: str = "B", method: str = "zeta") -> pd.Series:
+    return found[(found["panel"] == panel) & (found["method"] == method) & (found["level"] == 0)].iloc[0]
+
+
+def test_points_are_means_over_replicates_in_percent():
+    found = dense(points(table(), [ACCURACY]))
+    assert found["accuracy"] == pytest.approx(93.0) and found["weights"] == 100.0
+    assert (found["replicates"], found["passes"]) == (2, 5)
+
+
+def test_the_spread_over_replicates_is_that_of_a_sample_and_missing_for_one():
+    found = points(table(), [ACCURACY])
+    assert dense(found)["accuracy_replicates"] == pytest.approx(100 * np.std([0.90, 0.96], ddof=1))
+    assert math.isnan(dense(found, "A")["accuracy_replicates"])
+
+
+def test_spreads_over_passes_of_several_replicates_are_averaged_as_variances():
+    found = points(table(), [ACCURACY])
+    assert dense(found)["accuracy_passes"] == pytest.approx(100 * math.sqrt((0.03**2 + 0.04**2) / 2))
+    assert math.isnan(dense(found, "A")["accuracy_passes"])
+
+
+def test_panels_and_methods_keep_their_order_and_levels_ascend_whatever_the_order_of_the_rows():
+    found = points(table([ROWS[1], ROWS[4], *ROWS]), [ACCURACY])
+    order = list(zip(found["panel"], found["method"], found["level"], strict=True))
+    assert order == [("B", "zeta", 0), ("B", "zeta", 1), ("B", "alpha", 0), ("A", "zeta", 0)]
+
+
+def test_runs_outside_lotteries_are_no_points():
+    assert points(table([("B", "zeta", 1, None, 1.0, 0.9, 0.03, 5)]), [ACCURACY]).empty
+
+
+def test_headings_stand_alone():
+    assert list(readable(points(table(), [ACCURACY]), [ACCURACY]).columns) == [
+        "panel", "method", "level", "weights remaining (%)", "test accuracy (%)",
+        "test accuracy: std over replicates", "test accuracy: std over passes", "replicates", "passes",
+    ]  # fmt: skip
+
+
+def test_measures_come_by_name():
+    assert find_measure("mace") is MACE
+    assert find_measure("ece").label == "ece"
