@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import enum
-import warnings
 from dataclasses import dataclass
 
 from torch import nn
 
-from datasets import DatasetHparams, num_classes
+from datasets import DatasetHparams
 from foundations.context import RunContext
 from foundations.errors import UserError
 from foundations.paths import ExperimentPaths, RunPaths
 from foundations.randomness import RandomStreams
 from foundations.step import Step
-from foundations.storage import save_tensors
-from models import find_family
 from open_lth.descs import LotteryDesc
-from open_lth.once import do_once
-from open_lth.provenance import save_command, save_hparams
-from pruning import STRATEGIES, LayerPrunedAway, Mask, apply_mask, check_same_tensors, prunable_shapes
+from pruning import Mask, check_same_tensors, prunable_shapes
 from training import ModelVariant, TrainingHparams, TrainingRun
 
 PRETRAIN = "pretrain"
@@ -46,97 +41,6 @@ class Lottery:
     replicate: int
     context: RunContext
     rewind: Rewinding = Rewinding.WEIGHTS
-
-    def run(self, levels: int) -> None:
-        """Find the tickets of levels 0 to `levels`; what is there already is not made again.
-
-        Raises:
-            Interrupted: if a signal asked for it.
-            RunIsLocked: if another process is at it.
-        """
-
-        def is_done() -> bool:
-            return self.paths(0).hparams.exists() and all(map(self._is_complete, range(levels + 1)))
-
-        do_once(self.directories.directory, self.context, is_done, lambda: self._run(levels))
-
-    def _run(self, levels: int) -> None:
-        if levels > 0 and not self.paths(0).mask.exists():
-            self._try_pruning()
-        save_hparams(self.paths(0), self.desc.display())
-        if self.desc.pretrain_training_hparams is not None:
-            self._pretrain()
-        self._establish_initial_weights()
-        for level in range(levels + 1):
-            self._prune(level)
-            self._train(level)
-
-    def _try_pruning(self) -> None:
-        """Prune an untrained network, so that a mistake in the flags comes out before the first level is trained."""
-        model = self.new_network(seed=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LayerPrunedAway)
-            self._pruned(1, model, self._full_mask(model))
-
-    def _is_complete(self, level: int) -> bool:
-        paths = self.paths(level)
-        return self.training(level).is_done and paths.mask.exists() and paths.model(self.desc.start).exists()
-
-    # The stages: each returns at once if its output exists.
-
-    def _pretrain(self) -> None:
-        run = self.pretraining()
-        if not run.is_done:
-            model = run.new_network(self.streams(0).seed("initial_weights"))
-            save_command(run.paths, self.context)
-            run.train(model, self._full_mask(model), run.step("0it"))
-
-    def _establish_initial_weights(self) -> None:
-        path = self.paths(0).model(self.desc.start)
-        if not path.exists():
-            if self.paths(0).logger.exists():
-                raise UserError(
-                    f"{path}: missing, though level 0 was trained from it, and new weights may be others; "
-                    f"put a copy of it back, or delete {self.directories.directory} to begin again"
-                )
-            model = self.new_network(self.streams(0).seed("initial_weights"))
-            if self.desc.pretrain_training_hparams is not None:
-                self._take_over_pretrained_weights(model)
-            save_tensors(path, model.state_dict())
-
-    def _prune(self, level: int) -> None:
-        paths = self.paths(level)
-        if paths.mask.exists():
-            return
-        if level == 0:
-            self._full_mask(self.new_network(seed=0)).save(paths)
-            return
-        trained, mask = self.load_network(level - 1, self.training(level - 1).end), self.load_mask(level - 1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", LayerPrunedAway)
-            with warnings.catch_warnings(record=True) as caught:
-                pruned = self._pruned(level, trained, mask)
-            for warning in caught:
-                warnings.warn(f"{self.training(level).label}: {warning.message}", warning.category, stacklevel=2)
-        pruned.save(paths)
-        if not self.context.quiet:
-            print(f"level_{level}: {100 * pruned.density:.2f} % of the prunable weights are left", flush=True)
-
-    def _train(self, level: int) -> None:
-        run = self.training(level)
-        if not self._is_complete(level):
-            if level == 0 or self.rewind is Rewinding.WEIGHTS:
-                model = self.load_network(0, self.desc.start)
-            else:
-                model = self.load_network(level - 1, self.training(level - 1).end)
-            mask = self.load_mask(level)
-            apply_mask(self.variant.prunable(model), mask)
-            if run.is_done:  # the weights that it started from are all that is missing
-                save_tensors(run.paths.model(self.desc.start), model.state_dict())
-            save_command(run.paths, self.context)
-            run.train(model, mask, self.desc.start)
-
-    # What the stages, and branches, read.
 
     @property
     def variant(self) -> ModelVariant:
@@ -215,26 +119,9 @@ class Lottery:
             context=self.context,
         )
 
-    def _pruned(self, level: int, trained: nn.Module, mask: Mask) -> Mask:
-        hparams = self.desc.pruning_hparams
-        generator = self.streams(level).generator("pruning")
-        return STRATEGIES.get(hparams.pruning_strategy).prune(hparams, trained, mask, generator)
-
-    def _full_mask(self, model: nn.Module) -> Mask:
-        return Mask.ones(prunable_shapes(self.variant.prunable(model)))
-
     def _check_there(self, exists: bool, level: int | str) -> None:
         if not exists:
             raise UserError(
                 f"level {level} of {self.desc.name} (replicate {self.replicate}) is not there yet; "
                 f"run the lottery command with the same hyperparameters and --levels={level} first"
             )
-
-    def _take_over_pretrained_weights(self, model: nn.Module) -> None:
-        run = self.pretraining()
-        state = run.load_network(run.end).state_dict()
-        if num_classes(run.dataset_hparams) != self.desc.num_classes:
-            # Another task has another output layer: keep the new one.
-            output = find_family(self.desc.model_hparams.model_name).output_layer + "."
-            state.update({k: v for k, v in model.state_dict().items() if k.startswith(output)})
-        model.load_state_dict(state)

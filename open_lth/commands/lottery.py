@@ -10,6 +10,7 @@ from open_lth.commands.header import print_header
 from open_lth.context_flags import add_context_flags, read_context
 from open_lth.flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.lottery import Lottery, Rewinding
+from open_lth.lottery_runner import LotteryRunner
 from training import TrainingRun
 
 
@@ -37,7 +38,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         print(location)
         return
     print_header(lottery.desc, args.replicate, location, args.quiet, f"Levels: 0 to {levels}")
-    lottery.run(levels)
+    LotteryRunner(lottery).run(levels)
 
 
 def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
