@@ -15,7 +15,7 @@ from types import ModuleType
 
 from foundations.allocator import keep_freed_memory
 from foundations.arguments import Parser
-from foundations.errors import UserError
+from foundations.errors import UserError, is_machines_fault
 from foundations.interruption import Interrupted, ignore_stop_signals, interruption_requests, stopping_at_once
 
 COMMANDS = {
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"error: {error}", file=sys.stderr)
             return USER_ERROR
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_machines_fault(error):
                 raise
             reason = str(error).partition("\n")[0] or "the machine has no more"
             print(f"error: out of memory ({reason}); try a smaller --batch_size or network", file=sys.stderr)
@@ -82,11 +82,6 @@ def _check_words(arguments: Sequence[str]) -> None:
             raise UserError(f"{word!a}: -- is no value")
         if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in word):
             raise UserError(f"{word!a}: holds characters that are no text")
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    is_torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-    return isinstance(error, MemoryError) or is_torchs
 
 
 def _run(command: ModuleType, name: str, rest: Sequence[str]) -> int:

@@ -36,7 +36,7 @@ setup(
         "pandas>=2.2",
         "jinja2>=3.1",  # the page that `report` writes
         "tqdm>=4.66",
-        "filelock>=3.13",
+        "filelock>=4.1",
     ],
     extras_require={"test": TEST, "dev": DEV},
 )

@@ -55,7 +55,7 @@ def antithetic_noise(request: NoiseRequest) -> Callable[[int, torch.Generator], 
 class RecycledNoise:
     """Independent noise within a batch, cut out of a pool of numbers of which a part is replaced before each batch.
 
-    Drawing normal numbers is a fourth of a training step where weights are used but once for each image, as in fully
+    Drawing normal numbers is a fifth of a training step where weights are used but once for each image, as in fully
     connected networks. Here as many are drawn for a batch as for one sample, and each serves once in as many batches as
     there are samples, every time at another weight. So a batch's samples are distributed as if they were drawn
     anew, whereas successive batches are no longer independent of each other. The pool holds a vector for each sample.

@@ -51,7 +51,7 @@ class EvaluationLoader(Protocol):
 
     Attributes:
         num_examples: the number of examples.
-        batch_size: examples in a batch, which results do not depend on.
+        batch_size: examples in a batch, which no setting changes.
         num_classes: the number of classes.
     """
 
@@ -102,7 +102,7 @@ def _laid_out(examples: LabelledImages, normalization: Normalization) -> torch.T
 class DeviceLoader:
     """Training batches of a data set that lies on the device as bytes and is augmented there.
 
-    Nothing here makes the device wait for the host: an epoch's random numbers move there once, at its start.
+    The device waits for the host once an epoch, when the epoch's random numbers move there.
 
     Args:
         examples: the training examples, on the device.

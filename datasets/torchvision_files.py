@@ -72,7 +72,8 @@ class TorchvisionSource(DatasetSource):
         for place in places:
             if self._complete(place, train):
                 return self._read(place, train, origin=place)
-        with _staging(root) as stage, _one_at_a_time(root / f".{self.name}.lock"):
+        lock = root / f".{self.name}.lock"
+        with _made_if_needed(root), _one_at_a_time(lock), _staging(root, f".staging-{self.name}-") as stage:
             for place in places:  # another process may have brought them meanwhile
                 if self._complete(place, train):
                     return self._read(place, train, origin=place)
@@ -136,18 +137,32 @@ def _reason(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _staging(root: Path) -> Iterator[Path]:
-    """Make a temporary directory, on the root's file system if possible, and leave nothing of it behind."""
-    created = [directory for directory in (root, *root.parents) if not directory.exists()]
+def _staging(root: Path, prefix: str) -> Iterator[Path]:
+    """Make a temporary directory, on the root's file system if possible, and leave nothing of it behind.
+
+    What killed processes left goes, too: call it with the lock held that goes with the prefix.
+    """
+    for left in root.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(dir=root, prefix=".staging-"))
+        stage = Path(tempfile.mkdtemp(dir=root, prefix=prefix))
     except OSError:
         stage = Path(tempfile.mkdtemp())
     try:
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _made_if_needed(root: Path) -> Iterator[None]:
+    """Make a directory, if that is possible, and remove it again if nothing was put there."""
+    created = [directory for directory in (root, *root.parents) if not directory.exists()]
+    with contextlib.suppress(OSError):
+        root.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
         for directory in created:
             with contextlib.suppress(OSError):  # it holds the data now
                 directory.rmdir()

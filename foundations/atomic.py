@@ -24,8 +24,9 @@ def written_beside(path: Path, write: Callable[[IO[bytes]], object]) -> Iterator
     Raises:
         OSError: naming the path, if the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    with _failures_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with _failures_of(path), os.fdopen(handle, "wb") as file:
             write(file)

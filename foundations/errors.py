@@ -36,12 +36,23 @@ class UnreadableFile(UserError):
     Args:
         reason: what is wrong with it.
         remedy: what the user can do.
+        may_pass: whether the reason lies outside the file, so that it may be readable later.
     """
 
-    def __init__(self, path: Path, reason: str, remedy: str = "delete it to have it made again") -> None:
+    def __init__(
+        self, path: Path, reason: str, remedy: str = "delete it to have it made again", may_pass: bool = False
+    ) -> None:
         self.path = path
         self.reason = reason
+        self.may_pass = may_pass
         super().__init__(f"{path}: {reason}; {remedy}" if remedy else f"{path}: {reason}")
+
+
+def is_machines_fault(error: Exception) -> bool:
+    """Return whether memory ran out, or an accelerator failed, whatever was being done."""
+    names = {kind.__name__ for kind in type(error).__mro__}  # torch's, which is slow to import
+    is_torchs = bool(names & {"OutOfMemoryError", "AcceleratorError"}) or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or is_torchs
 
 
 def one_of(values: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ import torch
 
 from foundations.atomic import written_beside
 from foundations.checksum import open_checked, put_in_place
-from foundations.errors import UnreadableFile
+from foundations.errors import UnreadableFile, is_machines_fault
 
 _IS_DIRECTORY = 0x10  # in MS-DOS's attributes, which zip keeps
 
@@ -51,7 +51,7 @@ def _checked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
     except FileNotFoundError:
         raise UnreadableFile(path, "no such file", remedy="") from None
     except OSError as error:
-        raise UnreadableFile(path, f"unreadable ({error.strerror or error})", remedy="") from None
+        raise UnreadableFile(path, f"unreadable ({error.strerror or error})", remedy="", may_pass=True) from None
     with file:
         yield file, has_checksum
 
@@ -98,6 +98,8 @@ def load_tensors(path: Path) -> Any:
                 _check_entries(file)
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises whatever its unpickler stumbles over: IndexError, struct.error, ...
+            if is_machines_fault(error):
+                raise
             raise UnreadableFile(path, _reason(error)) from None
 
 

@@ -1,4 +1,4 @@
-"""The flags that change no result: where to run, and where files lie."""
+"""The flags that no experiment is named after: where to run, where files lie, and how much is evaluated."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from foundations.errors import InvalidValue
 
 
 def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) -> None:
-    """Add the flags that change no result: where to run and where files lie.
+    """Add the flags that no experiment is named after.
 
     Args:
-        of_one_run: whether to add those that make no sense for several experiments at once.
+        of_one_run: whether to add those that make no sense for several experiments at once, or leave out measures
+            that figures show.
     """
     section = parser.add_argument_group("Running", "Where and how. Nothing here changes the experiment's name.")
     if of_one_run:
@@ -60,7 +61,8 @@ def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) 
                          "(default: 0, stop at once)")  # fmt: skip
     section.add_argument("--platform", default="local", metavar="NAME",
                          help="where to run: local (default: local)")  # fmt: skip
-    section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
+    if of_one_run:
+        section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
     section.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 

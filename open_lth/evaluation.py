@@ -7,8 +7,8 @@ from typing import Any
 
 from foundations.atomic import sweep_temporaries
 from foundations.errors import InvalidValue, UserError
-from foundations.lock import exclusive
 from foundations.storage import read_json, write_json
+from open_lth.once import do_once
 from training import MetricLogger, TrainingRun
 from training.measures import measure, reliability
 from training.placement import place
@@ -29,14 +29,24 @@ def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
 
     Raises:
         UserError: if the run is not finished.
+        RunIsLocked: if another process is at it, and goes on for longer than this one may wait.
     """
     if passes < 1:
         raise InvalidValue("passes", passes, "must be at least 1")
     if not run.is_done:
         raise UserError(f"{run.paths.directory}: is not finished; the command without `evaluate` finishes it")
-    earlier = earlier_evaluation(run, passes)
-    if earlier is not None:
-        return earlier
+    do_once(
+        run.paths.directory,
+        run.context,
+        is_done=lambda: earlier_evaluation(run, passes) is not None,
+        work=lambda: _evaluate(run, passes),
+    )
+    kept: Evaluation = read_json(run.paths.evaluation)
+    return kept
+
+
+def _evaluate(run: TrainingRun, passes: int) -> None:
+    sweep_temporaries(run.paths.directory, run.paths.evaluation.name)
     model = place(run.load_network(run.end), run.context)
     evaluator = run.evaluator()
     measured, bins = [], []
@@ -51,10 +61,7 @@ def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
         "reliability": _summed(bins),
         "peak": peak_measures(MetricLogger.load(run.paths.logger)),
     }
-    with exclusive(run.paths.directory):
-        sweep_temporaries(run.paths.directory, run.paths.evaluation.name)
-        write_json(run.paths.evaluation, result)
-    return result
+    write_json(run.paths.evaluation, result)
 
 
 def earlier_evaluation(run: TrainingRun, passes: int) -> Evaluation | None:

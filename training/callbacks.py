@@ -6,6 +6,8 @@ import math
 import platform
 from collections.abc import Callable
 
+import torch
+
 from foundations.checksum import remove
 from foundations.hardware import processor_name
 from foundations.paths import RunPaths
@@ -64,7 +66,7 @@ def save_timing(paths: RunPaths) -> Callback:
     def callback(state: TrainingState) -> None:
         device = next(state.model.parameters()).device
         place = {"machine": platform.node(), "device": str(device), "processor": processor_name(device)}
-        write_json(paths.timing, {"seconds": state.seconds, **place})
+        write_json(paths.timing, {"seconds": state.seconds, **place, "threads": torch.get_num_threads()})
 
     return callback
 

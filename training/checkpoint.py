@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import time
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from foundations.checksum import move
-from foundations.errors import UnreadableFile, UserError
+from foundations.errors import UnreadableFile, UserError, is_machines_fault
 from foundations.paths import RunPaths
 from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
@@ -31,14 +32,23 @@ class TrainingState:
 
     Args:
         start: the step at which training begins.
+        minus_infinity_allowed: the parameters in which it means that a weight is pruned.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision, start: Step) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        precision: Precision,
+        start: Step,
+        minus_infinity_allowed: Collection[nn.Parameter] = (),
+    ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.precision = precision
         self.logger = MetricLogger()
         self.step = start
+        self.minus_infinity_allowed = frozenset(minus_infinity_allowed)
         self.epoch_totals: dict[str, Tensor] = {}
         self.epoch_batches = 0
         self._earlier_seconds = 0.0
@@ -102,7 +112,7 @@ class TrainingState:
 
     def _take_up(self, path: Path, content: Any) -> None:
         try:
-            _check_same_optimizer(content["optimizer_state_dict"], self.optimizer)
+            _fit_to(self.optimizer, content["optimizer_state_dict"])
             self.model.load_state_dict(content["model_state_dict"])
             self.optimizer.load_state_dict(content["optimizer_state_dict"])
             _check_moments(self.optimizer)
@@ -116,6 +126,8 @@ class TrainingState:
             self.epoch_batches = operator.index(content["epoch_batches"])
             self._earlier_seconds = float(content["seconds"])
         except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            if is_machines_fault(error):
+                raise
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             remedy = "delete it to train this level from its start"
             raise UnreadableFile(path, f"not a checkpoint of this run ({reason})", remedy) from None
@@ -130,17 +142,22 @@ def _newest_whole(paths: RunPaths) -> tuple[Path, Any, str]:
         try:
             return path, load_tensors(path), "; ".join(damages)
         except UnreadableFile as error:
+            if error.may_pass:
+                raise
             damages.append(f"{error.path}: {error.reason}")
     names = " and ".join(path.name for path in (paths.checkpoint, paths.checkpoint_previous) if path.exists())
     raise UserError(f"{'; '.join(damages)}; delete {names} to train this level from its start")
 
 
-def _check_same_optimizer(saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+def _fit_to(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Check that a state is of such an optimiser, and leave it to this one's device whether steps are fused."""
     # torch itself loads the state of any optimiser into any other and fails at the next step.
     for group, own in zip(saved["param_groups"], optimizer.param_groups, strict=True):
         foreign = sorted(set(group) - set(own) - {"initial_lr"})
         if foreign:
             raise ValueError(f"another optimiser's, with {', '.join(foreign)}")
+        if "fused" in own:
+            group["fused"] = own["fused"]
 
 
 def _check_moments(optimizer: torch.optim.Optimizer) -> None:

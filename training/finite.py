@@ -69,15 +69,22 @@ class WatchedObjective:
 
 
 def check_finite(state: TrainingState, paths: RunPaths) -> None:
-    """Check everything that a file may be made of; -inf is allowed, as it may mean that a weight is pruned.
+    """Check the network and the epoch's averages, from which files are made.
 
     Raises:
         Diverged: naming a tensor that holds infinity or not a number.
     """
-    found = {name: tensor for name, tensor in state.model.state_dict().items() if tensor.is_floating_point()}
-    found |= {f"the average of train_{name}": total for name, total in state.epoch_totals.items()}
-    # The maximum is not a number if any entry is none. One look serves all.
-    named = {name: tensor.max().float() for name, tensor in found.items() if tensor.numel()}
-    for name, greatest in zip(named, torch.stack(list(named.values())).tolist(), strict=True):
+    tensors = {**dict(state.model.named_parameters()), **dict(state.model.named_buffers())}
+    found = {name: _greatest(tensor, tensor in state.minus_infinity_allowed) for name, tensor in tensors.items()
+             if tensor.is_floating_point() and tensor.numel()}  # fmt: skip
+    found |= {f"the average of train_{name}": _greatest(total) for name, total in state.epoch_totals.items()}
+    # One look at the device serves all.
+    for name, greatest in zip(found, torch.stack(list(found.values())).tolist(), strict=True):
         if not greatest < torch.inf:
             raise Diverged(paths, name, state.step)
+
+
+def _greatest(tensor: Tensor, minus_infinity_allowed: bool = False) -> Tensor:
+    """Return the greatest magnitude, or value if -inf is allowed; not a number if any entry is none."""
+    lowest, highest = torch.aminmax(tensor.detach())
+    return (highest if minus_infinity_allowed else torch.maximum(-lowest, highest)).float()

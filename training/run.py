@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import nn
@@ -120,7 +121,9 @@ class TrainingRun:
             *standard_callbacks(self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end),
         ]
         schedule = make_schedule(self.training_hparams, start.iterations_per_epoch)
-        state = TrainingState(model, optimizer, precision, start)
+        parts = [part for parts in self.variant.prunable(model).values() for part in parts]
+        may_be = [part.parameter for part in parts if part.pruned_value == -math.inf]
+        state = TrainingState(model, optimizer, precision, start, may_be)
         try:
             train(
                 state,

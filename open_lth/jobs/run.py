@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from foundations.errors import UserError
-from foundations.interruption import interruption_requests
+from foundations.interruption import START_AGAIN, interruption_requests
 from open_lth.jobs.display import JobsDisplay
 from open_lth.jobs.job import Job
 from open_lth.jobs.process import JobProcess
@@ -34,6 +34,8 @@ class JobsFailed(UserError):
 class JobsRunner:
     """Runs jobs; if one fails, all those that do not need its results run all the same.
 
+    A job that a signal stopped, to it alone, is started once more.
+
     Args:
         at_most: how many run at a time.
         program: the words before a command that make it run: the interpreter and the program.
@@ -50,6 +52,7 @@ class JobsRunner:
         self._waiting = [job for job in jobs if not job.is_done]
         self._running: list[JobProcess] = []
         self._stopped: list[Job] = []
+        self._restarted: set[Job] = set()
         self._reasons: dict[Job, str] = {}
 
     def run(self) -> None:
@@ -103,6 +106,9 @@ class JobsRunner:
                 code, errors = process.close()
                 if code and stop:
                     self._stopped.append(process.job)
+                elif code == START_AGAIN and process.job not in self._restarted:  # a signal to this process alone
+                    self._restarted.add(process.job)
+                    self._waiting.insert(0, process.job)
                 elif code:
                     self._fail(process.job, _reasons(code, errors))
                 else:
@@ -118,5 +124,6 @@ def _reasons(code: int, errors: Sequence[str]) -> list[str]:
     """Return what a process that failed has to say, the reason last."""
     lines = [line.removeprefix("error: ") for line in errors if not line.startswith("to go on: ")]
     if code < 0:
-        lines.append(f"ended by {signal.Signals(-code).name}")
+        names = {int(known): known.name for known in signal.Signals}
+        lines.append(f"ended by {names.get(-code, f'signal {-code}')}")
     return lines or [f"exit code {code}"]

@@ -201,3 +201,12 @@ def test_where_nothing_can_be_locked_it_is_done_all_the_same(tmp_path: Path, mon
 
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     assert Toy().load(tmp_path, train=True).images.flatten().tolist() == list(b"down")
+
+
+def test_what_killed_processes_left_half_unpacked_goes_and_nothing_else_does(tmp_path: Path) -> None:
+    pack(tmp_path / "toy")
+    (tmp_path / ".staging-toy-abc").mkdir()
+    (tmp_path / ".staging-toy-abc" / "half").write_bytes(b"ab")
+    (tmp_path / ".staging-other-abc").mkdir()
+    Toy().load(tmp_path, train=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".staging-other-abc", "toy"]

@@ -6,7 +6,8 @@ import torch
 from foundations.checksum import remove
 from foundations.paths import RunPaths
 from foundations.step import Step
-from training.callbacks import standard_callbacks
+from foundations.storage import read_json
+from training.callbacks import save_timing, standard_callbacks
 from training.checkpoint import TrainingState
 from training.precision import Precision
 from training.progress import Progress
@@ -66,6 +67,14 @@ def test_the_logger_is_not_there_unless_the_final_network_is(tmp_path):
     with pytest.raises(OSError, match="model_ep0_it0"):
         drive(paths, 0, 0, only_at_end=False)
     assert not paths.logger.exists()
+
+
+def test_the_time_is_kept_with_what_it_was_taken_on(tmp_path):
+    paths = RunPaths(tmp_path)
+    save_timing(paths)(state_at(0))
+    found = read_json(paths.timing)
+    assert (found["device"], found["threads"]) == ("cpu", torch.get_num_threads())
+    assert found["seconds"] >= 0 and found["machine"] and found["processor"]
 
 
 def test_training_terms_are_averaged_over_each_epochs_batches(runs, tmp_path):

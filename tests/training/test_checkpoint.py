@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -275,3 +277,58 @@ def test_only_a_run_that_is_not_done_is_swept(runs, tmp_path):
     left.write_bytes(b"of a process that evaluates the finished run")
     runs.train(run)
     assert left.exists()
+
+
+def two_checkpoints(paths: RunPaths) -> tuple[bytes, bytes]:
+    """Leave checkpoints of two steps, and return their bytes, the newest first."""
+    state = make_state()
+    for _ in range(2):
+        advance(state, PER_EPOCH)
+        state.save(paths)
+    return paths.checkpoint.read_bytes(), paths.checkpoint_previous.read_bytes()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])
+@pytest.mark.parametrize("where", ["reading", "taking up"])
+def test_too_little_memory_is_no_fault_of_the_checkpoints(tmp_path, monkeypatch, error, where):
+    paths = RunPaths(tmp_path)
+    before = two_checkpoints(paths)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((torch, "load") if where == "reading" else (torch.optim.Adam, "load_state_dict")), fail)
+        with pytest.raises(type(error)):
+            make_state().restore(paths)
+    assert (paths.checkpoint.read_bytes(), paths.checkpoint_previous.read_bytes()) == before
+
+
+def test_a_disk_that_fails_for_once_costs_no_checkpoint(tmp_path, monkeypatch):
+    paths = RunPaths(tmp_path)
+    before = two_checkpoints(paths)
+
+    def fail(*_: object) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("foundations.checksum.digest_of", fail)
+        with pytest.raises(UserError, match="Input/output error"):
+            make_state().restore(paths)
+    assert (paths.checkpoint.read_bytes(), paths.checkpoint_previous.read_bytes()) == before
+    state = make_state()
+    assert state.restore(paths) and state.step == Step(2 * PER_EPOCH, PER_EPOCH)
+
+
+@pytest.mark.parametrize("before", [True, False, None])
+@pytest.mark.parametrize("after", [True, False, None])
+def test_whether_steps_are_fused_is_the_devices_choice_not_the_checkpoints(tmp_path, before, after):
+    def adam(fused: bool | None):
+        return lambda parameters, lr: torch.optim.Adam(parameters, lr=lr, fused=fused)
+
+    state, other = make_state(optimizer=adam(before)), make_state(seed=1, optimizer=adam(after))
+    advance(state, 3)
+    state.save(RunPaths(tmp_path))
+    assert other.restore(RunPaths(tmp_path))
+    assert [group["fused"] for group in other.optimizer.param_groups] == [after]
+    advance(other, 2)

@@ -110,7 +110,13 @@ def test_what_failed_is_told_at_the_end_with_its_command_and_the_others_are_done
     assert err.count("level_2  failed: ZeroDivisionError: division by zero") == 1
 
 
-def test_a_job_that_was_stopped_by_another_hand_failed_where_it_says(jobs):
+def test_a_job_that_was_stopped_by_another_hand_is_started_once_more(jobs):
+    stopped_at_first = "begun = os.path.exists('a'); touch('a'); begun or sys.exit(75); touch('again')"
+    jobs.run(first := jobs.job("a", stopped_at_first), jobs.job("b", "touch('b')", after=(first,)))
+    assert {path.name for path in Path().iterdir()} == {"a", "again", "b"}
+
+
+def test_a_job_that_is_stopped_again_and_again_failed_where_it_says(jobs):
     words = "print('stopped by SIGTERM in level_0; everything up to there is saved\\nto go on: ...', file=sys.stderr)"
     with pytest.raises(JobsFailed) as caught:
         jobs.run(jobs.job("a", words, "sys.exit(75)"))
