@@ -39,6 +39,7 @@ COLUMNS: dict[str, str] = {
     "machine": "string",
     "device": "string",
     "processor": "string",
+    "threads": "Int64",
     "directory": "string",
 }
 """The columns of the table and their types."""
@@ -60,6 +61,7 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     | `test_examples` | the size of the test set |
     | `seconds` | how long training took, evaluations included |
     | `machine`, `device`, `processor` | where: the computer's name, PyTorch's name of the device, what it is |
+    | `threads` | how many threads a process had on the CPU |
     | `directory` | where the run lies |
 
     A run whose files are damaged is left out, with a warning that names the file.
@@ -127,7 +129,9 @@ def _repeated(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cost(timing: Mapping[str, Any]) -> dict[str, Any]:
-    return {"seconds": float(timing["seconds"]), **{n: timing.get(n) for n in ("machine", "device", "processor")}}
+    place = {name: timing.get(name) for name in ("machine", "device", "processor")}
+    threads = timing.get("threads")  # which was not always kept
+    return {"seconds": float(timing["seconds"]), **place, "threads": None if threads is None else int(threads)}
 
 
 def _density(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,5 +145,5 @@ def _read(path: Path, take: Callable[[Mapping[str, Any]], dict[str, Any]]) -> di
     content = read_json(path)
     try:
         return take(content)
-    except (TypeError, KeyError, AttributeError, ValueError, ZeroDivisionError):
+    except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError):
         raise UserError(f"{path}: does not hold what it should; delete it to have it made again") from None

@@ -15,7 +15,7 @@ _LAYERS, _RANDOMISATIONS, _RUNTIMES, _OVERLAP, _RELIABILITY, _COST, _MATCHING = 
 _, _, _MEAN = methods.SCORES
 
 FIGURES: Mapping[str, Plot] = {
-    "1": Plot(("1",), options={"measures": ("accuracy", "mace")}),
+    "1": Plot(("1",), options={"measures": ("accuracy", "mace"), "pass_bars": True}),
     "2": Plot(("2",), _LAYERS),
     "3": Plot(("3",), _RANDOMISATIONS),
     "9": Plot(("9",), options={"measures": ("mace",)}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,7 @@ from torch import Tensor
 from bayesian.adapter import variational_tensors
 from bayesian.hparams import BAYESIAN
 from foundations.errors import UserError
-from open_lth.analysis.masks import last_common_level, load_mask, never_pruned
+from open_lth.analysis.masks import ignored_tensors, last_common_level, load_mask
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import in_order_of, panel_grid, plain_log_y_axis
 from open_lth.figures.style import Style
@@ -26,7 +26,12 @@ from training import TrainingRun
 QUANTITIES = {"|μ|": "Magnitude of the mean, |μ|", "σ": "Standard deviation, σ"}
 KEPT, PRUNED = "kept", "pruned"
 PERCENTILES = (5, 25, 50, 75, 95)
-HEADINGS = {"level": "pruned for level", "weights": "weights left by it (%)", "count": "number of weights"}
+HEADINGS = {
+    "level": "pruned for level",
+    "weights": "weights remaining at that level (%)",
+    "fate": "kept or pruned",
+    "count": "number of weights kept or pruned",
+}
 
 
 def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
@@ -36,7 +41,7 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
         "Magnitudes of the means and standard deviations of the weights after training, just before the first pruning "
         "and before the last that all methods have reached: of the weights that this pruning keeps and of those that "
         "it takes. Boxes reach from the 25th to the 75th percentile, with the median as a line; whiskers from the 5th "
-        "to the 95th. All replicates together; layers that are never pruned are left out."
+        "to the 95th. All replicates together; layers that the pruning is told to ignore are left out."
     )
     return Drawn(title, draw_distributions(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
@@ -66,8 +71,9 @@ def _percentiles(runs: SuiteRuns, replicates: pd.DataFrame, level: int) -> list[
     places = {(run["replicate"], run["level"]): run["directory"] for _, run in replicates.iterrows()}
     numbers = [number for number in dict.fromkeys(replicates["replicate"])
                if (number, level - 1) in places and (number, level) in places]  # fmt: skip
-    parts = [kept_and_pruned(runs.trainings[places[number, level - 1]], load_mask(places[number, level - 1]),
-                             load_mask(places[number, level])) for number in numbers]  # fmt: skip
+    pairs = [(places[number, level - 1], places[number, level]) for number in numbers]
+    parts = [kept_and_pruned(runs.trainings[before], load_mask(before), load_mask(after), ignored_tensors(after))
+             for before, after in pairs]  # fmt: skip
     rows = []
     for quantity, fate in parts[0] if parts else ():
         values = torch.cat([part[quantity, fate] for part in parts]).double()
@@ -84,14 +90,16 @@ def _thinned(length: int) -> slice:
 
 
 @torch.no_grad()
-def kept_and_pruned(trained: TrainingRun, before: Mask, after: Mask) -> dict[tuple[str, str], Tensor]:
+def kept_and_pruned(
+    trained: TrainingRun, before: Mask, after: Mask, ignored: Collection[str] = ()
+) -> dict[tuple[str, str], Tensor]:
     """Return |μ| and σ of the weights that a pruning of a trained network keeps, and of those that it prunes.
 
     Args:
         before: the mask under which it was trained; what it has pruned is left out.
         after: the mask that the pruning made.
+        ignored: tensors that are left out, such as those that are never pruned.
     """
-    ignored = never_pruned([after])
     found: dict[tuple[str, str], list[Tensor]] = {(q, fate): [] for q in QUANTITIES for fate in (KEPT, PRUNED)}
     for tensor in variational_tensors(trained.load_network(trained.end)):
         if tensor.name in after and tensor.name not in ignored:
@@ -114,7 +122,7 @@ def draw_distributions(table: pd.DataFrame, styles: Mapping[str, Style]) -> Figu
             own = table[(table["panel"] == panel) & (table["quantity"] == quantity)]
             own = own[own["level"] == (own["level"].max() if is_last else own["level"].min())]
             _draw_boxes(axis, own, styles)
-            axis.set_title(f"{panel}: pruned to {own['weights'].mean():.3g} % of weights")
+            axis.set_title(f"{panel}\npruned to {own['weights'].mean():.3g} % of weights")
         axes[0].set_ylabel(QUANTITIES[quantity])
     return figure
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bayesian.paper.scale_checks import check_whole
 from foundations.errors import UserError, one_of
 from open_lth.suites import Scale
 
@@ -29,7 +30,8 @@ class PaperScale:
         levels: the last pruning level.
         flags: those common to all experiments: data, curriculum, pruning fraction. Deterministic and Bayesian networks
             share them, so that those of one replicate start from the same weights and see the same batches.
-        bayesian: what Bayesian networks have in addition, without `--bayesian` itself.
+        bayesian: the flags of the Bayesian group, `--bayesian_...`; what Bayesian and transplanted networks have in
+            addition.
         branch_levels: from which levels to branch off, as `lottery_branch` takes them.
         passes: how often the test set is passed for the error bars of figure 1.
         larger_networks: for figure 6, name and flags of a larger network by the name of the usual one.
@@ -62,14 +64,15 @@ class PaperScale:
             if required not in scale:
                 raise UserError(f"--scale: {required} is missing")
         found = {key: _READERS[key](key, value) for key, value in scale.items() if key != "figures"}
-        _check_networks(found)
+        found.setdefault("branch_levels", f"1-{found['levels']}")
+        check_whole(found)
         own = _object(f"figures: {figure}", _object("figures", scale.get("figures", {})).get(figure, {}))
         _check_keys(f"figures: {figure}: ", own, ["networks", "replicates"])
         if "networks" in own:
             found["networks"] = _chosen(found["networks"], own["networks"], figure)
         if "replicates" in own:
             found["replicates"] = _count(f"figures: {figure}: replicates", own["replicates"])
-        return PaperScale(**{"branch_levels": f"1-{found['levels']}", **found})
+        return PaperScale(**found)
 
 
 def merged(*parts: Words) -> Words:
@@ -137,17 +140,6 @@ def _check_keys(where: str, value: Mapping[str, Any], valid: Sequence[str]) -> N
 
 
 def _chosen(networks: Mapping[str, Words], labels: Any, figure: str) -> dict[str, Words]:
-    if not isinstance(labels, list) or not set(map(str, labels)) <= set(networks):
+    if not isinstance(labels, list) or not labels or any(label not in list(networks) for label in labels):
         raise UserError(f"--scale: figures: {figure}: networks must be a list of {', '.join(networks)}, not {labels!r}")
     return {label: networks[label] for label in labels}
-
-
-def _check_networks(found: Mapping[str, Any]) -> None:
-    networks = found["networks"]
-    if not networks:
-        raise UserError("--scale: networks must have an entry: a name, and the flags of the network")
-    for label, larger in found.get("larger_networks", {}).items():
-        if label not in networks:
-            raise UserError(f"--scale: larger_networks: {label} is none of the networks {', '.join(networks)}")
-        if len(larger) != 1:
-            raise UserError(f"--scale: larger_networks: {label} must have one larger network, with its flags")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from foundations.errors import UserError
 from foundations.paths import RunPaths
+from open_lth.experiments import Experiment
 from pruning import Mask
 
 ALL_LAYERS = "all layers"
@@ -25,12 +26,12 @@ def layer_densities(mask: Mask) -> pd.DataFrame:
 def overlap(left: Mask, right: Mask, ignored: Iterable[str] = ()) -> pd.DataFrame:
     r"""Return how far two masks of one network agree: a row for each layer, and one for all layers.
 
-    The columns are `layer`, `kept_left`, `kept_right`, `both` and `either` (numbers of weights), `jaccard`
-    (both / either) and `chance`: the same ratio of the expected numbers if each layer's masks were drawn at random,
-    with as many weights as they have.
+    The columns are `index` (from 1, as `layer_densities` counts; missing for all layers), `layer`, `kept_left`,
+    `kept_right`, `both` and `either` (numbers of weights), `jaccard` (both / either) and `chance`: the same ratio of
+    the expected numbers if each layer's masks were drawn at random, with as many weights as they have.
 
     Args:
-        ignored: layers that take no part, such as those that are never pruned.
+        ignored: tensors that take no part, such as those that are never pruned.
 
     Raises:
         UserError: if the masks are of different networks.
@@ -38,26 +39,27 @@ def overlap(left: Mask, right: Mask, ignored: Iterable[str] = ()) -> pd.DataFram
     if {name: tensor.shape for name, tensor in left.items()} != {name: t.shape for name, t in right.items()}:
         raise UserError("masks of different networks cannot be compared")
     rows = []
-    for name in left:
+    for index, name in enumerate(left, start=1):
         if name not in set(ignored):
             kept_left, kept_right = int(left[name].sum()), int(right[name].sum())
             both = int((left[name] * right[name]).sum())
             by_chance = kept_left * kept_right / left[name].numel()
-            rows.append((name.removesuffix(".weight"), kept_left, kept_right, both, by_chance))
-    table = pd.DataFrame(rows, columns=["layer", "kept_left", "kept_right", "both", "by_chance"])
-    total = table.drop(columns="layer").sum().to_frame().T.assign(layer=ALL_LAYERS)
-    table = pd.concat([table, total], ignore_index=True).astype({"kept_left": int, "kept_right": int, "both": int})
+            rows.append((index, name.removesuffix(".weight"), kept_left, kept_right, both, by_chance))
+    table = pd.DataFrame(rows, columns=["index", "layer", "kept_left", "kept_right", "both", "by_chance"])
+    total = table.drop(columns=["index", "layer"]).sum().to_frame().T.assign(layer=ALL_LAYERS)
+    table = pd.concat([table, total], ignore_index=True)
+    table = table.astype({"index": "Int64", "kept_left": int, "kept_right": int, "both": int})
     kept = table["kept_left"] + table["kept_right"]
     table["either"] = kept - table["both"]
     table["jaccard"] = table["both"] / table["either"]
     table["chance"] = table["by_chance"] / (kept - table["by_chance"])
-    return table[["layer", "kept_left", "kept_right", "both", "either", "jaccard", "chance"]]
+    return table[["index", "layer", "kept_left", "kept_right", "both", "either", "jaccard", "chance"]]
 
 
-def never_pruned(masks: Iterable[Mask]) -> set[str]:
-    """Return the layers of which every mask keeps everything."""
-    full = [{name for name, tensor in mask.items() if bool(tensor.all())} for mask in masks]
-    return set.intersection(*full) if full else set()
+def ignored_tensors(directory: str) -> frozenset[str]:
+    """Return the tensors that the lottery of a run never prunes, by its own description."""
+    described = Experiment(Path(directory).parent.parent).hparams.get("pruning_layers_to_ignore", "")
+    return frozenset(filter(None, described.split(",")))
 
 
 def load_mask(directory: str) -> Mask:

@@ -6,25 +6,33 @@ import math
 
 import pandas as pd
 
-REPLICATES, PASSES, TEST_SET = "replicates", "evaluation passes", "test set (binomial)"
+from foundations.errors import UserError
+
+REPLICATES, TEST_SET = "replicates", "test set (binomial)"
 
 
 def matching_tickets(runs: pd.DataFrame) -> pd.DataFrame:
     """Return, for each panel and method, the sparsest level within one standard deviation of the dense network.
 
     The accuracies are the best over epochs, means over replicates. The standard deviation of the dense network is that
-    over replicates if there are several; else that over the passes of its evaluation, if it differs from pass to pass;
-    else that of an accuracy measured on a test set of this size, sqrt(a(1-a)/n). A method without a dense network of
-    its own, such as a branch, is held against that of its trunk.
+    of an accuracy measured on a test set of this size, sqrt(a(1-a)/n), or that over replicates if it is larger: a few
+    replicates may agree by chance. A method without a dense network of its own, such as a branch, is held against that
+    of its trunk.
 
     The columns are `panel`, `method`, `dense` and `std` (fractions), `std_over`, `level`, `density`, `accuracy` (of the
-    level; missing if none is within), `last_level` and `last_density` (the sparsest that was run), and `replicates`.
+    level; missing if none is within), `last_level` and `last_density` (the sparsest that was run), and `replicates`
+    (the lesser of those of the dense network and of the level).
+
+    Raises:
+        UserError: if there is nothing to hold against a dense network.
     """
     rows = []
     for (panel, method), own in runs.groupby(["panel", "method"], sort=False, observed=True):
         dense = _dense(own, runs)
         if len(dense) and (own["level"] > 0).any():
             rows.append({"panel": panel, "method": method, **_match(own[own["level"] > 0], dense)})
+    if not rows:
+        raise UserError("no level above 0 is finished beside a dense network")
     return pd.DataFrame(rows)
 
 
@@ -40,19 +48,17 @@ def _match(sparse: pd.DataFrame, dense: pd.DataFrame) -> dict[str, object]:
     accuracy = float(dense["peak_accuracy"].mean())
     std, over = _spread(dense, accuracy)
     groups = sparse.groupby("level")
-    levels = pd.DataFrame({"density": groups["density"].mean(), "accuracy": groups["peak_accuracy"].mean()})
-    levels = levels.reset_index()
+    means = {"density": groups["density"].mean(), "accuracy": groups["peak_accuracy"].mean()}
+    levels = pd.DataFrame({**means, "replicates": groups["replicate"].nunique()}).reset_index()
     within = levels[levels["accuracy"] >= accuracy - std]
     last = {"last_level": levels["level"].max(), "last_density": levels["density"].min()}
     best = within.loc[within["density"].idxmin()].to_dict() if len(within) else {}
     found = {name: best.get(name) for name in ("level", "density", "accuracy")}
-    return {"dense": accuracy, "std": std, "std_over": over, **found, **last, "replicates": len(dense)}
+    replicates = min(len(dense), int(best.get("replicates", len(dense))))
+    return {"dense": accuracy, "std": std, "std_over": over, **found, **last, "replicates": replicates}
 
 
 def _spread(dense: pd.DataFrame, accuracy: float) -> tuple[float, str]:
-    if len(dense) > 1:
-        return float(dense["peak_accuracy"].std(ddof=1)), REPLICATES
-    over_passes = float(dense["final_accuracy_std"].iloc[0])
-    if over_passes > 0:
-        return over_passes, PASSES
-    return math.sqrt(accuracy * (1 - accuracy) / float(dense["test_examples"].iloc[0])), TEST_SET
+    over_replicates = float(dense["peak_accuracy"].std(ddof=1))  # not a number for one replicate
+    of_test_set = math.sqrt(accuracy * (1 - accuracy) / float(dense["test_examples"].iloc[0]))
+    return (over_replicates, REPLICATES) if over_replicates > of_test_set else (of_test_set, TEST_SET)

@@ -110,8 +110,11 @@ def chosen_names(args: argparse.Namespace, plotter: Plotter) -> list[str]:
     """Return the figures asked for, or else all of the scale.
 
     Raises:
-        InvalidValue: if there is no such figure.
+        UserError: if there is no such figure, or none at all.
     """
     for name in args.figure or []:
         plot_of(name)
-    return list(dict.fromkeys(args.figure or plotter.names()))
+    names = list(dict.fromkeys(args.figure or plotter.names()))
+    if not names:
+        raise UserError(f"--scale={args.scale}: has no experiments for any of its figures")
+    return names

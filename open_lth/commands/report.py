@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundations.atomic import replace_atomically
 from foundations.errors import UserError
-from open_lth.commands.plot import add_figure_flags, add_place_flags, chosen_names, make_plotter
+from open_lth.commands.plot import add_figure_flags, add_place_flags, chosen_names, make_plotter, report_undrawn
 from open_lth.figures.plot import stem_of
 
 if TYPE_CHECKING:
@@ -34,33 +33,29 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     """Write one HTML page with all figures, tables, hyperparameters, versions and commands.
 
     Raises:
-        UserError: if a flag is missing or invalid, or nothing can be drawn.
+        UserError: if a flag is missing or invalid, nothing can be drawn, or a figure asked for by name cannot; then
+            the page has the others.
     """
     plotter = make_plotter(args)
     names = chosen_names(args, plotter)
     figures, undrawn = draw_all(plotter, names)
-    for line in undrawn:
-        print(line, file=sys.stderr)
+    if not figures:
+        report_undrawn(undrawn, is_fatal=True)
     page = make_page(plotter, [name for name in names if stem_of(name) in figures], figures, undrawn)
     output = args.output.expanduser()
     replace_atomically(output, page.encode())
-    print(output)
+    print(output, flush=True)
+    report_undrawn(undrawn, is_fatal=bool(args.figure))
 
 
 def draw_all(plotter: Plotter, names: Sequence[str]) -> tuple[dict[str, Drawn], list[str]]:
-    """Return the figures that can be drawn by the names of their files, and why others cannot.
-
-    Raises:
-        UserError: if none can.
-    """
+    """Return the figures that can be drawn by the names of their files, and why others cannot."""
     figures, undrawn = {}, []
     for name in names:
         try:
             figures[stem_of(name)] = plotter.draw(name)
         except UserError as error:
             undrawn.append(str(error))
-    if not figures:
-        raise UserError(undrawn[-1])
     return figures, undrawn
 
 

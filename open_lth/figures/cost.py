@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from foundations.errors import UserError
 from open_lth.analysis.cost import total_seconds
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import in_order_of, line_looks, method_line, panel_grid, weights_remaining_axis
@@ -27,21 +28,27 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
     table = costs(runs.table)
     caption = (
         "What it takes to get the ticket of each level: its own training and those of all levels before it. Above, "
-        "the test accuracy that this buys; each curve runs from the dense network, the cheapest, to the sparsest "
-        "ticket. Below, the same cost over the weights remaining. Times as recorded, evaluations included, means over "
+        "the test accuracy that this buys; each curve runs from the densest network to the sparsest. "
+        "Below, the same cost over the weights remaining. Times as recorded, evaluations included, means over "
         f"replicates. {machines(runs.table)}"
     )
     return Drawn(title, draw_costs(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
 def costs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return minutes and accuracy by panel, method and level, means over replicates."""
+    """Return minutes and accuracy by panel, method and level, means over replicates.
+
+    Raises:
+        UserError: if no time is known.
+    """
     known = runs.assign(
         weights=100 * runs["density"],
         minutes=total_seconds(runs) / 60,
         own_minutes=runs["seconds"] / 60,
         accuracy=100 * runs["peak_accuracy"],
     ).dropna(subset=["minutes"])
+    if known.empty:
+        raise UserError("no training time is recorded")
     values = ["weights", "own_minutes", "minutes", "accuracy"]
     means = known.groupby(KEYS, sort=False, observed=True)[values].mean().reset_index()
     order = {method: rank for rank, method in enumerate(dict.fromkeys(runs["method"]))}
@@ -68,8 +75,9 @@ def draw_costs(table: pd.DataFrame, styles: Mapping[str, Style]) -> Figure:
 
 
 def machines(runs: pd.DataFrame) -> str:
-    """Return the sentence that names where runs were trained."""
+    """Return the sentences that say where runs were trained, and what else their times depend on."""
     places = runs.dropna(subset=["machine"])[["processor", "device", "machine"]].drop_duplicates()
     places["processor"] = places["processor"].fillna("processor of unknown name")
     named = [f"{place['processor']} ({place['device']} of {place['machine']})" for _, place in places.iterrows()]
-    return f"Trained on {'; '.join(named)}." if named else "The machine was not recorded."
+    trained = f"Trained on {'; '.join(named)}." if named else "The machine was not recorded."
+    return f"{trained} Times depend on how many experiments ran at once."

@@ -20,7 +20,7 @@ from open_lth.figures.layout import (
     split_panels,
     weights_remaining_axis,
 )
-from open_lth.figures.points import Measure
+from open_lth.figures.points import Measure, has_pass_bars
 from open_lth.figures.style import DOTTED, Style
 
 _GREY = "#666666"
@@ -51,7 +51,7 @@ def _explained(found: pd.DataFrame, measures: Sequence[Measure]) -> dict[str, Ar
         legend["dense network"] = Line2D([], [], color=_GREY, linestyle=DOTTED, linewidth=1.1)
     if (found["replicates"] > 1).any():
         legend["± std over replicates"] = Patch(color=_GREY, alpha=0.25, linewidth=0)
-    if any((found[f"{measure.name}_passes"] > 0).any() for measure in measures):
+    if has_pass_bars(found, measures):
         bar = Line2D([], [], color=_GREY, marker="|", markersize=11, markeredgewidth=1.3, linestyle="none")
         legend["± std over evaluation passes"] = bar
     return legend
@@ -74,9 +74,9 @@ def draw_panel(axis: Axes, found: pd.DataFrame, measure: Measure, styles: Mappin
 def _draw_curve(axis: Axes, own: pd.DataFrame, measure: Measure, style: Style) -> None:
     x, y = own["weights"].to_numpy(float), own[measure.name].to_numpy(float)
     over_replicates = own[f"{measure.name}_replicates"].fillna(0.0).to_numpy(float)
-    over_passes = own[f"{measure.name}_passes"].fillna(0.0).to_numpy(float)
     if over_replicates.any():
         axis.fill_between(x, y - over_replicates, y + over_replicates, color=style.colour, alpha=0.15, linewidth=0)
-    if over_passes.any():
+    if has_pass_bars(own, [measure]):
+        over_passes = own[f"{measure.name}_passes"].fillna(0.0).to_numpy(float)
         axis.errorbar(x, y, over_passes, fmt="none", ecolor=style.colour, elinewidth=1.0, capsize=2.5, zorder=2)
     axis.plot(x, y, **line_looks(style), zorder=3)

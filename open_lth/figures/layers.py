@@ -7,13 +7,19 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from open_lth.analysis.masks import last_common_level, layer_densities, load_mask, never_pruned
+from open_lth.analysis.masks import ignored_tensors, last_common_level, layer_densities, load_mask
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import at_weights, in_order_of, layer_axis, line_looks, method_line, panel_grid
 from open_lth.figures.style import Style
 from open_lth.suite_runs import SuiteRuns
 
-HEADINGS = {"weights": "weights remaining (%)", "index": "layer index", "sparsity": "weights pruned (%)"}
+HEADINGS = {
+    "weights": "weights remaining (%)",
+    "index": "layer index",
+    "total": "weights of the layer",
+    "kept": "kept of them",
+    "sparsity": "weights of the layer pruned (%)",
+}
 
 
 def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
@@ -21,7 +27,8 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
     table = layer_sparsities(runs.table)
     caption = (
         "Percentage of each layer's weights that are pruned in the last tickets, by the layer's index from input to "
-        "output; layers that are never pruned are left out. Computed from the masks, means over replicates."
+        "output; layers that the pruning is told to ignore are left out. Computed from the masks, means over "
+        "replicates."
     )
     return Drawn(title, draw_layers(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
@@ -31,11 +38,9 @@ def layer_sparsities(runs: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for panel, own in runs.groupby("panel", sort=False, observed=True):
         level = last_common_level(own)
-        last = own[own["level"] == level]
-        masks = [load_mask(directory) for directory in last["directory"]]
-        ignored = {name.removesuffix(".weight") for name in never_pruned(masks)} if level else set()
-        for (_, run), mask in zip(last.iterrows(), masks, strict=True):
-            layers = layer_densities(mask)
+        for _, run in own[own["level"] == level].iterrows():
+            ignored = {name.removesuffix(".weight") for name in ignored_tensors(run["directory"])}
+            layers = layer_densities(load_mask(run["directory"]))
             layers = layers[~layers["layer"].isin(ignored)]
             parts.append(layers.assign(panel=panel, method=run["method"], level=level, weights=100 * run["density"]))
     every = pd.concat(parts)

@@ -14,12 +14,12 @@ from open_lth.figures.style import Style
 from open_lth.suite_runs import SuiteRuns
 
 HEADINGS = {
-    "dense": "dense network: test accuracy (%)",
-    "std": "its standard deviation",
-    "std_over": "over",
+    "dense": "test accuracy of the dense network (%)",
+    "std": "standard deviation of the dense network's test accuracy (%)",
+    "std_over": "standard deviation over",
     "level": "sparsest matching level",
-    "weights": "weights remaining there (%)",
-    "accuracy": "test accuracy there (%)",
+    "weights": "weights remaining at the matching level (%)",
+    "accuracy": "test accuracy at the matching level (%)",
     "last_level": "last level run",
     "last_weights": "weights remaining at the last level (%)",
 }
@@ -30,8 +30,10 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
     table = in_percent(matching_tickets(runs.table), styles)
     caption = (
         "The sparsest level whose test accuracy (at its best epoch) is within one standard deviation of that of the "
-        "dense network, or above it; the table says what the standard deviation is over. Markers: these levels; a "
-        "method without one has none. Thin lines reach to the sparsest level that was run."
+        "dense network, or above it. The standard deviation is that of an accuracy measured on a test set of this "
+        "size, or that over replicates where it is larger, since a few replicates may agree by chance; the table says "
+        "which. Branches, whatever kind of network they train, are held against the dense networks of their trunks. "
+        "Markers: these levels; a method without one has none. Thin lines reach to the sparsest level that was run."
     )
     return Drawn(title, draw_matching(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 

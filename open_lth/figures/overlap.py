@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from foundations.errors import UserError
-from open_lth.analysis.masks import ALL_LAYERS, load_mask, never_pruned, overlap
+from open_lth.analysis.masks import ALL_LAYERS, ignored_tensors, load_mask, overlap
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import (
     join_panel,
@@ -32,6 +32,7 @@ _CHANCE_LOOKS: Mapping[str, Any] = {
 }  # fmt: skip
 HEADINGS = {
     "weights": "weights remaining (%)",
+    "index": "layer index",
     "jaccard": "overlap (intersection over union)",
     "chance": "overlap of random masks",
 }
@@ -48,7 +49,7 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str, reference: st
         "Overlap of two methods' masks of one level: the weights that both keep over those that either keeps, means "
         "over replicates; methods of one replicate start from the same weights. Above, all layers together; below, "
         "each layer at the last level that all methods have reached. Grey: what random masks with as many weights in "
-        "each layer would have, mean over the pairs. Layers that are never pruned are left out."
+        "each layer would have, mean over the pairs. Layers that the pruning is told to ignore are left out."
     )
     return Drawn(title, draw_overlaps(table), table.rename(columns=HEADINGS), caption, runs.missing)
 
@@ -64,20 +65,23 @@ def overlaps(runs: pd.DataFrame, reference: str = "") -> pd.DataFrame:
     """
     parts = []
     for panel, own in runs.groupby("panel", sort=False, observed=True):
-        masks = {(run["method"], run["replicate"], run["level"]): load_mask(run["directory"])
-                 for _, run in own.iterrows() if run["level"] > 0}  # fmt: skip
+        places = {(run["method"], run["replicate"], run["level"]): run["directory"]
+                  for _, run in own.iterrows() if run["level"] > 0}  # fmt: skip
+        masks = {place: load_mask(directory) for place, directory in places.items()}
+        ignored = {place: ignored_tensors(directory) for place, directory in places.items()}
         weights = 100 * own.groupby("level")["density"].mean()
-        ignored = never_pruned(masks.values())
         for left, right in _pairs(own["method"], reference):
-            for (method, replicate, level), mask in masks.items():
-                if method == left and (right, replicate, level) in masks:
-                    layers = overlap(mask, masks[right, replicate, level], ignored)
-                    parts.append(layers.assign(panel=panel, methods=f"{left} – {right}", level=level,
-                                               weights=weights[level], index=range(1, len(layers) + 1)))  # fmt: skip
+            for one in (place for place in masks if place[0] == left):
+                other = (right, *one[1:])
+                if other in masks:
+                    layers = overlap(masks[one], masks[other], ignored[one] & ignored[other])
+                    parts.append(layers.assign(panel=panel, methods=f"{left} – {right}", level=one[2],
+                                               weights=weights[one[2]]))  # fmt: skip
     if not parts:
         raise UserError("no two methods have finished the same level of the same replicate above level 0")
     keys = ["panel", "methods", "level", "weights", "index", "layer"]
-    return pd.concat(parts).groupby(keys, sort=False, observed=True)[["jaccard", "chance"]].mean().reset_index()
+    groups = pd.concat(parts).groupby(keys, sort=False, observed=True, dropna=False)
+    return groups[["jaccard", "chance"]].mean().reset_index()
 
 
 def _pairs(methods: Iterable[str], reference: str) -> list[tuple[str, str]]:

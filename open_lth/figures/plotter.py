@@ -19,7 +19,7 @@ from training import TrainingRun
 
 
 class NothingThere(UserError):
-    """None of the runs that a figure needs is finished."""
+    """There is no run that a figure needs, or none of them is finished."""
 
 
 class Plotter:
@@ -39,8 +39,13 @@ class Plotter:
         self._of_scale = suites_of(scale)
 
     def names(self) -> list[str]:
-        """Return the names of the figures that the scale's suites make."""
-        return [name for name in figure_names() if any(suite in self._of_scale for suite in plot_of(name).suites)]
+        """Return the names of the figures that the scale's suites make, and has experiments for.
+
+        Raises:
+            UserError: if something is wrong with the scale.
+        """
+        of_scale = [name for name in figure_names() if any(suite in self._of_scale for suite in plot_of(name).suites)]
+        return [name for name in of_scale if self.series(name)]
 
     def series(self, name: str) -> list[Series]:
         """Return what a figure is drawn from; suites that the scale leaves out count only if it has none of the others.
@@ -56,10 +61,13 @@ class Plotter:
         """Return the runs of a figure.
 
         Raises:
-            NothingThere: if none is finished.
+            NothingThere: if none is finished, or the scale has none.
             UserError: as `series` does.
         """
-        runs = find_runs(self.series(name), self._read)
+        series = self.series(name)
+        if not series:
+            raise NothingThere(f"figure {name}: the scale has no experiments for it")
+        runs = find_runs(series, self._read)
         if runs.table.empty:
             command = f"reproduce --scale={self.scale_name} --figure {' '.join(plot_of(name).suites)}"
             raise NothingThere(

@@ -36,32 +36,43 @@ def find_measure(name: str) -> Measure:
     return _MEASURES.get(name) or Measure(name, name)
 
 
-def points(runs: pd.DataFrame, measures: Sequence[Measure]) -> pd.DataFrame:
+def points(runs: pd.DataFrame, measures: Sequence[Measure], over_passes: bool = False) -> pd.DataFrame:
     """Return a row for each panel, method and level: means over replicates, and spreads.
 
-    The columns are `panel`, `method`, `level`, `weights` (those remaining, in percent), for each measure its name,
-    `<name>_replicates` (standard deviation over replicates, missing for one) and `<name>_passes` (over evaluation
-    passes of the final network, root mean square over replicates; missing for one pass), and the numbers `replicates`
-    and `passes` (the least).
+    The columns are `panel`, `method`, `level`, `weights` (those remaining, in percent), for each measure its name and
+    `<name>_replicates` (standard deviation over replicates, missing for one), and the number `replicates`.
 
     Args:
         runs: a table of runs with `panel` and `method`.
+        over_passes: whether to add `<name>_passes` (standard deviation over evaluation passes of the final network,
+            root mean square over the replicates with several) and `passes` (their number, the least of these
+            replicates); both are missing where no evaluation was repeated.
     """
-    groups = runs.dropna(subset=["level"]).groupby(KEYS, sort=False, observed=True)
+    runs = runs.dropna(subset=["level"])
+    runs = runs.assign(repeated=runs["passes"].where(runs["passes"] > 1))
+    groups = runs.groupby(KEYS, sort=False, observed=True)
     found = pd.DataFrame({"weights": 100 * groups["density"].mean()})
     for measure in measures:
         found[measure.name] = measure.factor * groups[f"peak_{measure.name}"].mean()
         found[f"{measure.name}_replicates"] = measure.factor * groups[f"peak_{measure.name}"].std(ddof=1)
-        spread = groups[f"final_{measure.name}_std"].agg(_root_mean_square)
-        found[f"{measure.name}_passes"] = measure.factor * spread
+        if over_passes:
+            spread = groups[f"final_{measure.name}_std"].agg(_root_mean_square)
+            found[f"{measure.name}_passes"] = measure.factor * spread
     found["replicates"] = groups["replicate"].nunique()
-    found["passes"] = groups["passes"].min()
+    if over_passes:
+        found["passes"] = groups["repeated"].min()
     return _in_order(found.reset_index(), runs)
 
 
 def _root_mean_square(values: pd.Series[float]) -> float:
     known = values.dropna()
     return float(np.sqrt((known**2).mean())) if len(known) else float("nan")
+
+
+def has_pass_bars(found: pd.DataFrame, measures: Sequence[Measure]) -> bool:
+    """Return whether points have a spread over evaluation passes."""
+    names = (f"{measure.name}_passes" for measure in measures)
+    return any((found[name] > 0).any() for name in names if name in found)
 
 
 def _in_order(found: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from foundations.errors import UserError
-from open_lth.analysis.masks import layer_densities, load_mask, never_pruned
+from open_lth.analysis.masks import ignored_tensors, load_mask
 from open_lth.analysis.weights import initial_step, weights_at
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import panel_grid
@@ -31,16 +31,21 @@ FEWEST_WEIGHTS = 256
 _GREATEST_WIDTH, _GREATEST_HEIGHT = 2.1, 3.6  # of a picture, in inches
 _WIDTH_OF_TITLE, _HEIGHT_OF_LABEL = 1.8, 1.35
 
-HEADINGS = {"density": "weights remaining (%)", "magnitude": "mean magnitude of the kept weights"}
+HEADINGS = {
+    "total": "weights of the layer",
+    "kept": "kept of them",
+    "density": "weights of the layer remaining (%)",
+    "magnitude": "mean initial magnitude of the kept weights",
+}
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One layer of one network: the magnitudes of the weights it starts from, those pruned being 0, and its mask."""
+    """A layer of a network, whole: the magnitudes of the weights it starts from, those pruned being 0, and its mask."""
 
     method: str
-    magnitudes: np.ndarray
-    mask: np.ndarray
+    magnitudes: Tensor
+    mask: Tensor
 
 
 def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
@@ -48,23 +53,18 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
     shown = fullest(runs.table)
     level = clearest_level(shown)
     shown = shown[shown["level"] == level]
-    masks = {run["method"]: load_mask(run["directory"]) for _, run in shown.iterrows()}
-    layer = telling_layer(list(masks.values()))
-    tiles = [
-        _tile(run["method"], runs.trainings[run["directory"]], masks[run["method"]], layer)
-        for _, run in shown.iterrows()
-    ]
+    first = shown["directory"].iloc[0]
+    layer = telling_layer(load_mask(first), ignored_tensors(first))
+    tiles = [_tile(run["method"], runs.trainings[run["directory"]], layer) for _, run in shown.iterrows()]
     density = 100 * float(shown["density"].iloc[0])
-    rows, columns = tiles[0].mask.shape
+    rows, columns = as_matrix(tiles[0].mask).shape
     caption = (
         f"Layer {layer.removesuffix('.weight')} of {shown['panel'].iloc[0]} at level {level} ({density:.3g} % of "
         f"weights remaining), replicate {shown['replicate'].iloc[0]}, read from the runs' own files. Above, the "
         f"magnitudes of the initial weights under the mask; below, the mask: black is kept. The first {rows} rows and "
-        f"{columns} columns of the layer as a matrix of outputs by inputs."
+        f"{columns} columns of the layer as a matrix of outputs by inputs; the table is about the whole layer."
     )
-    return Drawn(
-        title, draw_tiles(tiles), _numbers(tiles, masks, layer).rename(columns=HEADINGS), caption, runs.missing
-    )
+    return Drawn(title, draw_tiles(tiles), numbers(tiles).rename(columns=HEADINGS), caption, runs.missing)
 
 
 def fullest(runs: pd.DataFrame) -> pd.DataFrame:
@@ -87,18 +87,21 @@ def clearest_level(runs: pd.DataFrame) -> int:
     return int((densities - CLEAREST_DENSITY).abs().idxmin())
 
 
-def telling_layer(masks: list[Mask]) -> str:
-    """Return the layer by which the masks differ most: whose density in the first is farthest from the mean."""
-    ticket, ignored = masks[0], never_pruned(masks)
+def telling_layer(ticket: Mask, ignored: Collection[str] = ()) -> str:
+    """Return the layer that randomisations change most: whose density in the ticket is farthest from the mean.
+
+    Args:
+        ignored: tensors that are never pruned.
+    """
     pruned = [name for name in ticket if name not in ignored] or list(ticket)
     large = [name for name in pruned if ticket[name].numel() >= FEWEST_WEIGHTS] or pruned
     mean = sum(int(ticket[name].sum()) for name in pruned) / sum(ticket[name].numel() for name in pruned)
     return max(large, key=lambda name: abs(ticket.densities[name] - mean))
 
 
-def _tile(method: str, run: TrainingRun, mask: Mask, layer: str) -> Tile:
-    weights = weights_at(run, initial_step(run))[layer].abs() * mask[layer]
-    return Tile(method, as_matrix(weights), as_matrix(mask[layer]))
+def _tile(method: str, run: TrainingRun, layer: str) -> Tile:
+    mask = load_mask(str(run.paths.directory))[layer]
+    return Tile(method, weights_at(run, initial_step(run))[layer].abs() * mask, mask)
 
 
 def as_matrix(tensor: Tensor) -> np.ndarray:
@@ -107,29 +110,29 @@ def as_matrix(tensor: Tensor) -> np.ndarray:
     return corner
 
 
-def _numbers(tiles: list[Tile], masks: Mapping[str, Mask], layer: str) -> pd.DataFrame:
+def numbers(tiles: list[Tile]) -> pd.DataFrame:
+    """Return how many weights each network's layer has and keeps, and how large they are."""
     rows = []
     for tile in tiles:
-        of_layer = layer_densities(masks[tile.method]).set_index("layer").loc[layer.removesuffix(".weight")]
         kept = tile.magnitudes[tile.mask == 1]
-        rows.append((tile.method, of_layer["kept"], of_layer["total"], 100 * of_layer["density"],
-                     float(kept.mean()) if kept.size else np.nan))  # fmt: skip
-    columns = ["method", "kept", "total", "density", "magnitude"]
-    return pd.DataFrame(rows, columns=columns).astype({"kept": int, "total": int})
+        total, mean = tile.mask.numel(), kept.double().mean().item()  # not a number if none is kept
+        rows.append((tile.method, total, len(kept), 100 * len(kept) / total, mean))
+    return pd.DataFrame(rows, columns=["method", "total", "kept", "density", "magnitude"])
 
 
 def draw_tiles(tiles: list[Tile]) -> Figure:
     """Draw magnitudes above masks, a column for each network."""
-    rows, columns = tiles[0].mask.shape
+    pictures = [(as_matrix(tile.magnitudes), as_matrix(tile.mask)) for tile in tiles]
+    rows, columns = pictures[0][1].shape
     titles = [tile.method.replace(", ", ",\n") for tile in tiles]
     inches = min(_GREATEST_WIDTH / columns, _GREATEST_HEIGHT / rows)
     width = max(inches * columns, _WIDTH_OF_TITLE)
     figure, (above, below) = panel_grid(titles, ["", ""], {}, max(inches * rows + 0.1, _HEIGHT_OF_LABEL), width)
-    greatest = max(float(tile.magnitudes.max()) for tile in tiles)
-    for tile, weights, mask in zip(tiles, above, below, strict=True):
-        picture = weights.imshow(tile.magnitudes, cmap="viridis", vmin=0, vmax=greatest, interpolation="nearest")
-        mask.imshow(tile.mask, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-        for axis in (weights, mask):
+    greatest = max(float(magnitudes.max()) for magnitudes, _ in pictures)
+    for (magnitudes, mask), upper, lower in zip(pictures, above, below, strict=True):
+        picture = upper.imshow(magnitudes, cmap="viridis", vmin=0, vmax=greatest, interpolation="nearest")
+        lower.imshow(mask, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        for axis in (upper, lower):
             axis.grid(False)
             axis.set_xticks([])
             axis.set_yticks([])

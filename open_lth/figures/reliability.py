@@ -26,9 +26,9 @@ DENSE, SPARSEST = "dense", "sparsest"
 HEADINGS = {
     "weights": "weights remaining (%)",
     "bin": "bin of the confidence",
-    "predictions": "predictions in it",
-    "confidence": "mean confidence",
-    "accuracy": "fraction correct",
+    "predictions": "predictions in the bin",
+    "confidence": "mean confidence in the bin",
+    "accuracy": "fraction correct in the bin",
 }
 
 
@@ -38,14 +38,18 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
     caption = (
         "Fraction of correct predictions by the confidence of the predicted class, in ten bins of equal width: dense "
         "networks above, the sparsest tickets that all methods have reached below. On the diagonal, confidence is "
-        "accuracy; below it, predictions are overconfident. Bins hold the predictions of all replicates and "
-        f"evaluation passes of the final networks; those with fewer than {FEWEST} are not drawn."
+        "accuracy; below it, predictions are overconfident. Bins hold the predictions of the final networks of all "
+        "replicates, one for each test image; of several evaluation passes the mean counts. Bins with fewer than "
+        f"{FEWEST} predictions are not drawn."
     )
     return Drawn(title, draw_reliabilities(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
 def reliabilities(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the bins of dense networks and last tickets by panel and method, summed over replicates.
+    """Return the bins of dense networks and last tickets by panel and method.
+
+    They are summed over replicates, of each the mean over its evaluation passes: so `predictions` is a number of test
+    images, and need not be whole.
 
     Raises:
         UserError: if no run has been evaluated.
@@ -64,7 +68,7 @@ def reliabilities(runs: pd.DataFrame) -> pd.DataFrame:
     keys = ["panel", "ticket", "method", "bin"]
     groups = pd.concat(parts).groupby(keys, sort=False, observed=True)
     sums = groups[["examples", "confidence", "correct"]].sum()
-    table = pd.DataFrame({"weights": groups["weights"].mean(), "predictions": sums["examples"].astype(int)})
+    table = pd.DataFrame({"weights": groups["weights"].mean(), "predictions": sums["examples"]})
     table["confidence"] = sums["confidence"] / sums["examples"]
     table["accuracy"] = sums["correct"] / sums["examples"]
     return table.reset_index()
@@ -79,9 +83,11 @@ def _tickets(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _bins(directory: str) -> Mapping[str, list[float]] | None:
+    """Return the mean of a run's bins over its evaluation passes, or None if it has none."""
     path = RunPaths(Path(directory)).evaluation
-    found: Mapping[str, list[float]] | None = read_json(path).get("reliability") if path.exists() else None
-    return found
+    evaluation = read_json(path) if path.exists() else {}
+    bins: Mapping[str, list[float]] | None = evaluation.get("reliability")
+    return bins and {name: [value / evaluation["passes"] for value in values] for name, values in bins.items()}
 
 
 def draw_reliabilities(table: pd.DataFrame, styles: Mapping[str, Style]) -> Figure:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from foundations.errors import UserError
 from open_lth.figures.cost import machines
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import in_order_of, line_looks, method_line, panel_grid
@@ -15,8 +17,9 @@ from open_lth.suite_runs import SuiteRuns
 
 HEADINGS = {
     "minutes": "minutes per level",
-    "std": "std over trainings",
-    "ratio": "ratio to the first method",
+    "std": "minutes per level: std over trainings",
+    "trainings": "number of trainings",
+    "ratio": "minutes per level relative to the panel's first method",
 }
 
 
@@ -31,19 +34,25 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
 
 
 def runtimes(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the minutes of a training by panel and method, with where they were taken."""
-    known = runs.dropna(subset=["seconds"]).assign(minutes=runs["seconds"] / 60)
-    groups = known.groupby(["panel", "method"], sort=False, observed=True)
+    """Return the minutes of a training by panel and method, with where they were taken.
+
+    Raises:
+        UserError: if no time is known.
+    """
+    known = runs.dropna(subset=["seconds"])
+    if known.empty:
+        raise UserError("no training time is recorded")
+    groups = known.assign(minutes=known["seconds"] / 60).groupby(["panel", "method"], sort=False, observed=True)
     table = groups["minutes"].agg(minutes="mean", std="std", trainings="count").reset_index()
     first = table.groupby("panel", sort=False)["minutes"].transform("first")
     table.insert(4, "ratio", table["minutes"] / first)
-    for place in ("processor", "device", "machine"):
+    for place in ("processor", "device", "threads", "machine"):
         table[place] = groups[place].agg(_all).to_numpy()
     return table
 
 
-def _all(names: pd.Series[str]) -> str | None:
-    return " and ".join(dict.fromkeys(names.dropna())) or None
+def _all(names: pd.Series[Any]) -> str | None:
+    return " and ".join(dict.fromkeys(map(str, names.dropna()))) or None
 
 
 def draw_runtimes(table: pd.DataFrame, styles: Mapping[str, Style]) -> Figure:

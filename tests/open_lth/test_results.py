@@ -51,7 +51,7 @@ def only(table: pd.DataFrame) -> pd.Series:
 
 
 def test_a_row_has_place_density_peak_final_measures_and_cost(replicate):
-    timing = {"seconds": 42.5, "machine": "node7", "device": "cuda:0", "processor": "Fast GPU"}
+    timing = {"seconds": 42.5, "machine": "node7", "device": "cuda:0", "processor": "Fast GPU", "threads": 3}
     sparsity = {"total": 400.0, "unpruned": 100.0}
     directory = write(replicate / "level_2" / "main", sparsity_report=sparsity, timing=timing)
     row = only(read_runs([directory]))
@@ -60,6 +60,7 @@ def test_a_row_has_place_density_peak_final_measures_and_cost(replicate):
     assert (row["peak_iteration"], row["peak_accuracy"], row["peak_loss"], row["peak_mace"]) == (6, 0.9, 0.5, 0.05)
     assert (row["final_accuracy"], row["final_loss"], row["passes"], row["test_examples"]) == (0.8, 0.4, 1, 50)
     assert (row["seconds"], row["machine"], row["device"], row["processor"]) == (42.5, "node7", "cuda:0", "Fast GPU")
+    assert row["threads"] == 3
 
 
 def test_repeated_passes_take_the_place_of_the_last_logged_measures(replicate):
@@ -118,6 +119,8 @@ def test_a_root_that_is_not_there_holds_no_runs(tmp_path):
         ("evaluation.json", "[]"),
         ("timing.json", "nonsense"),
         ("timing.json", "[1]"),
+        ("timing.json", '{"seconds": 1, "threads": "many"}'),
+        ("timing.json", '{"seconds": 1, "threads": 1e999}'),
         ("sparsity_report.json", '{"total": 0}'),
         ("sparsity_report.json", '{"total": 0, "unpruned": 0}'),
     ],
@@ -142,5 +145,6 @@ def test_real_runs_are_read(trunk):
     assert list(zip(table["level"], table["kind"], strict=True)) == [
         (0, "main"), (1, "randomly_reinitialize"), (1, "main"), (2, "main")]  # fmt: skip
     assert table["density"].round(2).tolist() == [1.0, 0.8, 0.8, 0.64]
-    assert table[["peak_accuracy", "final_accuracy", "final_brier", "seconds", "processor"]].notna().all(axis=None)
+    known = ["peak_accuracy", "final_accuracy", "final_brier", "seconds", "processor", "threads"]
+    assert table[known].notna().all(axis=None)
     assert (table["test_examples"] == 360).all()

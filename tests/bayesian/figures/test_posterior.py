@@ -15,7 +15,7 @@ from open_lth.analysis.masks import load_mask
 from open_lth.commands.reproduce import read_command
 from open_lth.suite_runs import SuiteRuns, find_runs
 from open_lth.suites import Experiment, Series
-from tests.open_lth.running import INPUT, Workplace
+from tests.open_lth.running import INPUT, OUTPUT, Workplace
 
 WORDS = ("lottery", "--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_size=512",
          "--training_steps=1ep", "--levels=1")  # fmt: skip
@@ -50,16 +50,24 @@ def by_hand(runs: SuiteRuns) -> dict[tuple[str, str], torch.Tensor]:
 
 def test_weights_are_split_by_the_mask_that_the_pruning_made(runs):
     dense, sparse = runs.table["directory"]
-    found = kept_and_pruned(runs.trainings[dense], load_mask(dense), load_mask(sparse))
+    found = kept_and_pruned(runs.trainings[dense], load_mask(dense), load_mask(sparse), {OUTPUT})
     expected = by_hand(runs)
     assert found.keys() == expected.keys()
-    assert all(found[key].equal(expected[key]) for key in expected)  # the output layer is never pruned
+    assert all(found[key].equal(expected[key]) for key in expected)
+
+
+def test_a_layer_that_happens_to_be_kept_whole_counts(runs):
+    dense, sparse = runs.table["directory"]
+    after = load_mask(sparse)
+    found = kept_and_pruned(runs.trainings[dense], load_mask(dense), after)
+    assert after[OUTPUT].all()
+    assert len(found["σ", KEPT]) == int(after[INPUT].sum()) + after[OUTPUT].numel()
 
 
 def test_what_was_pruned_before_is_left_out(runs):
     _, sparse = runs.table["directory"]
     after = load_mask(sparse)
-    again = kept_and_pruned(runs.trainings[sparse], after, after)
+    again = kept_and_pruned(runs.trainings[sparse], after, after, {OUTPUT})
     assert len(again["|μ|", KEPT]) == int(after[INPUT].sum()) and len(again["σ", PRUNED]) == 0
 
 

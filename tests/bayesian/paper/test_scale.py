@@ -21,8 +21,8 @@ def test_networks_and_levels_are_enough():
 
 
 def test_flags_are_split_as_a_shell_does():
-    assert read(flags="--lr=0.1  --bayesian '--dataset_name=my data'").flags == (
-        "--lr=0.1", "--bayesian", "--dataset_name=my data",
+    assert read(flags="--lr=0.1  --pretrain '--dataset_name=my data'").flags == (
+        "--lr=0.1", "--pretrain", "--dataset_name=my data",
     )  # fmt: skip
 
 
@@ -64,6 +64,26 @@ def test_of_several_values_of_a_flag_the_last_counts_and_the_first_place():
         ({"figures": {"1": {"levels": 2}}}, "figures: 1: levels is unknown; valid values are networks, replicates"),
         ({"figures": {"1": {"networks": ["C"]}}}, "figures: 1: networks must be a list of A, B, not ['C']"),
         ({"figures": {"1": {"networks": "A"}}}, "figures: 1: networks must be a list of A, B, not 'A'"),
+        ({"figures": {"1": {"networks": []}}}, "figures: 1: networks must be a list of A, B, not []"),
+        ({"networks": {"1": ""}, "figures": {"1": {"networks": [1]}}}, "networks must be a list of 1, not [1]"),
+        ({"figures": {"1": {"networks": [["A"]]}}}, "figures: 1: networks must be a list of A, B, not [['A']]"),
+        ({"networks": {"A, small": ""}}, "the name of a network must not hold ', ', as 'A, small' does"),
+        ({"larger_networks": {"A": {"A, large": ""}}}, "must not hold ', ', as 'A, large' does"),
+        ({"branch_levels": "1,3-4"}, "branch_levels: 1,3-4 reaches beyond levels, which is 3"),
+        (
+            {"branch_levels": "all"},
+            "must be levels and ascending ranges of them, e.g. 0-2,5-8,12, not 'all'",
+        ),
+        ({"branch_levels": ""}, "branch_levels must be levels and ascending ranges of them"),
+        ({"bayesian": "--lr=1"}, "bayesian: --lr must be a flag of Bayesian networks alone, --bayesian_..."),
+        ({"bayesian": "--bayesian"}, "bayesian: --bayesian must be a flag of Bayesian networks alone"),
+        ({"flags": "--bayesian"}, "flags: --bayesian must be left out; each figure has networks of both kinds"),
+        ({"networks": {"A": "--bayesian"}}, "networks: --bayesian must be left out"),
+        ({"larger_networks": {"A": {"B": "--bayesian"}}}, "larger_networks: --bayesian must be left out"),
+        ({"learning_rates": {"fast": "--lr=1 --bayesian"}}, "learning_rates: --bayesian must be left out"),
+        ({"std_learning_rates": {"fast": "--bayesian"}}, "std_learning_rates: --bayesian must be left out"),
+        ({"flags": "--bayesian_samples=2"}, "flags: --bayesian_samples must stand in bayesian"),
+        ({"networks": {"A": "--bayesian_samples=2"}}, "networks: --bayesian_samples must stand in bayesian"),
         ({"figures": {"1": {"replicates": -1}}}, "figures: 1: replicates must be a whole number of at least 1"),
     ],
 )
@@ -73,6 +93,16 @@ def test_a_mistake_is_named_in_one_line(changes, complaint):
     assert str(caught.value).startswith("--scale: ")
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_learning_rates_of_the_standard_deviations_are_flags_of_bayesian_networks():
+    words = {"slow": "--bayesian_std_lr_factor=0.1", "fast": "--lr=1"}
+    assert read(std_learning_rates=words).std_learning_rates["slow"] == ("--bayesian_std_lr_factor=0.1",)
+
+
+@pytest.mark.parametrize("levels", ["3", "0-3", "1,2"])
+def test_branches_may_start_from_every_level_that_there_is(levels):
+    assert read(branch_levels=levels).branch_levels == levels
 
 
 @pytest.mark.parametrize("key", ["networks", "levels"])

@@ -8,8 +8,9 @@ import torch
 
 from foundations.errors import UserError
 from foundations.paths import RunPaths
-from open_lth.analysis.masks import ALL_LAYERS, last_common_level, layer_densities, load_mask, never_pruned, overlap
+from open_lth.analysis.masks import ALL_LAYERS, ignored_tensors, last_common_level, layer_densities, load_mask, overlap
 from pruning import Mask
+from tests.open_lth.running import BAYESIAN, INPUT, LENET, OUTPUT, Trunk
 
 
 def make_mask(**layers: list[int]) -> Mask:
@@ -67,15 +68,28 @@ def test_a_mask_agrees_with_itself_and_layers_can_be_left_out():
     assert without["layer"].tolist() == ["a", ALL_LAYERS] and without["kept_left"].tolist() == [2, 2]
 
 
+def test_a_layer_has_one_index_whatever_is_left_out_and_all_layers_have_none():
+    mask = make_mask(first=[1, 1], second=[1, 0], third=[1, 0, 0])
+    found = overlap(mask, mask, ignored={"first.weight"})
+    indices = layer_densities(mask).set_index("layer")["index"]
+    assert found["index"].tolist() == [indices["second"], indices["third"], pd.NA] == [2, 3, pd.NA]
+
+
 def test_masks_of_different_networks_are_refused():
     with pytest.raises(UserError, match="masks of different networks cannot be compared"):
         overlap(make_mask(a=[1, 0]), make_mask(a=[1, 0, 1]))
 
 
-def test_layers_count_as_never_pruned_if_every_mask_keeps_all_of_them():
-    masks = [make_mask(a=[1, 0], b=[1, 1], c=[1, 1]), make_mask(a=[1, 1], b=[1, 1], c=[0, 1])]
-    assert never_pruned(masks) == {"b.weight"}
-    assert never_pruned([]) == set()
+@pytest.mark.parametrize("words", [(), BAYESIAN])
+def test_what_pruning_ignores_is_what_the_lottery_says_of_itself(workplace, words):
+    trunk = Trunk(workplace, (*LENET, *words, f"--pruning_layers_to_ignore={INPUT},{OUTPUT}"))
+    trunk.find_tickets(levels=0)
+    assert ignored_tensors(str(trunk.level(0))) == {INPUT, OUTPUT}
+    assert ignored_tensors(str(trunk.directory / "level_3" / "lottery_branch_reinit_0")) == {INPUT, OUTPUT}
+
+
+def test_where_nothing_is_said_nothing_is_ignored(tmp_path):
+    assert ignored_tensors(str(tmp_path / "level_0" / "main")) == set()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from open_lth.analysis.matching import PASSES, REPLICATES, TEST_SET, matching_tickets
+from foundations.errors import UserError
+from open_lth.analysis.matching import REPLICATES, TEST_SET, matching_tickets
 
 
 def lottery(accuracies: list[float], replicate: int = 1, method: str = "IMP", **changes: object) -> pd.DataFrame:
@@ -33,22 +34,33 @@ def test_one_dense_network_spreads_as_an_accuracy_on_its_test_set_does():
     assert found[["last_level", "last_density", "replicates"]].tolist() == [3, 0.125, 1]
 
 
-def test_one_dense_network_that_differs_from_pass_to_pass_spreads_so():
-    found = match(lottery([0.9, 0.89, 0.88], final_accuracy_std=0.015))
-    assert (found["std"], found["std_over"], found["level"]) == (0.015, PASSES, 1)
-
-
-def test_passes_that_all_agree_say_nothing_of_the_spread():
-    assert match(lottery([0.9, 0.9], final_accuracy_std=0.0))["std_over"] == TEST_SET
+def test_all_methods_are_held_to_the_same_yardstick_whether_they_were_evaluated_repeatedly_or_not():
+    tables = [lottery([0.9, 0.89, 0.88], method=name, final_accuracy_std=std)
+              for name, std in (("IMP", math.nan), ("Bayesian", 0.0001))]  # fmt: skip
+    found = matching_tickets(pd.concat(tables))
+    assert found["std"].nunique() == 1 and found["std_over"].tolist() == [TEST_SET, TEST_SET]
+    assert found["level"].tolist() == [2, 2]
 
 
 def test_several_replicates_spread_by_themselves_and_means_are_compared():
-    first = lottery([0.90, 0.90, 0.98], final_accuracy_std=0.5)
-    second = lottery([0.94, 0.90, 0.70], replicate=2, final_accuracy_std=0.5)
+    first, second = lottery([0.88, 0.90, 0.98]), lottery([0.96, 0.88, 0.70], replicate=2)
     found = match(first, second)
-    assert found["std"] == pytest.approx(np.std([0.90, 0.94], ddof=1)) and found["std_over"] == REPLICATES
+    assert found["std"] == pytest.approx(np.std([0.88, 0.96], ddof=1)) and found["std_over"] == REPLICATES
     assert found["dense"] == pytest.approx(0.92) and found["replicates"] == 2
-    assert (found["level"], found["accuracy"]) == (1, pytest.approx(0.90))
+    assert (found["level"], found["accuracy"]) == (1, pytest.approx(0.89))
+
+
+@pytest.mark.parametrize("other", [0.9, 0.901])
+def test_replicates_that_agree_by_chance_do_not_narrow_what_the_test_set_can_tell(other):
+    found = match(lottery([0.9, 0.88]), lottery([other, 0.88], replicate=2))
+    assert found["std"] == pytest.approx(math.sqrt(0.9 * 0.1 / 100), rel=0.01) and found["std_over"] == TEST_SET
+    assert found["level"] == 1
+
+
+def test_the_replicates_are_the_lesser_of_the_dense_networks_and_those_of_the_level():
+    all_three = [lottery([0.9, 0.9, 0.1], replicate=number) for number in (1, 2, 3)]
+    assert match(*all_three)["replicates"] == 3
+    assert match(*all_three[:1], *(one.iloc[:1] for one in all_three[1:]))["replicates"] == 1
 
 
 def test_a_later_level_matches_even_if_one_between_does_not():
@@ -69,5 +81,9 @@ def test_a_branch_is_held_against_the_dense_networks_of_its_own_trunk():
 
 
 def test_a_method_without_dense_network_or_without_tickets_is_left_out():
-    assert matching_tickets(lottery([0.9])).empty
-    assert matching_tickets(lottery([0.9, 0.9]).iloc[1:]).empty
+    barely_begun, orphan = lottery([0.9], method="barely begun"), lottery([0.9, 0.9], method="orphan").iloc[1:]
+    found = matching_tickets(pd.concat([lottery([0.9, 0.9]), barely_begun, orphan]))
+    assert found["method"].tolist() == ["IMP"]
+    for nothing in (barely_begun, orphan):
+        with pytest.raises(UserError, match="no level above 0 is finished beside a dense network"):
+            matching_tickets(nothing)

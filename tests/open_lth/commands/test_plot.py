@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from open_lth.figures.plot import figure_names, stem_of
+from open_lth.figures.plotter import Plotter
 from open_lth.results import read_runs
 from tests.open_lth.reproduced import TINY, Reproduced
 from tests.open_lth.running import Workplace
@@ -65,7 +66,8 @@ def check_row(row: pd.Series, run: Path) -> None:
     evaluation = json.loads((run / "evaluation.json").read_text())
     report = json.loads((run / "sparsity_report.json").read_text())
     assert row["weights remaining (%)"] == pytest.approx(100 * report["unpruned"] / report["total"])
-    assert (row["replicates"], row["passes"]) == (1, evaluation["passes"])
+    assert row["replicates"] == 1
+    assert pd.isna(row["passes"]) if evaluation["passes"] == 1 else row["passes"] == evaluation["passes"]
     for measure, factor in (("accuracy", 100), ("mace", 1)):
         heading, std = HEADINGS[measure], evaluation["final"][measure]["std"]
         assert row[heading] == pytest.approx(factor * logged[f"test_{measure}"][best], rel=1e-6)
@@ -102,6 +104,53 @@ def test_of_some_runs_the_figure_is_drawn_and_the_others_are_named(reproduced, t
     assert f"Missing:\n\n- {line}\n" in (tmp_path / "out" / "figure_1.md").read_text(encoding="utf-8")
     drawn = pd.read_csv(tmp_path / "out" / "figure_1.csv")
     assert drawn.groupby("method")["level"].max()["Bayesian, √(μ²+σ²)"] == 1 and len(drawn) == 11
+
+
+def without(reproduced: Reproduced, place: Path, *keys: str, **changes: object) -> Path:
+    """Return a scale that says nothing about some of its experiments, whose other runs are there."""
+    path = place / "partial.json"
+    path.write_text(json.dumps({**{key: value for key, value in TINY.items() if key not in keys}, **changes}))
+    return path
+
+
+def test_figures_of_which_a_scale_says_nothing_are_not_among_its_own(reproduced, tmp_path):
+    everything = Plotter(TINY, "tiny", reproduced.workplace.root, tmp_path).names()
+    assert everything == figure_names()
+    keys = ("learning_rates", "larger_networks", "std_learning_rates")
+    scale = {key: value for key, value in TINY.items() if key not in keys}
+    fewer = Plotter(scale, "tiny", reproduced.workplace.root, tmp_path).names()
+    assert [name for name in everything if name not in fewer] == ["6", "7", "scores", "overlap_scores"]
+
+
+@pytest.mark.parametrize("command", ["plot", "report"])
+def test_a_figure_of_which_a_scale_says_nothing_is_not_said_to_be_made_by_running_it(reproduced, tmp_path, command):
+    scale = without(reproduced, tmp_path, "learning_rates")
+    words = (command, f"--scale={scale}", f"--output={tmp_path / 'out'}", "--figure")
+    line = "error: figure 7: the scale has no experiments for it"
+    assert reproduced.workplace.refused(*words, "7") == line
+    assert not (tmp_path / "out").exists()
+    outcome = reproduced.workplace.run(*words, "2", "7")  # what can be drawn is, and the mistake is still one
+    assert (outcome.code, outcome.err) == (2, line + "\n")
+    assert all(Path(path).exists() for path in outcome.out.splitlines()) and outcome.out.startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize("command", ["plot", "report"])
+def test_a_scale_whose_figures_have_no_experiments_is_refused(reproduced, tmp_path, command):
+    scale = without(reproduced, tmp_path, "larger_networks", figures={"6": {}})
+    line = reproduced.workplace.refused(command, f"--scale={scale}", f"--output={tmp_path / 'out'}")
+    assert line == f"error: --scale={scale}: has no experiments for any of its figures"
+
+
+def test_while_only_dense_networks_are_finished_the_other_figures_are_drawn(reproduced, tmp_path):
+    workplace = copy_of(reproduced, tmp_path)
+    for logger in workplace.root.rglob("level_[12]/*/logger"):
+        logger.unlink()
+    names = ("matching", "overlap", "posterior", "3")
+    outcome = workplace.run("plot", f"--scale={reproduced.scale}", f"--output={tmp_path / 'out'}", "--figure", "2",
+                            *names)  # fmt: skip
+    assert outcome.code == 2 and len(outcome.out.splitlines()) == 4
+    undrawn = [line.removeprefix("error: ") for line in outcome.err.splitlines() if ": missing: " not in line]
+    assert [line.partition(":")[0] for line in undrawn] == [f"figure {name}" for name in names]
 
 
 def test_without_runs_the_command_that_makes_them_is_named(workplace, tmp_path):

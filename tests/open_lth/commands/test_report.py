@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from open_lth.figures.plot import figure_names
 from tests.open_lth.reproduced import Reproduced
 
 FIGURES = ("2", "9")
@@ -98,9 +99,11 @@ def test_figures_that_cannot_be_drawn_are_named_on_the_page(reproduced, tmp_path
     assert "<li>LeNet-12, deterministic, replicate 2: levels 0-2 are not finished</li>" in text
 
 
-def test_without_any_run_there_is_no_page(workplace, reproduced, tmp_path):
-    words = (f"--scale={reproduced.scale}", f"--output={tmp_path / 'page.html'}")
-    assert "none of its runs is under" in workplace.refused("report", *words)
+def test_without_any_run_there_is_no_page_and_every_figure_is_named(workplace, reproduced, tmp_path):
+    outcome = workplace.run("report", f"--scale={reproduced.scale}", f"--output={tmp_path / 'page.html'}")
+    lines = outcome.err.splitlines()
+    assert (outcome.code, outcome.out, len(lines)) == (2, "", len(figure_names()))
+    assert all("none of its runs is under" in line for line in lines) and lines[-1].startswith("error: figure ")
     assert not (tmp_path / "page.html").exists()
 
 

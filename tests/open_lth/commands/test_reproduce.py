@@ -137,6 +137,7 @@ def test_jobs_are_called_after_the_first_curve_that_they_are_in_or_that_needs_th
         (("--scale=paper", "--replicates=0"), "error: --replicates=0: must be a whole number of at least 1"),
         (("--scale=paper", "--jobs=two"), "error: --jobs=two: must be a whole number of at least 1"),
         (("--scale=paper", "--replicate=2"), "error: unrecognized arguments: --replicate=2"),
+        (("--scale=paper", "--evaluate_only_at_end"), "error: unrecognized arguments: --evaluate_only_at_end"),
         (("--scale=paper", "--lr=2"), "error: unrecognized arguments: --lr=2"),
     ],
 )
@@ -151,7 +152,6 @@ def test_a_mistake_ends_in_one_line(workplace, words, complaint):
         ({"flags": "--rate=1"}, "unrecognized arguments: --rate=1"),
         ({"networks": {"LeNet": "--default_hparams=lenet"}}, "--default_hparams=lenet: "),
         ({"bayesian": "--bayesian_samples=0"}, "--bayesian_samples=0: must be at least 1"),
-        ({"branch_levels": "all"}, "--levels=all: must be levels and ascending ranges of them"),
     ],
 )
 @pytest.mark.parametrize("how", ["--dry_run", "--quiet"])
@@ -159,6 +159,13 @@ def test_flags_of_a_scale_that_are_wrong_come_out_before_anything_is_run(workpla
     path = written(tmp_path / "wrong.json", **changes)
     line = workplace.refused("reproduce", f"--scale={path}", how)
     assert line.startswith(f"error: --scale={path}: lottery") and complaint in line
+    assert not workplace.root.exists()
+
+
+def test_branches_beyond_the_last_level_come_out_before_anything_is_run(workplace, tmp_path):
+    path = written(tmp_path / "wrong.json", levels=2, branch_levels="1-3")
+    line = workplace.refused("reproduce", f"--scale={path}")
+    assert line == "error: --scale: branch_levels: 1-3 reaches beyond levels, which is 2"
     assert not workplace.root.exists()
 
 

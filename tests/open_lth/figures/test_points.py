@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from open_lth.figures.points import ACCURACY, MACE, find_measure, points, readable
+from open_lth.figures.points import ACCURACY, MACE, find_measure, has_pass_bars, points, readable
 
 COLUMNS = ["panel", "method", "replicate", "level", "density", "peak_accuracy", "final_accuracy_std", "passes"]
 ROWS = [
@@ -31,7 +31,7 @@ def dense(found: pd.DataFrame, panel: str = "B", method: str = "zeta") -> pd.Ser
 def test_points_are_means_over_replicates_in_percent():
     found = dense(points(table(), [ACCURACY]))
     assert found["accuracy"] == pytest.approx(93.0) and found["weights"] == 100.0
-    assert (found["replicates"], found["passes"]) == (2, 5)
+    assert found["replicates"] == 2
 
 
 def test_the_spread_over_replicates_is_that_of_a_sample_and_missing_for_one():
@@ -41,9 +41,22 @@ def test_the_spread_over_replicates_is_that_of_a_sample_and_missing_for_one():
 
 
 def test_spreads_over_passes_of_several_replicates_are_averaged_as_variances():
-    found = points(table(), [ACCURACY])
+    found = points(table(), [ACCURACY], over_passes=True)
     assert dense(found)["accuracy_passes"] == pytest.approx(100 * math.sqrt((0.03**2 + 0.04**2) / 2))
     assert math.isnan(dense(found, "A")["accuracy_passes"])
+
+
+def test_passes_are_the_least_of_those_that_were_repeated_and_missing_where_none_was():
+    once = ("B", "zeta", 3, 0, 1.0, 0.96, math.nan, 1)
+    found = points(table([*ROWS, once]), [ACCURACY], over_passes=True)
+    assert (dense(found)["replicates"], dense(found)["passes"]) == (3, 5)
+    assert pd.isna(dense(found, "A")["passes"])
+    assert has_pass_bars(found, [ACCURACY]) and not has_pass_bars(found[found["panel"] == "A"], [ACCURACY])
+
+
+def test_spreads_over_passes_are_there_only_if_they_are_asked_for():
+    found = points(table(), [ACCURACY])
+    assert not {"accuracy_passes", "passes"} & set(found) and not has_pass_bars(found, [ACCURACY])
 
 
 def test_panels_and_methods_keep_their_order_and_levels_ascend_whatever_the_order_of_the_rows():
@@ -57,9 +70,11 @@ def test_runs_outside_lotteries_are_no_points():
 
 
 def test_headings_stand_alone():
-    assert list(readable(points(table(), [ACCURACY]), [ACCURACY]).columns) == [
-        "panel", "method", "level", "weights remaining (%)", "test accuracy (%)",
-        "test accuracy: std over replicates", "test accuracy: std over passes", "replicates", "passes",
+    always = ["panel", "method", "level", "weights remaining (%)", "test accuracy (%)",
+              "test accuracy: std over replicates"]  # fmt: skip
+    assert list(readable(points(table(), [ACCURACY]), [ACCURACY])) == [*always, "replicates"]
+    assert list(readable(points(table(), [ACCURACY], over_passes=True), [ACCURACY])) == [
+        *always, "test accuracy: std over passes", "replicates", "passes",
     ]  # fmt: skip
 
 

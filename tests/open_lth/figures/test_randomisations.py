@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from foundations.errors import UserError
 from open_lth.figures.layout import look
-from open_lth.figures.randomisations import Tile, as_matrix, clearest_level, draw_tiles, fullest, telling_layer
+from open_lth.figures.randomisations import Tile, as_matrix, clearest_level, draw_tiles, fullest, numbers, telling_layer
 from pruning import Mask
 
 METHODS = ["deterministic", "new weights", "shuffled layerwise", "shuffled globally", "shuffled evenly"]
@@ -18,8 +17,7 @@ METHODS = ["deterministic", "new weights", "shuffled layerwise", "shuffled globa
 @pytest.mark.parametrize("methods", [1, 2, 5])
 @pytest.mark.parametrize("shape", [(12, 48), (48, 48), (48, 9)])
 def test_magnitudes_stand_right_above_their_masks_and_nothing_is_cut_off(methods, shape):
-    generator = np.random.default_rng(0)
-    tiles = [Tile(name, generator.random(shape), generator.integers(2, size=shape)) for name in METHODS[:methods]]
+    tiles = [Tile(name, torch.rand(shape), torch.randint(2, shape)) for name in METHODS[:methods]]
     with look():
         figure = draw_tiles(tiles)
         figure.canvas.draw()
@@ -58,7 +56,17 @@ def test_the_layer_farthest_from_the_mean_density_is_shown():
     kept = {"near.weight": 100, "like it.weight": 100, "far.weight": 250, "full.weight": 300, "small.weight": 0}
     sizes = {name: 10 if name == "small.weight" else 300 for name in kept}
     mask = Mask({name: (torch.arange(size) < kept[name]).int() for name, size in sizes.items()})
-    assert telling_layer([mask]) == "far.weight"  # full.weight is never pruned, small.weight says little
+    assert telling_layer(mask, {"full.weight"}) == "far.weight"  # small.weight says little
+    assert telling_layer(mask) == "full.weight"  # which was only not pruned yet
+
+
+def test_all_numbers_are_of_the_whole_layer_also_where_the_picture_is_cut():
+    magnitudes, mask = torch.zeros(100, 50), torch.zeros(100, 50, dtype=torch.int)
+    magnitudes[0, 0], magnitudes[99, :3] = 1.0, 5.0
+    mask[0, 0], mask[99, :3] = 1, 1
+    found = numbers([Tile("IMP", magnitudes, mask), Tile("emptied", magnitudes, torch.zeros_like(mask))])
+    assert found.loc[0].tolist() == ["IMP", 5000, 4, 100 * 4 / 5000, (1.0 + 3 * 5.0) / 4]
+    assert found.loc[1, "kept"] == 0 and pd.isna(found.loc[1, "magnitude"])
 
 
 def test_a_convolution_is_a_matrix_of_outputs_by_inputs():

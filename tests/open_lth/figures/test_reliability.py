@@ -13,8 +13,8 @@ from open_lth.figures.reliability import DENSE, SPARSEST, draw_reliabilities, re
 from open_lth.figures.style import styles_of
 
 
-def write(directory: Path, predictions: list[tuple[float, bool]]) -> str:
-    """Write the bins of predictions, given by confidence and whether they are right."""
+def write(directory: Path, predictions: list[tuple[float, bool]], passes: int = 1) -> str:
+    """Write the bins of predictions in all passes, given by confidence and whether they are right."""
     bins = {name: [0.0] * 10 for name in ("examples", "confidence", "correct")}
     for confidence, is_right in predictions:
         index = int(10 * confidence)
@@ -22,7 +22,7 @@ def write(directory: Path, predictions: list[tuple[float, bool]]) -> str:
         bins["confidence"][index] += confidence
         bins["correct"][index] += is_right
     directory.mkdir(parents=True)
-    (directory / "evaluation.json").write_text(json.dumps({"reliability": bins}))
+    (directory / "evaluation.json").write_text(json.dumps({"reliability": bins, "passes": passes}))
     return str(directory)
 
 
@@ -43,6 +43,23 @@ def test_bins_hold_the_predictions_of_all_replicates(tmp_path):
     assert dense.loc["0.9-1.0", "accuracy"] == pytest.approx(sum(is_right for _, is_right in in_last) / 5)
     assert dense.loc["0.5-0.6", ["predictions", "confidence", "accuracy"]].tolist() == [1, 0.55, 1.0]
     assert dense.loc["0.0-0.1", "predictions"] == 0 and pd.isna(dense.loc["0.0-0.1", "accuracy"])
+
+
+def test_predictions_are_counted_by_test_images_however_many_passes_there_are(tmp_path):
+    predictions = [(0.95, True)] * 9 + [(0.91, False)] * 3
+    once, thrice = (row(write(tmp_path / str(passes), predictions * passes, passes), 0) for passes in (1, 3))
+    found, repeated = (reliabilities(pd.DataFrame([one])).set_index("bin") for one in (once, thrice))
+    pd.testing.assert_frame_equal(found, repeated)
+    assert found.loc["0.9-1.0", "predictions"] == 12
+    unsteady = row(write(tmp_path / "unsteady", [*predictions, (0.55, True)], 2), 0)
+    both = reliabilities(pd.DataFrame([once, unsteady])).set_index("bin")
+    assert both["predictions"].loc[["0.5-0.6", "0.9-1.0"]].tolist() == [0.5, 12 + 6]
+
+
+def test_bins_that_are_full_only_because_of_repeated_passes_are_not_drawn(tmp_path):
+    found = reliabilities(pd.DataFrame([row(write(tmp_path / "run", [(0.95, True)] * 90, 10), 0)]))
+    [axis] = draw_reliabilities(found, styles_of(["IMP"])).axes
+    assert len(axis.lines) == 1  # the diagonal
 
 
 def test_the_sparsest_tickets_are_those_that_all_methods_have_reached(tmp_path):
