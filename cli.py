@@ -15,8 +15,14 @@ from types import ModuleType
 
 from foundations.allocator import keep_freed_memory
 from foundations.arguments import Parser
-from foundations.errors import UserError, is_machines_fault
-from foundations.interruption import Interrupted, ignore_stop_signals, interruption_requests, stopping_at_once
+from foundations.errors import UserError, is_out_of_memory
+from foundations.interruption import (
+    Interrupted,
+    hidden_interruption,
+    ignore_stop_signals,
+    interruption_requests,
+    stopping_at_once,
+)
 
 COMMANDS = {
     "train": "train one network",
@@ -59,20 +65,25 @@ def main(argv: list[str] | None = None) -> int:
                     command = importlib.import_module(f"open_lth.commands.{arguments[0]}")
                 return _run(command, arguments[0], arguments[1:])
         except Interrupted as stop:
-            if argv is None:  # the process ends here: nothing shall change its exit code any more
-                ignore_stop_signals()
-            again = shlex.join(["python", "open_lth.py", *arguments])
-            print(f"{stop}\nto go on: {again}", file=sys.stderr)
-            return stop.exit_code
-        except (UserError, OSError) as error:  # the latter: a full disk, a directory that cannot be written
+            return _stopped(stop, arguments, ends_here=argv is None)
+        except Exception as error:
+            if (hidden := hidden_interruption(error)) is not None:
+                return _stopped(hidden, arguments, ends_here=argv is None)
+            if is_out_of_memory(error):
+                reason = str(error).partition("\n")[0] or "the machine has no more"
+                error = UserError(f"out of memory ({reason}); try a smaller --batch_size or network")
+            if not isinstance(error, (UserError, OSError)):  # the latter: a full disk, a directory that is read-only
+                raise
             print(f"error: {error}", file=sys.stderr)
             return USER_ERROR
-        except (MemoryError, RuntimeError) as error:
-            if not is_machines_fault(error):
-                raise
-            reason = str(error).partition("\n")[0] or "the machine has no more"
-            print(f"error: out of memory ({reason}); try a smaller --batch_size or network", file=sys.stderr)
-            return USER_ERROR
+
+
+def _stopped(stop: Interrupted, arguments: Sequence[str], ends_here: bool) -> int:
+    if ends_here:  # nothing shall change the process's exit code any more
+        ignore_stop_signals()
+    again = shlex.join(["python", "open_lth.py", *arguments])
+    print(f"{stop}\nto go on: {again}", file=sys.stderr)
+    return stop.exit_code
 
 
 def _check_words(arguments: Sequence[str]) -> None:

@@ -48,11 +48,16 @@ class UnreadableFile(UserError):
         super().__init__(f"{path}: {reason}; {remedy}" if remedy else f"{path}: {reason}")
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out, Python's, the processor's or an accelerator's."""
+    # By name, because torch is slow to import.
+    is_torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or is_torchs
+
+
 def is_machines_fault(error: Exception) -> bool:
     """Return whether memory ran out, or an accelerator failed, whatever was being done."""
-    names = {kind.__name__ for kind in type(error).__mro__}  # torch's, which is slow to import
-    is_torchs = bool(names & {"OutOfMemoryError", "AcceleratorError"}) or "can't allocate memory" in str(error)
-    return isinstance(error, MemoryError) or is_torchs
+    return is_out_of_memory(error) or type(error).__name__ == "AcceleratorError"
 
 
 def one_of(values: Iterable[str]) -> str:

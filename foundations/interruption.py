@@ -37,6 +37,18 @@ class Interrupted(KeyboardInterrupt):
         return STOPPED_BY_HAND if self.number == signal.SIGINT else START_AGAIN
 
 
+def hidden_interruption(error: BaseException) -> Interrupted | None:
+    """Return the request to stop during which an error arose, if there was one.
+
+    A request is obeyed wherever it finds the process: also within a library that then stumbles over its half-done work,
+    such as a lock that it was about to release.
+    """
+    context = error.__context__
+    while context is not None and not isinstance(context, Interrupted):
+        context = context.__context__
+    return context
+
+
 class InterruptionRequest:
     """Whether a signal has asked for a stop, while stopping at once would cost work."""
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import cli
+from foundations.interruption import Interrupted
 
 PROJECT = Path(__file__).parent.parent
 LENET = ("--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_size=256", "--training_steps=1ep")
@@ -221,3 +224,15 @@ def test_warnings_are_one_line_without_a_place_in_the_code(monkeypatch, capsys, 
     words = ["lottery", "--levels=1", *LENET, "--quiet", "--pruning_fraction=0.999", *places(tmp_path)]
     assert cli.main([*words, "--pruning_layers_to_ignore=fc_layers.0.weight"]) == 0
     assert capsys.readouterr().err == "warning: level_1/main: pruned away whole: fc.weight\n"
+
+
+def test_a_library_that_stumbles_over_a_request_to_stop_does_not_hide_it(monkeypatch, capsys):
+    def stumble(*_: object) -> None:
+        try:
+            raise Interrupted(signal.SIGUSR1, "level_0 at 1ep0it")
+        finally:
+            threading.RLock().release()
+
+    monkeypatch.setattr("open_lth.commands.runs.execute", stumble)
+    assert cli.main(["runs"]) == 75
+    assert capsys.readouterr().err.startswith("stopped by SIGUSR1 in level_0 at 1ep0it")

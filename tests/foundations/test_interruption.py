@@ -11,6 +11,7 @@ from foundations import interruption
 from foundations.interruption import (
     STOP_SIGNALS,
     Interrupted,
+    hidden_interruption,
     ignore_stop_signals,
     interruption_requests,
     stopping_at_once,
@@ -127,3 +128,21 @@ def test_in_another_thread_the_block_changes_nothing(block):
 def test_a_worker_process_leaves_stopping_to_the_main_one():
     ignore_stop_signals(0)
     assert handlers() == [signal.SIG_IGN] * len(STOP_SIGNALS)
+
+
+def test_a_stop_is_found_behind_the_errors_that_it_led_to():
+    stop = Interrupted(signal.SIGTERM, "level_0")
+    try:
+        try:
+            try:
+                raise stop
+            finally:
+                [].pop()
+        except IndexError:
+            raise ValueError from None
+    except ValueError as error:
+        assert hidden_interruption(error) is stop
+    try:
+        [].pop()
+    except IndexError as error:
+        assert hidden_interruption(error) is None
