@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -96,6 +96,13 @@ class Command:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.join()
+
+
+def patience(seconds: float) -> Iterator[float]:
+    """Iterate over how late a command is to be killed at most: ever later, as a machine may have become busy."""
+    while True:
+        yield seconds
+        seconds *= 1.05
 
 
 def killed_after(words: Sequence[str], place: Path, delay: float, number: int = signal.SIGKILL) -> Ended:

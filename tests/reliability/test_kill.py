@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from tests.open_lth.running import KINDS
-from tests.reliability.processes import killed_after
+from tests.reliability.processes import killed_after, patience
 from tests.reliability.sessions import Session
 
 
@@ -22,12 +22,13 @@ def test_commands_killed_at_random_moments_end_in_the_same_bits(kind, tmp_path, 
     while kills < wanted:
         session = Session(kind, tmp_path / f"after_{kills}_kills")
         for words, duration in zip(session.commands(), seconds, strict=True):
-            ended = killed_after(words, session.place, moments.uniform(0, duration))
-            while ended.code != 0:
+            for latest in patience(duration):
+                ended = killed_after(words, session.place, moments.uniform(0, latest))
+                if ended.code == 0:
+                    break
                 assert ended.code == -signal.SIGKILL, ended
                 kills += 1
                 lost += session.unreadable()
-                ended = killed_after(words, session.place, moments.uniform(0, duration))
             assert ended.err == ""
         if session.results() != expected:
             lost.append(f"other results after {kills} kills")
