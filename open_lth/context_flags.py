@@ -35,12 +35,7 @@ def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) 
                              help="the replicate's number; it decides all random numbers (default: 1)")  # fmt: skip
         section.add_argument("--display_output_location", action="store_true",
                              help="print the directory of the results and exit")  # fmt: skip
-    root, dataset_root = (str(one).replace("%", "%%") for one in (default_root(), default_dataset_root()))
-    section.add_argument("--root", type=path("root"), default=default_root(), metavar="DIR",
-                         help=f"where results go; {ROOT_VARIABLE} sets it too (default: {root})")  # fmt: skip
-    section.add_argument("--dataset_root", type=path("dataset_root"), default=default_dataset_root(), metavar="DIR",
-                         help=f"where data sets lie; {DATASET_ROOT_VARIABLE} sets it too "
-                         f"(default: {dataset_root})")  # fmt: skip
+    add_place_flags(section)
     section.add_argument("--device", default="auto", metavar="NAME",
                          help="auto, cpu, cuda, cuda:1, ... (default: auto)")  # fmt: skip
     section.add_argument("--num_workers", type=whole_number("num_workers", 0, 1024), default=0, metavar="INT",
@@ -64,6 +59,16 @@ def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) 
     if of_one_run:
         section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
     section.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def add_place_flags(section: argparse._ArgumentGroup) -> None:
+    """Add the flags that say where files lie."""
+    root, dataset_root = (str(one).replace("%", "%%") for one in (default_root(), default_dataset_root()))
+    section.add_argument("--root", type=path("root"), default=default_root(), metavar="DIR",
+                         help=f"where results lie; {ROOT_VARIABLE} sets it too (default: {root})")  # fmt: skip
+    section.add_argument("--dataset_root", type=path("dataset_root"), default=default_dataset_root(), metavar="DIR",
+                         help=f"where data sets lie; {DATASET_ROOT_VARIABLE} sets it too "
+                         f"(default: {dataset_root})")  # fmt: skip
 
 
 def read_context(args: argparse.Namespace) -> RunContext:

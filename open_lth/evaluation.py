@@ -78,6 +78,14 @@ def earlier_evaluation(run: TrainingRun, passes: int) -> Evaluation | None:
     return earlier if earlier["passes"] >= passes and "reliability" in earlier else None
 
 
+def is_measured(run: TrainingRun, passes: int) -> bool:
+    """Return whether `evaluate_run` has kept as many passes; a damaged file counts as none, and is named elsewhere."""
+    try:
+        return earlier_evaluation(run, passes) is not None
+    except UserError:
+        return False
+
+
 def peak_measures(logger: MetricLogger) -> dict[str, float]:
     """Return the iteration of the best test accuracy, the first of equals, and the test measures logged there."""
     accuracies = logger.get("test_accuracy")

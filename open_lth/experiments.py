@@ -117,6 +117,11 @@ def displayed_fields(text: str) -> dict[str, str]:
     return found
 
 
+def experiment_of(run: Path) -> Experiment:
+    """Return the replicate of an experiment in which a run lies: below one of its levels, or directly."""
+    return Experiment(run.parent.parent if run.parent.name.startswith("level_") else run.parent)
+
+
 def find_experiments(root: Path) -> list[Experiment]:
     """Return every replicate of every experiment under a root, by name and number."""
     found = (path for path in root.glob("*/replicate_*") if path.is_dir() and _REPLICATE.fullmatch(path.name))

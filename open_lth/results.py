@@ -14,7 +14,7 @@ from foundations.errors import UserError
 from foundations.paths import RunPaths
 from foundations.storage import read_json
 from open_lth.evaluation import peak_measures
-from open_lth.experiments import find_experiments
+from open_lth.experiments import experiment_of, find_experiments
 from training import MetricLogger
 
 _REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
@@ -92,12 +92,11 @@ def _rows(directory: Path) -> list[dict[str, Any]]:
 
 def _place(directory: Path) -> dict[str, Any]:
     level, branch = _LEVEL.fullmatch(directory.parent.name), _BRANCH.fullmatch(directory.name)
-    in_levels = directory.parent.name.startswith("level_")
-    replicate = directory.parent.parent if in_levels else directory.parent
+    replicate = experiment_of(directory).directory
     number = _REPLICATE.fullmatch(replicate.name)
     if number is None:
         raise UserError(f"{directory}: does not lie in a replicate's directory")
-    pretrains = in_levels and level is None
+    pretrains = directory.parent != replicate and level is None
     return {
         "experiment": replicate.parent.name,
         "replicate": int(number[1]),

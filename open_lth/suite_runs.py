@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from foundations.errors import UserError
-from open_lth.evaluation import earlier_evaluation
+from open_lth.command_runs import Words
+from open_lth.evaluation import is_measured
 from open_lth.results import read_runs
 from open_lth.suites import Series
 from training import TrainingRun
@@ -30,7 +30,6 @@ class SuiteRuns:
     missing: list[str]
 
 
-Words = tuple[str, ...]
 CommandReader = Callable[[Words], tuple[list[TrainingRun], int]]
 """From a command to the training runs that it stands for, and with how many passes it measures them."""
 
@@ -62,16 +61,9 @@ def _missing(runs: Sequence[TrainingRun], passes: int) -> Iterator[str]:
     undone = [run for run in runs if not run.paths.logger.exists()]
     if undone:
         yield f"{_levels(undone)} not finished"
-    unmeasured = [run for run in runs if run not in undone and passes and not _is_measured(run, passes)]
+    unmeasured = [run for run in runs if run not in undone and passes and not is_measured(run, passes)]
     if unmeasured:
         yield f"{_levels(unmeasured)} not evaluated with {passes} passes"
-
-
-def _is_measured(run: TrainingRun, passes: int) -> bool:
-    try:
-        return earlier_evaluation(run, passes) is not None
-    except UserError:  # a damaged file; the table of runs says so
-        return False
 
 
 def _levels(runs: Sequence[TrainingRun]) -> str:

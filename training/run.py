@@ -108,7 +108,8 @@ class TrainingRun:
         optimizer = OPTIMIZERS.get(self.training_hparams.optimizer_name)(
             self.variant.parameter_groups(model, self.training_hparams), self.training_hparams
         )
-        MaskEnforcement(optimizer, self.variant.prunable(model), mask)
+        prunable = self.variant.prunable(model)
+        MaskEnforcement(optimizer, prunable, mask)
         precision = evaluator.precision
         objective = self.variant.objective(
             model, TrainingCircumstances(evaluator.train.num_examples, self.streams, precision)
@@ -121,8 +122,7 @@ class TrainingRun:
             *standard_callbacks(self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end),
         ]
         schedule = make_schedule(self.training_hparams, start.iterations_per_epoch)
-        parts = [part for parts in self.variant.prunable(model).values() for part in parts]
-        may_be = [part.parameter for part in parts if part.pruned_value == -math.inf]
+        may_be = [part.parameter for parts in prunable.values() for part in parts if part.pruned_value == -math.inf]
         state = TrainingState(model, optimizer, precision, start, may_be)
         try:
             train(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from foundations.paths import ExperimentPaths
 from foundations.storage import read_json
+from open_lth.experiments import experiment_of
 from open_lth.lottery import Rewinding
 
 
@@ -25,8 +26,8 @@ def total_seconds(runs: pd.DataFrame) -> pd.Series[float]:
 def _total(run: pd.Series[Any]) -> float:
     if pd.isna(run["level"]):
         return float(run["seconds"])
-    replicate = Path(run["directory"]).parent.parent
-    lottery = ExperimentPaths(replicate.parent.parent, replicate.parent.name, int(run["replicate"]))
+    replicate = experiment_of(Path(run["directory"]))
+    lottery = ExperimentPaths(replicate.directory.parent.parent, replicate.name, replicate.replicate)
     rewinding = Rewinding.LEARNING_RATE.value if run["kind"] == Rewinding.LEARNING_RATE.value else "main"
     before = (lottery.level(level, rewinding if level else "main").timing for level in range(int(run["level"])))
     return math.fsum([float(run["seconds"]), *(_seconds(path) for path in before)])

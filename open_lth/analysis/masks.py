@@ -9,7 +9,7 @@ import pandas as pd
 
 from foundations.errors import UserError
 from foundations.paths import RunPaths
-from open_lth.experiments import Experiment
+from open_lth.experiments import experiment_of
 from pruning import Mask
 
 ALL_LAYERS = "all layers"
@@ -58,7 +58,7 @@ def overlap(left: Mask, right: Mask, ignored: Iterable[str] = ()) -> pd.DataFram
 
 def ignored_tensors(directory: str) -> frozenset[str]:
     """Return the tensors that the lottery of a run never prunes, by its own description."""
-    described = Experiment(Path(directory).parent.parent).hparams.get("pruning_layers_to_ignore", "")
+    described = experiment_of(Path(directory)).hparams.get("pruning_layers_to_ignore", "")
     return frozenset(filter(None, described.split(",")))
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 
 import torch
 
 from foundations.arguments import add_group, read_group
-from foundations.errors import InvalidValue, UserError, one_of
+from foundations.errors import UserError, one_of
 from open_lth.branch import BRANCHES, Branch
 from open_lth.commands.header import print_header
 from open_lth.context_flags import add_context_flags, read_context, whole_number
 from open_lth.flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.jobs import Job, JobsRunner
+from open_lth.levels import read_levels
 from open_lth.lottery import Lottery
 from training import TrainingRun
-
-_RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?", re.ASCII)
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -102,23 +100,6 @@ def command_of_level(words: Sequence[str], level: int) -> tuple[str, ...]:
         word for index, word in enumerate(words) if index not in separate and word.partition("=")[0] not in replaced
     )
     return (*kept, f"--levels={level}")
-
-
-def read_levels(text: str | None) -> list[int]:
-    """Return the levels that `0-2,5-8,12` stands for, ascending.
-
-    Raises:
-        UserError: if the text is missing or malformed.
-    """
-    if not text:
-        raise UserError("--levels is required: levels and ranges of them, e.g. --levels=0-2,5-8,12")
-    levels: set[int] = set()
-    for part in text.split(","):
-        match = _RANGE.fullmatch(part)
-        if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise InvalidValue("levels", text, "must be levels and ascending ranges of them, e.g. 0-2,5-8,12")
-        levels.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return sorted(levels)
 
 
 def _chosen_branch(argv: Sequence[str]) -> type[Branch] | None:

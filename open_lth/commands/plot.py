@@ -8,17 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundations.context import (
-    DATASET_ROOT_VARIABLE,
-    ROOT_VARIABLE,
-    default_dataset_root,
-    default_root,
-)
-from foundations.errors import UserError, one_of
-from open_lth.context_flags import whole_number
+from foundations.errors import UserError
+from open_lth.commands.scale_flags import add_scale_flags, chosen_scale
+from open_lth.context_flags import add_place_flags
 from open_lth.figures.plot import figure_names, plot_of, stem_of, title_of
-from open_lth.scales import SCALES, read_scale
-from open_lth.suites import with_replicates
 
 if TYPE_CHECKING:
     from open_lth.figures.plotter import Plotter
@@ -38,22 +31,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def add_figure_flags(section: argparse._ArgumentGroup) -> None:
     """Add the flags that say which figures are meant."""
-    section.add_argument("--scale", metavar="SCALE",
-                         help=f"{', '.join(SCALES.names())} or a JSON file of your own (required)")  # fmt: skip
-    section.add_argument("--figure", nargs="+", action="extend", metavar="NAME",
-                         help=f"{', '.join(figure_names())} (default: all whose runs the scale has)")  # fmt: skip
-    section.add_argument("--replicates", type=whole_number("replicates", 1), metavar="INT",
-                         help="replicates of every experiment (default: as the scale says)")  # fmt: skip
-
-
-def add_place_flags(section: argparse._ArgumentGroup) -> None:
-    """Add the flags that say where the runs lie."""
-    root, dataset_root = default_root(), default_dataset_root()
-    section.add_argument("--root", type=Path, default=root, metavar="DIR",
-                         help=f"where results lie; {ROOT_VARIABLE} sets it too (default: {root})")  # fmt: skip
-    section.add_argument("--dataset_root", type=Path, default=dataset_root, metavar="DIR",
-                         help=f"where data sets lie; {DATASET_ROOT_VARIABLE} sets it too "
-                         f"(default: {dataset_root})")  # fmt: skip
+    add_scale_flags(section, figure_names(), default="all whose runs the scale has")
 
 
 def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
@@ -97,13 +75,8 @@ def make_plotter(args: argparse.Namespace) -> Plotter:
     """
     from open_lth.figures.plotter import Plotter
 
-    if args.scale is None:
-        raise UserError(f"--scale is required: {one_of(SCALES.names())} or the path of a JSON file")
-    scale = read_scale(args.scale)
-    if args.replicates is not None:
-        scale = with_replicates(scale, args.replicates)
-    root, dataset_root = (path.expanduser().absolute() for path in (args.root, args.dataset_root))
-    return Plotter(scale, args.scale, root, dataset_root)
+    root, dataset_root = args.root.absolute(), args.dataset_root.absolute()
+    return Plotter(chosen_scale(args), args.scale, root, dataset_root)
 
 
 def chosen_names(args: argparse.Namespace, plotter: Plotter) -> list[str]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import shlex
 from collections.abc import Sequence
 
 from foundations.arguments import Parser
-from foundations.errors import UserError, one_of
+from foundations.errors import UserError
+from open_lth.command_runs import Words, read_command
+from open_lth.commands.scale_flags import add_scale_flags, chosen_scale
 from open_lth.context_flags import add_context_flags, whole_number
-from open_lth.evaluation import earlier_evaluation
+from open_lth.evaluation import is_measured
 from open_lth.jobs import Job, JobsRunner
-from open_lth.scales import SCALES, read_scale
-from open_lth.suites import SUITES, Experiment, Scale, Series, in_order, suites_of, with_replicates
-from training import TrainingRun
-
-Words = tuple[str, ...]
+from open_lth.suites import SUITES, Experiment, Series, in_order, suites_of
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -30,12 +27,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def _add_own_flags(parser: argparse.ArgumentParser) -> None:
     section = parser.add_argument_group("What to reproduce", "Experiments that several figures share are run once.")
-    section.add_argument("--figure", nargs="+", action="extend", metavar="NAME",
-                         help=f"{', '.join(SUITES.names())} (default: those that the scale names)")  # fmt: skip
-    section.add_argument("--scale", metavar="SCALE",
-                         help=f"{', '.join(SCALES.names())} or a JSON file of your own (required)")  # fmt: skip
-    section.add_argument("--replicates", type=whole_number("replicates", 1), metavar="INT",
-                         help="replicates of every experiment (default: as the scale says)")  # fmt: skip
+    add_scale_flags(section, SUITES.names(), default="those that the scale names")
     section.add_argument("--jobs", type=whole_number("jobs", 1), default=1, metavar="INT",
                          help="experiments at a time, each in a process of its own; no result changes; on the CPU "
                          "small networks gain most with --threads=1 (default: 1)")  # fmt: skip
@@ -66,11 +58,7 @@ def passed_on(argv: Sequence[str]) -> Words:
 
 
 def _series(args: argparse.Namespace) -> list[Series]:
-    if args.scale is None:
-        raise UserError(f"--scale is required: {one_of(SCALES.names())} or the path of a JSON file")
-    scale: Scale = read_scale(args.scale)
-    if args.replicates is not None:
-        scale = with_replicates(scale, args.replicates)
+    scale = chosen_scale(args)
     suites = suites_of(scale, args.figure)
     series = [one for suite in suites.values() for one in suite.series(scale)]
     if not series:
@@ -91,7 +79,7 @@ def _jobs(series: Sequence[Series], places: Words, args: argparse.Namespace) -> 
             label=labels[one],
             command=words,
             iterations=0 if passes else sum(run.end.iteration for run in trainings),
-            is_done=all(_is_done(run, passes) for run in trainings),
+            is_done=all(run.is_done and (not passes or is_measured(run, passes)) for run in trainings),
             after=tuple(jobs[earlier] for earlier in one.after),
         )
     return list(jobs.values())
@@ -107,27 +95,3 @@ def _labels(series: Sequence[Series]) -> dict[Experiment, str]:
         for earlier in experiment.after:
             curves.setdefault(earlier, curves[experiment])
     return {experiment: f"{experiment.command[0]}: {curve}" for experiment, curve in curves.items()}
-
-
-def read_command(words: Words, program: Sequence[str] = ()) -> tuple[list[TrainingRun], int]:
-    """Return the training runs that a command stands for, and with how many passes it measures them.
-
-    Raises:
-        UserError: if a flag is missing, unknown or invalid.
-    """
-    name, *rest = words
-    command = importlib.import_module(f"open_lth.commands.{name}")
-    parser = Parser(add_help=False)
-    parser.set_defaults(command_line=words, program=program)
-    command.add_flags(parser, rest)
-    args = parser.parse_args(rest)
-    return command.trainings(args, rest), getattr(args, "passes", 0)
-
-
-def _is_done(run: TrainingRun, passes: int) -> bool:
-    if not passes:
-        return run.is_done
-    try:
-        return run.is_done and earlier_evaluation(run, passes) is not None
-    except UserError:  # a damaged file: the command itself says what to do about it
-        return False

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from foundations.errors import UserError
-from open_lth.commands.reproduce import read_command
+from open_lth.command_runs import Words, read_command
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import look
 from open_lth.figures.plot import figure_names, plot_of, title_of
 from open_lth.figures.style import Style, styles_of
-from open_lth.suite_runs import SuiteRuns, Words, find_runs
+from open_lth.suite_runs import SuiteRuns, find_runs
 from open_lth.suites import SUITES, Scale, Series, in_order, suites_of
 from training import TrainingRun
 

@@ -12,7 +12,7 @@ from bayesian.figures.posterior import KEPT, PRUNED, distributions, kept_and_pru
 from foundations.errors import UserError
 from foundations.storage import load_tensors
 from open_lth.analysis.masks import load_mask
-from open_lth.commands.reproduce import read_command
+from open_lth.command_runs import read_command
 from open_lth.suite_runs import SuiteRuns, find_runs
 from open_lth.suites import Experiment, Series
 from tests.open_lth.running import INPUT, OUTPUT, Workplace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from foundations.errors import UserError
-from open_lth.commands.lottery_branch import read_levels
+from open_lth.levels import read_levels
 
 
 @pytest.mark.parametrize(
