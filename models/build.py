@@ -10,6 +10,7 @@ from models.freezing import freeze
 from models.hparams import ModelHparams
 from models.initializers import INITIALIZERS
 from models.registry import find_family
+from models.strided_pointwise import avoid_narrow_strided_pointwise
 
 
 def build_network(hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
@@ -27,4 +28,5 @@ def build_network(hparams: ModelHparams, num_classes: int, seed: int) -> nn.Modu
         model.apply(INITIALIZERS.get(hparams.model_init))
         model.apply(BATCHNORM_INITIALIZERS.get(hparams.batchnorm_init))
     freeze(model, family, hparams)
+    avoid_narrow_strided_pointwise(model)
     return model
