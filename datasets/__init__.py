@@ -14,6 +14,7 @@ from datasets.fit import ImageShape
 from datasets.hparams import DatasetHparams
 from datasets.loader import Batch, EvaluationLoader, Loader
 from datasets.registry import DATASETS, STREAMED_DATASETS, dataset_names, find_source
+from datasets.sharing import share_of_batch
 from datasets.source import DatasetSource, LabelledImages, Source, StreamedSource
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "load_train",
     "num_classes",
     "num_train_examples",
+    "share_of_batch",
 ]
 del _sources

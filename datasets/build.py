@@ -89,6 +89,7 @@ def load_train(
         augmentation=Augmentation(source.flip, source.crop_padding) if hparams.augment else None,
         seeds=seeds,
         rotations=hparams.rotations,
+        ranks=context.example_ranks,
     )
 
 
@@ -120,6 +121,7 @@ def load_test(
         num_classes=num_classes(hparams),
         batch_size=evaluation_batch_size(examples.images.shape[-2], examples.images.shape[-1]),
         normalization=Normalization(source.mean, source.std, context.device, memory_format),
+        ranks=context.ranks,
     )
 
 

@@ -10,16 +10,18 @@ from typing import Protocol
 import torch
 
 from datasets.augmentation import Augmentation, Normalization, Placement, take
+from datasets.sharing import own_batches, part_of_batch
 from datasets.source import LabelledImages
 from datasets.transforms import NUM_ROTATIONS, rotate
 from foundations.randomness import RandomStreams, derive_seed
+from foundations.ranks import Ranks
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 """Normalised images, float32 (B, C, H, W), and labels, int64 (B,), on the device."""
 
 
 class Loader(Protocol):
-    """Training batches.
+    """Training batches, or what falls to one of the processes that share them.
 
     Attributes:
         num_examples: training examples, after subsampling.
@@ -34,8 +36,10 @@ class Loader(Protocol):
     iterations_per_epoch: int
 
     def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
-        """Iterate over an epoch's batches, in that epoch's order, from an iteration on.
+        """Iterate over this process's part of an epoch's batches, in that epoch's order, from an iteration on.
 
+        Of a batch with fewer examples than there are processes, those left over get one all the same: it counts
+        nothing (`share_of_batch`).
         The same epoch has the same batches, whatever was drawn before: training that resumes sees what
         training without a break would have seen.
         """
@@ -49,13 +53,17 @@ class Loader(Protocol):
 class EvaluationLoader(Protocol):
     """Batches that do not vary: every example once, in order, not augmented.
 
+    Processes share whole batches, a run of them each, so that what a batch holds does not depend on how many there are.
+
     Attributes:
         num_examples: the number of examples.
+        own_examples: those in this process's batches; if that is 0, it gets the first batch, for company.
         batch_size: examples in a batch, which no setting changes.
         num_classes: the number of classes.
     """
 
     num_examples: int
+    own_examples: int
     batch_size: int
     num_classes: int
 
@@ -112,6 +120,7 @@ class DeviceLoader:
         augmentation: how images are varied; None for not at all.
         seeds: where an epoch's random numbers come from.
         rotations: whether labels are quarter turns (0 to 3), by which images are turned after augmentation.
+        ranks: the processes that share a batch's examples; None for this one alone.
     """
 
     def __init__(
@@ -124,6 +133,7 @@ class DeviceLoader:
         augmentation: Augmentation | None,
         seeds: EpochStreams,
         rotations: bool = False,
+        ranks: Ranks | None = None,
     ) -> None:
         self.num_examples = len(examples)
         self.num_classes = NUM_ROTATIONS if rotations else num_classes
@@ -134,6 +144,7 @@ class DeviceLoader:
         self._augmentation = augmentation
         self._seeds = seeds
         self._rotations = rotations
+        self._ranks = ranks or Ranks()
 
     def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
         """Iterate over an epoch's batches from an iteration on."""
@@ -142,20 +153,20 @@ class DeviceLoader:
         if self._augmentation is not None:
             generator = torch.Generator().manual_seed(self._seeds.augmentation_seed(number))
             placement = self._augmentation.draw(self.num_examples, generator).select(order).to(self._device)
-        yield from self._batches(order, placement, first_iteration)
+        yield from self._batches(order, placement, first_iteration, self._ranks)
 
     def first_examples(self, count: int) -> Iterator[Batch]:
         """Iterate over batches of the first `count` examples of a fixed random order, not augmented."""
-        yield from self._batches(fixed_order(self.num_examples)[:count], None, 0)
+        yield from self._batches(fixed_order(self.num_examples)[:count], None, 0, Ranks())
 
     @property
     def _device(self) -> torch.device:
         return self._images.device
 
-    def _batches(self, order: torch.Tensor, placement: Placement | None, first: int) -> Iterator[Batch]:
+    def _batches(self, order: torch.Tensor, placement: Placement | None, first: int, ranks: Ranks) -> Iterator[Batch]:
         order = order.to(self._device)
         for start in range(first * self.batch_size, len(order), self.batch_size):
-            chosen = slice(start, start + self.batch_size)
+            chosen = part_of_batch(ranks, start, min(start + self.batch_size, len(order)))
             images, labels = take(self._images, order[chosen]), self._labels[order[chosen]]
             if self._augmentation is not None and placement is not None:
                 images = self._augmentation.apply(images, placement.select(chosen))
@@ -172,18 +183,26 @@ class DeviceEvaluationLoader:
         num_classes: the number of classes.
         batch_size: examples in a batch.
         normalization: from bytes to what the network sees.
+        ranks: the processes that share the batches; None for this one alone.
     """
 
     def __init__(
-        self, examples: LabelledImages, *, num_classes: int, batch_size: int, normalization: Normalization
+        self,
+        examples: LabelledImages,
+        *,
+        num_classes: int,
+        batch_size: int,
+        normalization: Normalization,
+        ranks: Ranks | None = None,
     ) -> None:
         self.num_examples = len(examples)
         self.num_classes = num_classes
         self.batch_size = batch_size
+        self._starts, self.own_examples = own_batches(ranks or Ranks(), self.num_examples, batch_size)
         self._images, self._labels = _laid_out(examples, normalization), examples.labels
         self._normalization = normalization
 
     def __iter__(self) -> Iterator[Batch]:
-        for start in range(0, self.num_examples, self.batch_size):
+        for start in self._starts:
             chosen = slice(start, start + self.batch_size)
             yield self._normalization(self._images[chosen]), self._labels[chosen]

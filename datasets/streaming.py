@@ -12,11 +12,13 @@ from torch.utils.data import DataLoader, Sampler
 from datasets.augmentation import Normalization
 from datasets.image_files import ImageFiles, Item, Key
 from datasets.loader import Batch, EpochStreams, fixed_order
+from datasets.sharing import own_batches, part_of_batch
 from datasets.transforms import rotate
 from foundations.context import RunContext
 from foundations.errors import UserError
 from foundations.interruption import ignore_stop_signals
 from foundations.randomness import derive_seed
+from foundations.ranks import Ranks
 
 
 class KeySampler(Sampler[list[Key]]):
@@ -27,20 +29,30 @@ class KeySampler(Sampler[list[Key]]):
         batch_size: images in a batch.
         seed: the pass's seed, from which each image's is derived; None for the central crops.
         first: the batch to begin with.
+        ranks: the processes that share a batch's images; None for this one alone.
     """
 
-    def __init__(self, order: torch.Tensor, batch_size: int, seed: int | None = None, first: int = 0) -> None:
+    def __init__(
+        self,
+        order: torch.Tensor,
+        batch_size: int,
+        seed: int | None = None,
+        first: int = 0,
+        ranks: Ranks | None = None,
+    ) -> None:
         self._order = order
         self._batch_size = batch_size
         self._seed = seed
         self._first = first
+        self._ranks = ranks or Ranks()
 
     def __len__(self) -> int:
         return max(0, math.ceil(len(self._order) / self._batch_size) - self._first)
 
     def __iter__(self) -> Iterator[list[Key]]:
         for start in range(self._first * self._batch_size, len(self._order), self._batch_size):
-            indices: list[int] = self._order[start : start + self._batch_size].tolist()
+            stop = min(start + self._batch_size, len(self._order))
+            indices: list[int] = self._order[part_of_batch(self._ranks, start, stop)].tolist()
             yield [(i, None if self._seed is None else derive_seed(self._seed, i)) for i in indices]
 
 
@@ -113,7 +125,8 @@ class StreamingLoader:
         """Iterate over an epoch's batches from an iteration on."""
         seed = self._seeds.augmentation_seed(number) if self._augment else None
         order = self._seeds.order(number, self.num_examples)
-        yield from self._reader.read(self._files, KeySampler(order, self.batch_size, seed, first_iteration))
+        ranks = self._reader.context.example_ranks
+        yield from self._reader.read(self._files, KeySampler(order, self.batch_size, seed, first_iteration, ranks))
 
     def first_examples(self, count: int) -> Iterator[Batch]:
         """Iterate over batches of the first `count` images of a fixed random order, not augmented."""
@@ -128,8 +141,10 @@ class StreamingEvaluationLoader:
         self.num_examples = len(files)
         self.num_classes = num_classes
         self.batch_size = batch_size
+        self._starts, self.own_examples = own_batches(reader.context.ranks, self.num_examples, batch_size)
         self._files = files
         self._reader = reader
 
     def __iter__(self) -> Iterator[Batch]:
-        yield from self._reader.read(self._files, KeySampler(torch.arange(self.num_examples), self.batch_size))
+        end = min(self._starts[-1] + self.batch_size, self.num_examples)
+        yield from self._reader.read(self._files, KeySampler(torch.arange(self._starts[0], end), self.batch_size))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
 from foundations.errors import InvalidValue
+from foundations.ranks import Ranks
 
 ROOT_VARIABLE = "OPEN_LTH_ROOT"
 DATASET_ROOT_VARIABLE = "OPEN_LTH_DATASETS"
@@ -51,6 +54,29 @@ def reporting_pipe() -> int | None:
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """How the processes of one run share the work on a batch.
+
+    Args:
+        split: `examples`, each process works on its part of the batch; or `samples`, on its part of the samples that a
+            stochastic network draws for the batch.
+        noise: `own`, processes draw different random numbers for their examples; or `shared`.
+        batchnorm: `first`, each process normalises its examples by their own statistics, and the first one's running
+            averages are kept; or `synchronised`, over the whole batch.
+    """
+
+    split: str = "examples"
+    noise: str = "own"
+    batchnorm: str = "first"
+
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "split": ("examples", "samples"),
+        "noise": ("own", "shared"),
+        "batchnorm": ("first", "synchronised"),
+    }
+
+
+@dataclass(frozen=True)
 class RunContext:
     """The circumstances of a run, handed down to whatever needs them; nothing here enters a hash.
 
@@ -59,6 +85,8 @@ class RunContext:
         compile: whether networks are compiled, on a GPU into captured graphs.
         lock_timeout: seconds to wait for another process that works on the same run.
         report_to: the pipe to which progress is reported, instead of being shown.
+        ranks: the processes that train the run together, usually this one alone.
+        sharing: how they share the work.
     """
 
     root: Path
@@ -72,6 +100,28 @@ class RunContext:
     report_to: int | None = None
     checkpoint_minutes: float = 10.0
     lock_timeout: float = 0.0
+    ranks: Ranks = field(default_factory=Ranks)
+    sharing: Sharing = Sharing()
+
+    @property
+    def example_ranks(self) -> Ranks:
+        """The processes that share the examples of a batch."""
+        return self.ranks if self.sharing.split == "examples" else Ranks()
+
+    @property
+    def sample_ranks(self) -> Ranks:
+        """The processes that share the samples that a network draws for a batch."""
+        return self.ranks if self.sharing.split == "samples" else Ranks()
+
+    def without_ranks(self) -> RunContext:
+        """Return the part that can be told another process."""
+        return replace(self, ranks=Ranks(), command=(), report_to=None, quiet=True)
+
+    def on(self, ranks: Ranks) -> RunContext:
+        """Return the circumstances of one of several processes, each of which has a GPU of its own if there are any."""
+        own_gpu = ranks.size > 1 and self.device.type == "cuda"
+        device = torch.device("cuda", ranks.local) if own_gpu else self.device
+        return replace(self, ranks=ranks, device=device)
 
 
 def choose_device(name: str) -> torch.device:

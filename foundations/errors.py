@@ -30,6 +30,10 @@ class InvalidValue(UserError):
         return InvalidValue(f"{prefix}_{self.field}", self.value, self.valid) if prefix else self
 
 
+class RankLost(UserError):
+    """Another process of the run is gone; what has been saved stays, and the same command goes on from there."""
+
+
 class UnreadableFile(UserError):
     """A file is missing or damaged, or holds what it should not.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,14 +27,21 @@ class RandomStreams:
     Args:
         replicate: the replicate's number.
         level: the pruning level (or `pretrain`), so that levels see different orders.
+        rank: the process, where several train one run together and are not to draw the same; 0 is like a process alone.
     """
 
     replicate: int
     level: str | int = 0
+    rank: int = 0
+
+    def of_rank(self, rank: int) -> RandomStreams:
+        """Return the streams that a process has for itself."""
+        return dataclasses.replace(self, rank=rank)
 
     def seed(self, purpose: str, *parts: str | int) -> int:
         """Return the seed of a stream, e.g. `seed("data_order", epoch)`."""
-        return derive_seed(self.replicate, self.level, purpose, *parts)
+        own = ("rank", self.rank) if self.rank else ()
+        return derive_seed(self.replicate, self.level, purpose, *parts, *own)
 
     def generator(self, purpose: str, *parts: str | int, device: torch.device | str = "cpu") -> torch.Generator:
         """Return a fresh generator for a stream, at its beginning."""

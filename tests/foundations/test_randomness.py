@@ -50,7 +50,13 @@ def test_seeds_fit_into_a_signed_64_bit_number():
 
 
 def test_the_experiments_name_plays_no_part():
-    assert list(inspect.signature(RandomStreams).parameters) == ["replicate", "level"]
+    assert list(inspect.signature(RandomStreams).parameters) == ["replicate", "level", "rank"]
+
+
+def test_the_first_rank_draws_what_a_process_alone_draws_and_the_others_something_else():
+    alone = RandomStreams(1, 2)
+    assert alone.of_rank(0).seed("weight_samples", 3) == alone.seed("weight_samples", 3)
+    assert len({alone.of_rank(rank).seed("weight_samples", 3) for rank in range(4)}) == 4
 
 
 def test_the_default_generator_is_seeded_inside_the_block_and_restored_after_it():
