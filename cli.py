@@ -12,17 +12,22 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from foundations.allocator import keep_freed_memory
 from foundations.arguments import Parser
-from foundations.errors import UserError, is_out_of_memory
+from foundations.errors import RankLost, UserError, is_out_of_memory
 from foundations.interruption import (
+    START_AGAIN,
     Interrupted,
     hidden_interruption,
     ignore_stop_signals,
     interruption_requests,
     stopping_at_once,
 )
+
+if TYPE_CHECKING:
+    from foundations.ranks import Ranks
 
 COMMANDS = {
     "train": "train one network",
@@ -48,8 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         0 if all went well; 1 without a known subcommand; 2 if the same command would fail again: for a mistake in the
         arguments, files that cannot be read or written, training that diverged, too little memory, a run that another
         process works on;
-        75 after SIGTERM or SIGUSR1, what batch systems send before they kill: the same command goes on; 130 after
-        Ctrl-C, likewise.
+        75 after SIGTERM or SIGUSR1, what batch systems send before they kill, or if another process of the run is gone:
+        the same command goes on; 130 after Ctrl-C, likewise.
     """
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] not in COMMANDS:
@@ -63,7 +68,12 @@ def main(argv: list[str] | None = None) -> int:
                 with interruption_requests():  # an exception that arrives amid torch's import aborts the process
                     load_plugins()
                     command = importlib.import_module(f"open_lth.commands.{arguments[0]}")
-                return _run(command, arguments[0], arguments[1:])
+                    from foundations.ranks import join_ranks
+
+                    ranks = join_ranks()
+                if not ranks.is_leader:
+                    return _follow(ranks)
+                return _run(command, arguments[0], arguments[1:], ranks)
         except Interrupted as stop:
             return _stopped(stop, arguments, ends_here=argv is None)
         except Exception as error:
@@ -75,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
             if not isinstance(error, (UserError, OSError)):  # the latter: a full disk, a directory that is read-only
                 raise
             print(f"error: {error}", file=sys.stderr)
-            return USER_ERROR
+            return START_AGAIN if isinstance(error, RankLost) else USER_ERROR
 
 
 def _stopped(stop: Interrupted, arguments: Sequence[str], ends_here: bool) -> int:
@@ -95,11 +105,31 @@ def _check_words(arguments: Sequence[str]) -> None:
             raise UserError(f"{word!a}: holds characters that are no text")
 
 
-def _run(command: ModuleType, name: str, rest: Sequence[str]) -> int:
+def _run(command: ModuleType, name: str, rest: Sequence[str], ranks: Ranks) -> int:
     parser = Parser(prog=f"open_lth.py {name}", description=COMMANDS[name], usage="%(prog)s [flags]")
-    parser.set_defaults(command_line=(name, *rest), program=(sys.executable, __file__))
-    command.add_flags(parser, rest)
-    command.execute(parser.parse_args(rest), rest)
+    parser.set_defaults(command_line=(name, *rest), program=(sys.executable, __file__), ranks=ranks)
+    try:
+        command.add_flags(parser, rest)
+        command.execute(parser.parse_args(rest), rest)
+    finally:
+        ranks.dismiss()
+    ranks.leave()
+    return 0
+
+
+def _follow(ranks: Ranks) -> int:
+    """Train along with the process that runs the command; it alone prints, and reads and writes results."""
+    from training import follow
+
+    try:
+        follow(ranks)
+    except Interrupted as stop:
+        ignore_stop_signals()
+        return stop.exit_code
+    except UserError as error:
+        print(f"rank {ranks.number}: {error}", file=sys.stderr)
+        return START_AGAIN if isinstance(error, RankLost) else USER_ERROR
+    ranks.leave()
     return 0
 
 

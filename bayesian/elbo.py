@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -28,6 +29,9 @@ class Elbo:
     Each sample of the weights has its own forward and backward pass, so memory is that of one sample, whatever S.
     With the predictive likelihood the first term is the log of the probability averaged over samples; its gradient
     needs every sample's probabilities first, so there is one more forward pass a sample, and the same memory.
+
+    Processes that share the samples find the gradients of theirs, drawn as one process would draw them, in units in
+    which the average over the processes is the batch's gradient.
     """
 
     def __init__(self, model: nn.Module, hparams: BayesianHparams, circumstances: TrainingCircumstances) -> None:
@@ -38,6 +42,8 @@ class Elbo:
         of_posterior = {id(p) for tensor in self._posterior.tensors for p in (tensor.mean, tensor.log_std)}
         self._shared = [p for p in model.parameters() if p.requires_grad and id(p) not in of_posterior]
         self._estimator = ESTIMATORS.get(hparams.estimator)
+        self._ranks = circumstances.sample_ranks
+        self._own = self._ranks.part(hparams.samples)
         self._noise = self._estimator.noise(
             NoiseRequest(hparams.samples, self._posterior.size, circumstances.streams, self._posterior.device)
         )
@@ -64,6 +70,7 @@ class Elbo:
             gradients.add(weights, noise)
             fits.append(losses.detach())
             probabilities = probabilities + log_probabilities.detach().exp()
+        self._ranks.add_up(probabilities)
         divergence = divergence_from_standard_normal(mean, log_std, std)
         tempering = self._hparams.kl_temperature / self._run.num_examples
         factor = self._run.precision.scale(torch.full((), tempering, device=images.device))
@@ -71,7 +78,7 @@ class Elbo:
             gradients.of_mean.addcmul_(divergence.mean_gradient, factor),
             gradients.of_std.mul_(std).addcmul_(divergence.log_std_gradient, factor),
         )
-        data_fit = self._data_fit(torch.stack(fits))
+        data_fit = self._data_fit(self._of_all_ranks(torch.stack(fits)))
         return {
             "loss": data_fit + tempering * divergence.value,
             "accuracy": accuracy(probabilities, labels),
@@ -82,9 +89,9 @@ class Elbo:
     def _passes(
         self, images: Tensor, step: Step, mean: Tensor, std: Tensor
     ) -> Iterator[tuple[Tensor, list[Tensor], Tensor]]:
-        """Yield (noise, weights by tensor, logits) for each sample; every call draws the same for a step."""
+        """Yield (noise, weights by tensor, logits) for each own sample; every call draws the same for a step."""
         generator = self._run.streams.generator("weight_samples", step.iteration, device=images.device)
-        for noise in self._noise(step.iteration, generator):
+        for noise in itertools.islice(self._noise(step.iteration, generator), self._own.start, self._own.stop):
             # Each tensor is a leaf of its own, so that autograd need not put the gradients together again.
             weights = [part.requires_grad_() for part in self._posterior.split(torch.addcmul(mean, std, noise))]
             with weights_in_place(self._posterior.tensors, weights), self._run.precision.autocast():
@@ -97,14 +104,27 @@ class Elbo:
 
     @torch.no_grad()
     def _shares(self, images: Tensor, labels: Tensor, step: Step, mean: Tensor, std: Tensor) -> Tensor:
-        """Return each sample's share (S, 1) or (S, B) in the gradient; those of an example sum to 1."""
-        samples = self._hparams.samples
+        """Return each own sample's share (s, 1) or (s, B) in the gradient.
+
+        Those of an example sum to 1 over all samples; times the processes that share them, since these are averaged.
+        """
+        samples, processes = self._hparams.samples, self._ranks.size
         if self._hparams.likelihood == "expected":
-            return torch.full((samples, 1), 1 / samples, device=images.device)
+            own = self._own.stop - self._own.start
+            return torch.full((own, 1), processes / samples, device=images.device)
         with statistics_restored(self._model):  # these passes are no training
             passes = self._passes(images, step, mean, std)
             losses = [F.cross_entropy(logits, labels, reduction="none") for _, _, logits in passes]
-        return torch.stack(losses).neg().softmax(dim=0)
+        return self._of_all_ranks(torch.stack(losses)).neg().softmax(dim=0)[self._own] * processes
+
+    def _of_all_ranks(self, losses: Tensor) -> Tensor:
+        """Return the losses (S, B) of all samples, given those of the own ones."""
+        if self._ranks.size == 1:
+            return losses
+        together = losses.new_zeros(self._hparams.samples, losses.shape[1])
+        together[self._own] = losses
+        self._ranks.add_up(together)
+        return together
 
     def _data_fit(self, losses: Tensor) -> Tensor:
         """Return the first term from each sample's negative log likelihoods (S, B)."""

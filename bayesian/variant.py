@@ -9,9 +9,13 @@ from torch import Tensor, nn
 
 from bayesian.adapter import convert, variational_tensors
 from bayesian.elbo import Elbo
+from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BAYESIAN, BayesianHparams
 from bayesian.prediction import predictive_log_probabilities
+from foundations.context import Sharing
+from foundations.errors import InvalidValue
 from foundations.randomness import default_generator_seeded
+from foundations.ranks import Ranks
 from models import ModelFamily, ModelHparams, build_network
 from pruning import Prunable, PrunableParameter
 from training import (
@@ -86,6 +90,23 @@ class Bayesian(ModelVariant):
         others = [p for p in model.parameters() if p.requires_grad and id(p) not in kept_apart]
         rate = hparams.lr * self._hparams.std_lr_factor
         return [{"params": others}, {"params": log_stds, "weight_decay": 0.0, "lr": rate}]
+
+    def check_sharing(self, sharing: Sharing, ranks: Ranks) -> None:
+        """Check that there are enough samples to share, and that their noise is of whole networks.
+
+        Raises:
+            InvalidValue: if they cannot be shared in this way.
+        """
+        if ranks.size == 1:
+            return
+        local = ESTIMATORS.get(self._hparams.estimator).local_in_linear_layers
+        if sharing.split == "samples" and self._hparams.samples < ranks.size:
+            text = f"fewer than the {ranks.size} processes that share them"
+            raise InvalidValue(f"{BAYESIAN}_samples", self._hparams.samples, text)
+        if sharing.split == "samples" and local:
+            raise InvalidValue("ranks_split", sharing.split, f"{self._hparams.estimator} draws noise for each example")
+        if sharing.noise == "shared" and local:
+            raise InvalidValue("ranks_noise", sharing.noise, f"{self._hparams.estimator} draws noise for each example")
 
     def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
         """Return the tempered ELBO."""

@@ -54,7 +54,7 @@ class InterruptionRequest:
 
     def __init__(self) -> None:
         self.requested = False
-        self._number = 0
+        self.number = 0  # of the signal, if any has asked
         self._since = 0.0
         self._saved: str | None = None
 
@@ -69,7 +69,7 @@ class InterruptionRequest:
         """
         self._saved = place
         if self.requested:
-            raise Interrupted(self._number, place)
+            raise Interrupted(self.number, place)
 
     def work_begins(self) -> None:
         """From now on only note a request; a second one still stops at once."""
@@ -77,7 +77,7 @@ class InterruptionRequest:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self.requested:
-            self.requested, self._number, self._since = True, number, time.monotonic()
+            self.requested, self.number, self._since = True, number, time.monotonic()
             if self._saved is not None:
                 raise Interrupted(number, self._saved)
         elif time.monotonic() - self._since >= ONE_REQUEST:
@@ -95,7 +95,7 @@ def interruption_requests() -> Iterator[InterruptionRequest]:
     with _handling(request._on_signal):
         yield request
     if request.requested:  # too late for whoever had to look
-        raise Interrupted(request._number)
+        raise Interrupted(request.number)
 
 
 @contextmanager

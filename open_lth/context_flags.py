@@ -20,6 +20,8 @@ from foundations.context import (
     user_path,
 )
 from foundations.errors import InvalidValue
+from foundations.ranks import Ranks
+from open_lth.rank_flags import add_rank_flags, read_sharing
 
 
 def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) -> None:
@@ -59,6 +61,7 @@ def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) 
     if of_one_run:
         section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
     section.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_rank_flags(parser)
 
 
 def add_place_flags(section: argparse._ArgumentGroup) -> None:
@@ -81,10 +84,13 @@ def read_context(args: argparse.Namespace) -> RunContext:
         raise InvalidValue("platform", args.platform, "valid values are local")
     if args.threads is not None:
         torch.set_num_threads(args.threads)
+    ranks, device = getattr(args, "ranks", Ranks()), choose_device(args.device)
+    if ranks.size > 1 and args.device.startswith("cuda:"):
+        raise InvalidValue("device", args.device, "each of several processes has a GPU of its own: say cuda")
     return RunContext(
         root=args.root.absolute(),
         dataset_root=args.dataset_root.absolute(),
-        device=choose_device(args.device),
+        device=device,
         num_workers=args.num_workers,
         compile=args.compile,
         quiet=args.quiet,
@@ -93,7 +99,8 @@ def read_context(args: argparse.Namespace) -> RunContext:
         report_to=reporting_pipe(),
         checkpoint_minutes=args.checkpoint_minutes,
         lock_timeout=args.lock_timeout,
-    )
+        sharing=read_sharing(args, device.type),
+    ).on(ranks)
 
 
 def whole_number(name: str, least: int, most: int = 10**9) -> Callable[[str], int]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from torch import Tensor, nn
 
 from foundations.atomic import sweep_temporaries
 from foundations.errors import InvalidValue, UserError
+from foundations.ranks import Ranks
 from foundations.storage import read_json, write_json
 from open_lth.once import do_once
 from training import MetricLogger, TrainingRun
@@ -47,13 +51,12 @@ def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
 
 def _evaluate(run: TrainingRun, passes: int) -> None:
     sweep_temporaries(run.paths.directory, run.paths.evaluation.name)
-    model = place(run.load_network(run.end), run.context)
-    evaluator = run.evaluator()
+    model, ranks = run.load_network(run.end), run.context.ranks
     measured, bins = [], []
-    for index in range(passes):
-        prediction = evaluator.predict(model, run.end, f"pass {index}")
-        measured.append(measure(*prediction))
-        bins.append(reliability(*prediction))
+    with ranks.leading(EvaluationTask(replace(run, context=run.context.without_ranks()), passes)):
+        for prediction in _predictions(run, model, passes):
+            measured.append(measure(*prediction))
+            bins.append(reliability(*prediction))
     result: Evaluation = {
         "step": str(run.end),
         "passes": passes,
@@ -62,6 +65,30 @@ def _evaluate(run: TrainingRun, passes: int) -> None:
         "peak": peak_measures(MetricLogger.load(run.paths.logger)),
     }
     write_json(run.paths.evaluation, result)
+
+
+def _predictions(run: TrainingRun, model: nn.Module, passes: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield each pass's prediction and the labels, on all processes of the run."""
+    ranks = run.context.ranks
+    ranks.send_tensors(model.state_dict())
+    model = place(model, run.context)
+    evaluator = ranks.leader_first(run.evaluator)
+    for index in range(passes):
+        yield evaluator.predict(model, run.end, f"pass {index}")
+
+
+@dataclass(frozen=True)
+class EvaluationTask:
+    """An evaluation that the leader's processes join; the network comes from the leader."""
+
+    run: TrainingRun
+    passes: int
+
+    def follow(self, ranks: Ranks) -> None:
+        """Predict along."""
+        run = replace(self.run, context=self.run.context.on(ranks))
+        for _ in _predictions(run, run.new_network(seed=0), self.passes):
+            pass
 
 
 def earlier_evaluation(run: TrainingRun, passes: int) -> Evaluation | None:

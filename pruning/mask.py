@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -53,6 +54,13 @@ class Mask(dict[str, Tensor]):
     def densities(self) -> dict[str, float]:
         """The fraction of the weights kept in each tensor."""
         return {name: int(tensor.sum()) / tensor.numel() for name, tensor in self.items()}
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all names and entries."""
+        content = hashlib.sha256()
+        for name, tensor in sorted(self.items()):
+            content.update(name.encode() + bytes(tensor.contiguous().numpy().data))
+        return content.hexdigest()
 
     def save(self, paths: RunPaths) -> None:
         """Write the mask and its sparsity report into a run's directory; the mask itself comes last."""

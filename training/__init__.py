@@ -3,6 +3,7 @@
 from foundations.interruption import Interrupted
 from training.deterministic import Deterministic
 from training.finite import Diverged
+from training.following import Task, follow
 from training.hparams import TrainingHparams
 from training.logger import MetricLogger
 from training.run import TrainingRun
@@ -25,9 +26,11 @@ __all__ = [
     "MetricLogger",
     "ModelVariant",
     "PredictionRequest",
+    "Task",
     "TrainingCircumstances",
     "TrainingHparams",
     "TrainingRun",
     "VariantHparams",
     "constant_name",
+    "follow",
 ]

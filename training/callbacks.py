@@ -11,6 +11,7 @@ import torch
 from foundations.checksum import remove
 from foundations.hardware import processor_name
 from foundations.paths import RunPaths
+from foundations.ranks import Ranks
 from foundations.step import Step
 from foundations.storage import save_tensors, write_json
 from training.checkpoint import TrainingState
@@ -88,11 +89,12 @@ def evaluate(name: str, evaluator: Evaluator, progress: Progress, paths: RunPath
     return callback
 
 
-def log_training(progress: Progress) -> Callback:
+def log_training(progress: Progress, ranks: Ranks) -> Callback:
     """Log the averages of an epoch's training terms as `train_<term>` when it ends, and begin new ones."""
 
     def callback(state: TrainingState) -> None:
         if state.epoch_batches:
+            state.unite_totals(ranks)
             averages = state.epoch_averages()
             for key, value in averages.items():
                 state.logger.add(f"train_{key}", state.step, value)
@@ -114,22 +116,34 @@ def show_progress(progress: Progress, every: int) -> Callback:
 
 
 def standard_callbacks(
-    paths: RunPaths, start: Step, end: Step, test: Callback, progress: Progress, evaluate_only_at_end: bool
+    paths: RunPaths,
+    start: Step,
+    end: Step,
+    test: Callback,
+    progress: Progress,
+    evaluate_only_at_end: bool,
+    ranks: Ranks | None = None,
 ) -> list[Callback]:
     """Return what every training run does, in OpenLTH's rhythm.
 
     The network is saved at the start and at the end, tested at both and, unless told otherwise, every epoch; the
-    logger comes last, because its presence means "done".
+    logger comes last, because its presence means "done". Of several processes, the leader alone writes files.
+
+    Args:
+        ranks: the processes of the run; None for this one alone.
     """
-    callbacks = [run_every_epoch(log_training(progress)), run_at_step(start, save_model(paths))]
+    ranks = ranks or Ranks()
+
+    def writing(step: Step, callback: Callback) -> list[Callback]:
+        return [run_at_step(step, callback)] if ranks.is_leader else []
+
+    callbacks = [run_every_epoch(log_training(progress, ranks)), *writing(start, save_model(paths))]
     if not evaluate_only_at_end:
         callbacks.append(run_every_epoch(test))
     if evaluate_only_at_end or start.it != 0:
         callbacks.append(run_at_step(start, test))
     if evaluate_only_at_end or end.it != 0:
         callbacks.append(run_at_step(end, test))
-    callbacks.append(run_at_step(end, save_model(paths)))
-    callbacks.append(run_at_step(end, save_timing(paths)))
-    callbacks.append(run_at_step(end, remove_previous_checkpoint(paths)))
-    callbacks.append(run_at_step(end, save_logger(paths)))
+    for save in (save_model, save_timing, remove_previous_checkpoint, save_logger):
+        callbacks += writing(end, save(paths))
     return callbacks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import operator
 import time
 import warnings
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from foundations.checksum import move
 from foundations.errors import UnreadableFile, UserError, is_machines_fault
 from foundations.paths import RunPaths
+from foundations.ranks import Ranks
 from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
 from training.logger import MetricLogger
@@ -59,11 +61,38 @@ class TrainingState:
         """How long training has taken, evaluations and interrupted attempts up to their checkpoints included."""
         return self._earlier_seconds + time.monotonic() - self._started
 
-    def add_terms(self, terms: dict[str, Tensor]) -> None:
-        """Add a batch's terms to the epoch's totals, without leaving the device."""
+    def add_terms(self, terms: dict[str, Tensor], share: float = 1.0) -> None:
+        """Add a batch's terms to the epoch's totals, without leaving the device.
+
+        Args:
+            share: the fraction of the batch that they are an average over.
+        """
         for name, term in terms.items():
-            self.epoch_totals[name] = self.epoch_totals[name] + term if name in self.epoch_totals else term
+            own = term if share == 1.0 else term * share
+            self.epoch_totals[name] = self.epoch_totals[name] + own if name in self.epoch_totals else own
         self.epoch_batches += 1
+
+    def unite_totals(self, ranks: Ranks) -> None:
+        """Add up the totals of all processes of the run in those of its leader."""
+        for name, total in self.epoch_totals.items() if ranks.size > 1 else ():
+            united = total.clone()
+            ranks.add_up(united)
+            self.epoch_totals[name] = united if ranks.is_leader else torch.zeros_like(united)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all weights."""
+        weights = hashlib.sha256()
+        for parameter in self.model.parameters():
+            weights.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+        return weights.hexdigest()
+
+    def share(self, ranks: Ranks) -> None:
+        """Give every process of the run the state of its leader."""
+        if ranks.size > 1:
+            content = ranks.send(_on_cpu(self._content()) if ranks.is_leader else None)
+            if not ranks.is_leader:
+                content["epoch_totals"] = {name: torch.zeros_like(t) for name, t in content["epoch_totals"].items()}
+                self._take_up(Path("the leader's state"), content)
 
     def epoch_averages(self) -> dict[str, float]:
         """Return the averages over the epoch's batches so far; waits for the device."""
@@ -75,7 +104,10 @@ class TrainingState:
 
     def save(self, paths: RunPaths) -> None:
         """Write the checkpoint, and keep the one before."""
-        content: dict[str, Any] = {
+        save_tensors(paths.checkpoint, self._content(), previous=paths.checkpoint_previous)
+
+    def _content(self) -> dict[str, Any]:
+        return {
             "ep": self.step.ep,
             "it": self.step.it,
             "model_state_dict": self.model.state_dict(),
@@ -86,7 +118,6 @@ class TrainingState:
             "epoch_totals": self.epoch_totals,
             "epoch_batches": self.epoch_batches,
         }
-        save_tensors(paths.checkpoint, content, previous=paths.checkpoint_previous)
 
     def restore(self, paths: RunPaths) -> bool:
         """Take up the newest checkpoint that is whole, if there is any, and warn if it is not the newest.
@@ -131,6 +162,14 @@ class TrainingState:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             remedy = "delete it to train this level from its start"
             raise UnreadableFile(path, f"not a checkpoint of this run ({reason})", remedy) from None
+
+
+def _on_cpu(content: Any) -> Any:
+    if isinstance(content, Tensor):
+        return content.cpu()
+    if isinstance(content, dict):
+        return {key: _on_cpu(value) for key, value in content.items()}
+    return [_on_cpu(value) for value in content] if isinstance(content, list) else content
 
 
 def _newest_whole(paths: RunPaths) -> tuple[Path, Any, str]:

@@ -49,7 +49,7 @@ class Deterministic(ModelVariant):
 
     def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
         """Return the cross-entropy."""
-        return CrossEntropy(model, circumstances.precision)
+        return CrossEntropy(circumstances.exchange.overlapped(model), circumstances.precision)
 
     @torch.no_grad()
     def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:

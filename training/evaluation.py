@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from datasets import EvaluationLoader, Loader
 from foundations.randomness import RandomStreams
+from foundations.ranks import Ranks
 from foundations.step import Step
 from training.measures import measure
 from training.precision import Precision
@@ -24,11 +25,12 @@ CALIBRATION_BATCH = 128
 
 @dataclass
 class Evaluator:
-    """Measures a kind of network on a data set.
+    """Measures a kind of network on a data set, which all processes of the run share.
 
     Args:
         test: the images and labels to measure on.
         train: where the images for recalibration come from.
+        ranks: the processes that share the test images.
     """
 
     variant: ModelVariant
@@ -36,6 +38,7 @@ class Evaluator:
     train: Loader
     streams: RandomStreams
     precision: Precision
+    ranks: Ranks = field(default_factory=Ranks)
     _calibration: list[Tensor] | None = field(default=None, init=False)
     _labels: Tensor | None = field(default=None, init=False)
 
@@ -48,7 +51,11 @@ class Evaluator:
         return measure(*self.predict(model, step, occasion))
 
     def predict(self, model: nn.Module, step: Step, occasion: str = "") -> tuple[Tensor, Tensor]:
-        """Return the log of the predictive distribution, (N, classes), and the labels, (N,), both on the CPU."""
+        """Return the log of the predictive distribution, (N, classes), and the labels, (N,), both on the CPU.
+
+        All processes predict with the statistics of the first one's network, and have the whole result.
+        """
+        self.ranks.send_tensors(dict(model.named_buffers()))
         log_probabilities = self.variant.log_probabilities(
             model,
             PredictionRequest(
@@ -60,7 +67,9 @@ class Evaluator:
             ),
         )
         assert self._labels is not None
-        return log_probabilities.cpu(), self._labels.cpu()
+        own = slice(0, self.test.own_examples)
+        parts = self.ranks.collect((log_probabilities.cpu()[own], self._labels.cpu()[own]))
+        return torch.cat([predicted for predicted, _ in parts]), torch.cat([labels for _, labels in parts])
 
     def _images(self) -> Iterator[Tensor]:
         """Iterate over the test images; the labels that come with them are kept."""

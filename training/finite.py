@@ -7,6 +7,7 @@ from torch import Tensor
 
 from foundations.errors import UserError
 from foundations.paths import RunPaths
+from foundations.ranks import Ranks
 from foundations.step import Step
 from training.checkpoint import TrainingState
 from training.objective import Objective
@@ -29,18 +30,23 @@ class Diverged(UserError):
 class WatchedObjective:
     """An objective that takes note of the first iteration whose loss is not finite.
 
-    An accelerator is not waited for: it is asked when `check` is called. On the CPU every loss is looked at.
+    Neither an accelerator nor another process is waited for: they are asked when `check` is called. On the CPU alone
+    every loss is looked at.
 
     Args:
         start: the step of the first batch.
         device: where the losses are.
+        ranks: the processes of the run, each with losses of its own; None for this one alone.
     """
 
-    def __init__(self, objective: Objective, paths: RunPaths, start: Step, device: torch.device) -> None:
+    def __init__(
+        self, objective: Objective, paths: RunPaths, start: Step, device: torch.device, ranks: Ranks | None = None
+    ) -> None:
         self._objective = objective
         self._paths = paths
         self._start = start
-        self._waits = device.type == "cpu"
+        self._ranks = ranks or Ranks()
+        self._waits = device.type == "cpu" and self._ranks.size == 1
         self._poison = torch.zeros((), device=device)  # 0, and NaN from the first such loss on
         self._finite = torch.zeros((), dtype=torch.int64, device=device)
 
@@ -58,13 +64,15 @@ class WatchedObjective:
         return terms
 
     def check(self) -> None:
-        """Look at the losses so far.
+        """Look at the losses so far, those of all processes.
 
         Raises:
             Diverged: if one was not finite.
         """
-        if not bool(self._poison == 0):
-            step = Step(self._start.iteration + int(self._finite), self._start.iterations_per_epoch)
+        finite = None if bool(self._poison == 0) else int(self._finite)
+        found = [iterations for iterations in self._ranks.collect(finite) if iterations is not None]
+        if found:
+            step = Step(self._start.iteration + min(found), self._start.iterations_per_epoch)
             raise Diverged(self._paths, "the loss", step)
 
 

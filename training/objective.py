@@ -18,6 +18,8 @@ class Objective(Protocol):
     def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
         """Add the gradient of the batch's loss to the parameters' gradients.
 
+        Where several processes share a batch, each finds that of its part, and the loop adds them up.
+
         Args:
             images: (B, C, H, W) on the network's device.
             labels: (B,) class indices.

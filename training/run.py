@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import nn
 
 from datasets import DatasetHparams, iterations_per_epoch, num_classes
@@ -13,11 +14,12 @@ from foundations.context import RunContext
 from foundations.errors import UserError
 from foundations.paths import RunPaths
 from foundations.randomness import RandomStreams
+from foundations.ranks import Ranks
 from foundations.step import Step
 from foundations.storage import load_tensors
 from models import ModelHparams
 from pruning import Mask, MaskEnforcement
-from training.callbacks import evaluate, show_progress, standard_callbacks
+from training.callbacks import Callback, evaluate, show_progress, standard_callbacks
 from training.checkpoint import TrainingState
 from training.data import load_test_for, load_train_for
 from training.evaluation import Evaluator
@@ -28,6 +30,7 @@ from training.placement import place
 from training.precision import Precision
 from training.progress import Progress
 from training.schedule import make_schedule
+from training.team import Team, check_batch
 from training.variant import ModelVariant, TrainingCircumstances
 
 LOSS_EVERY = 10
@@ -87,6 +90,7 @@ class TrainingRun:
             train=load_train_for(self.model_hparams, data, self.streams, context, order_seed),
             streams=self.streams,
             precision=Precision(self.training_hparams.arithmetic, context.device),
+            ranks=context.ranks,
         )
 
     def train(self, model: nn.Module, mask: Mask, start: Step) -> None:
@@ -102,39 +106,88 @@ class TrainingRun:
         """
         if self.is_done:
             return
+        ranks = self.context.ranks
+        self.variant.check_sharing(self.context.sharing, ranks)
+        check_batch(self.dataset_hparams.batch_size, self.context.example_ranks)
         sweep_temporaries(self.paths.directory)
-        place(model, self.context)
-        evaluator = self.evaluator()
+        with ranks.leading(TrainingTask.of(self, model, mask, start)):
+            self.train_along(model, mask, start)
+
+    def train_along(self, model: nn.Module, mask: Mask, start: Step) -> None:
+        """Train as one of the run's processes, all of which are here; the leader alone reads and writes results."""
+        team = Team.of(self.context)
+        ranks = team.ranks
+        model = place(model, self.context)
+        evaluator = ranks.leader_first(self.evaluator)  # which may have to download the data
         optimizer = OPTIMIZERS.get(self.training_hparams.optimizer_name)(
             self.variant.parameter_groups(model, self.training_hparams), self.training_hparams
         )
         prunable = self.variant.prunable(model)
         MaskEnforcement(optimizer, prunable, mask)
-        precision = evaluator.precision
-        objective = self.variant.objective(
-            model, TrainingCircumstances(evaluator.train.num_examples, self.streams, precision)
+        ranks.check_same(f"{self.paths.directory}: the mask", mask.digest())
+        circumstances = TrainingCircumstances(
+            num_examples=evaluator.train.num_examples,
+            streams=team.noise_of_samples(self.streams),
+            precision=evaluator.precision,
+            exchange=team.exchange,
+            sample_ranks=team.sample_ranks,
         )
         progress = Progress(self.label, self.end, self.context.quiet, self.context.report_to)
-        test = evaluate("test", evaluator, progress, self.paths)
-        on_cpu = self.context.device.type == "cpu"
-        callbacks = [
-            show_progress(progress, LOSS_EVERY if on_cpu else 0),
-            *standard_callbacks(self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end),
-        ]
-        schedule = make_schedule(self.training_hparams, start.iterations_per_epoch)
         may_be = [part.parameter for parts in prunable.values() for part in parts if part.pruned_value == -math.inf]
-        state = TrainingState(model, optimizer, precision, start, may_be)
         try:
             train(
-                state,
-                objective,
-                schedule,
+                TrainingState(model, optimizer, evaluator.precision, start, may_be),
+                self.variant.objective(model, circumstances),
+                make_schedule(self.training_hparams, start.iterations_per_epoch),
                 evaluator.train,
-                self.streams,
+                team.noise_of_layers(self.streams),
                 self.end,
-                callbacks,
+                self._callbacks(evaluator, progress, start, ranks),
                 self.paths,
+                team,
                 self.context.checkpoint_minutes,
             )
         finally:
             progress.close()
+
+    def _callbacks(self, evaluator: Evaluator, progress: Progress, start: Step, ranks: Ranks) -> list[Callback]:
+        test = evaluate("test", evaluator, progress, self.paths)
+        # Each look at the losses waits for the device, and shows this process's alone.
+        looks = self.context.device.type == "cpu" and ranks.size == 1
+        return [
+            show_progress(progress, LOSS_EVERY if looks else 0),
+            *standard_callbacks(self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end, ranks),
+        ]
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """A training that the leader's processes join; the state comes from the leader when it begins.
+
+    Args:
+        run: the training, without what is the leader's own.
+        frozen: the names of the parameters that are not trained.
+        threads: how many compute on the CPU.
+    """
+
+    run: TrainingRun
+    mask: Mask
+    start: Step
+    frozen: frozenset[str]
+    threads: int
+
+    @staticmethod
+    def of(run: TrainingRun, model: nn.Module, mask: Mask, start: Step) -> TrainingTask:
+        """Return the task of joining a run of the leader's."""
+        frozen = frozenset(name for name, parameter in model.named_parameters() if not parameter.requires_grad)
+        told = replace(run, context=run.context.without_ranks())
+        return TrainingTask(told, mask, start, frozen, torch.get_num_threads())
+
+    def follow(self, ranks: Ranks) -> None:
+        """Train along."""
+        torch.set_num_threads(self.threads)
+        run = replace(self.run, context=self.run.context.on(ranks))
+        model = run.new_network(seed=0)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name not in self.frozen)
+        run.train_along(model, self.mask, self.start)

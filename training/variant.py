@@ -9,11 +9,15 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from foundations.context import Sharing
+from foundations.errors import InvalidValue
 from foundations.hparams import Hparams
 from foundations.randomness import RandomStreams
+from foundations.ranks import Ranks
 from foundations.registry import Registry
 from models import ModelFamily, ModelHparams
 from pruning import Prunable
+from training.exchange import GradientExchange
 from training.hparams import TrainingHparams
 from training.objective import Objective
 from training.optimizers import ParameterGroups
@@ -41,11 +45,20 @@ def constant_name(name: str) -> Any:
 
 @dataclass(frozen=True)
 class TrainingCircumstances:
-    """What an objective may need to know of the run it serves."""
+    """What an objective may need to know of the run it serves.
+
+    Args:
+        num_examples: the number of training examples.
+        streams: where anything random comes from; processes that share examples may have streams of their own.
+        exchange: what adds up the gradients of the processes that train the run together.
+        sample_ranks: the processes that share the samples that a stochastic network draws for a batch.
+    """
 
     num_examples: int
     streams: RandomStreams
     precision: Precision
+    exchange: GradientExchange = field(default_factory=lambda: GradientExchange(Ranks()))
+    sample_ranks: Ranks = field(default_factory=Ranks)
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,15 @@ class ModelVariant(ABC):
     @abstractmethod
     def parameter_groups(self, model: nn.Module, hparams: TrainingHparams) -> ParameterGroups:
         """Return the trainable parameters in the groups that the optimiser treats differently."""
+
+    def check_sharing(self, sharing: Sharing, ranks: Ranks) -> None:
+        """Check that several processes can share the training in this way; a kind that draws samples overrides this.
+
+        Raises:
+            InvalidValue: if they cannot.
+        """
+        if sharing.split == "samples" and ranks.size > 1:
+            raise InvalidValue("ranks_split", sharing.split, f"a {self.name} network draws no samples to share")
 
     @abstractmethod
     def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from foundations.context import RunContext
 from open_lth.descs import Desc
+from open_lth.rank_flags import describe
 
 
-def print_header(desc: Desc, replicate: int, location: Path, quiet: bool, extra: str = "") -> None:
-    """Print the hyperparameters and where the results go, unless quiet."""
-    if quiet:
+def print_header(desc: Desc, replicate: int, location: Path, context: RunContext, extra: str = "") -> None:
+    """Print the hyperparameters, where the results go and how many processes there are, unless quiet."""
+    if context.quiet:
         return
     print("=" * 82)
     print(f"{desc.title} (Replicate {replicate})\n" + "-" * 82)
     print(desc.display())
-    if extra:
-        print(extra)
+    for line in filter(None, (extra, describe(context.ranks, context.sharing))):
+        print(line)
     print(f"Output Location: {location}\n" + "=" * 82 + "\n", flush=True)

@@ -37,7 +37,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     if args.display_output_location:
         print(location)
         return
-    print_header(lottery.desc, args.replicate, location, args.quiet, f"Levels: 0 to {levels}")
+    print_header(lottery.desc, args.replicate, location, lottery.context, f"Levels: 0 to {levels}")
     LotteryRunner(lottery).run(levels)
 
 

@@ -16,6 +16,7 @@ from open_lth.flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.jobs import Job, JobsRunner
 from open_lth.levels import read_levels
 from open_lth.lottery import Lottery
+from open_lth.rank_flags import check_alone
 from training import TrainingRun
 
 
@@ -53,11 +54,12 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         if not branch.training().is_done:
             branch.mask()  # every level must be there before the first branch begins
     if args.jobs > 1:
+        check_alone(args.ranks, f"--jobs={args.jobs}")
         _run_side_by_side(branches, args)
         return
     for branch in branches:
         extra = branch.branch_hparams.display()
-        print_header(branch.lottery.desc, args.replicate, branch.paths.directory, args.quiet, extra)
+        print_header(branch.lottery.desc, args.replicate, branch.paths.directory, branch.lottery.context, extra)
         branch.run()
 
 
@@ -83,7 +85,7 @@ def _run_side_by_side(branches: Sequence[Branch], args: argparse.Namespace) -> N
     first = branches[0]
     how = f"{args.jobs} at a time; threads of each: {torch.get_num_threads()}"
     extra = f"{first.branch_hparams.display()}\nLevels: {args.levels}, {how}"
-    print_header(first.lottery.desc, args.replicate, first.lottery.directories.directory, args.quiet, extra)
+    print_header(first.lottery.desc, args.replicate, first.lottery.directories.directory, first.lottery.context, extra)
     trainings = [branch.training() for branch in branches]
     jobs = [
         Job(run.label, command_of_level(args.command_line, branch.level), run.end.iteration, run.is_done)

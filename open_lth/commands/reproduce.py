@@ -13,6 +13,7 @@ from open_lth.commands.scale_flags import add_scale_flags, chosen_scale
 from open_lth.context_flags import add_context_flags, whole_number
 from open_lth.evaluation import is_measured
 from open_lth.jobs import Job, JobsRunner
+from open_lth.rank_flags import check_alone
 from open_lth.suites import SUITES, Experiment, Series, in_order, suites_of
 
 
@@ -45,6 +46,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     if args.dry_run:
         print("\n".join(map(str, jobs)))
         return
+    check_alone(args.ranks, "reproduce")
     if not args.quiet:
         print(f"{len(jobs)} experiments, {args.jobs} at a time; results in {args.root.expanduser().absolute()}")
     JobsRunner(jobs, args.jobs, args.program, args.quiet, show_evaluations=False).run()

@@ -28,7 +28,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     if args.display_output_location:
         print(runner.paths.directory)
         return
-    print_header(runner.desc, args.replicate, runner.paths.directory, args.quiet)
+    print_header(runner.desc, args.replicate, runner.paths.directory, runner.context)
     runner.run()
 
 
