@@ -1,0 +1,119 @@
+"""How runs of several processes end before their end, and go on."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from pruning import Mask
+from tests.open_lth.running import Workplace
+from tests.parallel.conftest import LENET, Together
+
+BAYESIAN = ("--bayesian", "--bayesian_samples=2", "--lr=0.01")
+LOTTERY = ("lottery", *LENET, *BAYESIAN, "--levels=1")
+LEVEL_1 = 15
+"""A step in the middle of an epoch of level 1: both levels have twelve."""
+
+
+def weights(workplace: Workplace) -> dict[str, torch.Tensor]:
+    found = workplace.root.glob("*/replicate_1/level_1/main/model_ep2_it0.pth")
+    return torch.load(next(iter(found)), weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def whole(new_workplace: Callable[[], Workplace], together: Callable[..., Together]) -> Workplace:
+    """A lottery that two processes have finished without a break."""
+    workplace = new_workplace()
+    assert together(workplace, LOTTERY).code == 0
+    return workplace
+
+
+@pytest.fixture(scope="module")
+def killed(new_workplace: Callable[[], Workplace], together: Callable[..., Together]) -> tuple[Workplace, Together]:
+    """A lottery of which rank 1 was killed in the middle of level 1."""
+    workplace = new_workplace()
+    started = time.monotonic()
+    outcome = together(workplace, LOTTERY, event={"rank": 1, "step": LEVEL_1, "signal": int(signal.SIGKILL)})
+    assert time.monotonic() - started < 120
+    return workplace, outcome
+
+
+def copy_of(workplace: Workplace, place: Path) -> Workplace:
+    shutil.copytree(workplace.root, place / "root")
+    return Workplace(place / "root", workplace.dataset_root)
+
+
+def test_a_killed_rank_ends_all_of_them_with_a_message(killed):
+    _, outcome = killed
+    assert outcome.code != 0
+    assert "another rank is gone, so this one ends, too; the same command goes on" in outcome.output
+    assert all(75 in codes or not codes for codes in outcome.codes)
+    assert (
+        "Traceback (most recent call last)"
+        not in outcome.output.split("torch/distributed/run.py")[0].split("open_lth")[0]
+    )
+
+
+def test_what_a_killed_rank_left_goes_on_to_the_same_bits_with_as_many_processes(killed, whole, together, tmp_path):
+    workplace = copy_of(killed[0], tmp_path)
+    outcome = together(workplace, LOTTERY)
+    assert outcome.code == 0, outcome.output
+    assert all(tensor.equal(weights(workplace)[name]) for name, tensor in weights(whole).items())
+    leaders, followers = outcome.digests("the mask")
+    (mask,) = workplace.root.glob("*/replicate_1/level_1/main/mask.pth")
+    assert leaders == followers
+    assert Mask.load(mask).digest() in leaders
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_it_goes_on_with_another_number_of_processes_to_other_bits(killed, whole, together, tmp_path, processes):
+    workplace = copy_of(killed[0], tmp_path)
+    if processes == 1:
+        workplace.done(*LOTTERY, "--quiet")
+    else:
+        outcome = together(workplace, LOTTERY, processes=processes)
+        assert outcome.code == 0, outcome.output
+    differences = [(tensor - weights(workplace)[name]).nan_to_num(0, 0, 0) for name, tensor in weights(whole).items()]
+    greatest = max(difference.abs().max().item() for difference in differences)
+    assert 0 < greatest < 0.2
+
+
+def test_a_signal_to_one_rank_stops_all_at_one_step_and_loses_nothing(whole, new_workplace, together):
+    workplace = new_workplace()
+    event = {"rank": 1, "step": LEVEL_1, "signal": int(signal.SIGUSR1)}
+    outcome = together(workplace, LOTTERY, event=event)
+    assert outcome.codes == [[75], [75]], outcome.output
+    assert "stopped by SIGUSR1" in outcome.output
+    assert outcome.digests("the weights")[0] == outcome.digests("the weights")[1]
+    again = together(workplace, LOTTERY)
+    assert again.code == 0, again.output
+    assert all(tensor.equal(weights(workplace)[name]) for name, tensor in weights(whole).items())
+
+
+def test_mistakes_are_refused_by_the_leader_alone_and_divergence_by_all(new_workplace, together):
+    mistakes = {
+        ("train", *LENET, "--ranks_split=samples"): "--ranks_split=samples: a deterministic network draws no samples",
+        ("train", *LENET, "--batch_size=1"): "--batch_size=1: fewer examples than the 2 processes",
+        ("train", *LENET, "--ranks_split=both"): "--ranks_split=both: valid values are examples, samples",
+        ("train", *LENET, *BAYESIAN, "--bayesian_samples=1", "--ranks_split=samples"): "fewer than the 2 processes",
+        (
+            "train",
+            *LENET,
+            "--ranks_batchnorm=synchronised",
+            "--device=cpu",
+        ): "--ranks_batchnorm=synchronised: needs GPUs",
+        ("lottery_branch", "reinit", *LENET, "--levels=0", "--jobs=2"): "is not there yet",
+        ("reproduce", "--scale=small"): "reproduce starts processes of its own",
+    }
+    diverging = ("train", *LENET, "--lr=1e20")
+    outcome = together(new_workplace(), *mistakes, diverging)
+    errors = [line for line in outcome.output.splitlines() if line.startswith("error: ")]
+    for message, error in zip([*mistakes.values(), "training diverged"], errors, strict=True):
+        assert message in error
+    assert outcome.codes == [[2] * len(errors), [0] * len(mistakes) + [2]]
