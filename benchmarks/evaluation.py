@@ -24,7 +24,8 @@ import torch
 
 from datasets import LabelledImages
 from datasets.augmentation import Normalization
-from datasets.loader import DeviceEvaluationLoader, DeviceLoader, EpochStreams
+from datasets.epoch_streams import EpochStreams
+from datasets.loader import DeviceEvaluationLoader, DeviceLoader
 from foundations.randomness import RandomStreams
 from foundations.step import Step
 from measuring import Competitor, Cost, Work, figure, print_header, print_row, side_by_side, spread

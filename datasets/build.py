@@ -8,10 +8,11 @@ import torch
 
 from datasets.augmentation import Augmentation, Normalization
 from datasets.changes import change_files, change_images, rotation_generator, turn_files
+from datasets.epoch_streams import EpochStreams
 from datasets.fit import ImageShape, fit_examples, fitted_shape
 from datasets.hparams import DatasetHparams
 from datasets.image_files import open_files
-from datasets.loader import DeviceEvaluationLoader, DeviceLoader, EpochStreams, EvaluationLoader, Loader
+from datasets.loader import DeviceEvaluationLoader, DeviceLoader, EvaluationLoader, Loader
 from datasets.registry import DATASETS, STREAMED_DATASETS, find_source
 from datasets.source import checked
 from datasets.streaming import Reader, StreamingEvaluationLoader, StreamingLoader

@@ -10,8 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from datasets.augmentation import Normalization
+from datasets.epoch_streams import EpochStreams, fixed_order
 from datasets.image_files import ImageFiles, Item, Key
-from datasets.loader import Batch, EpochStreams, fixed_order
+from datasets.loader import Batch
 from datasets.sharing import own_batches, part_of_batch
 from datasets.transforms import rotate
 from foundations.context import RunContext

@@ -20,6 +20,7 @@ from foundations.ranks import Ranks
 from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
 from training.logger import MetricLogger
+from training.optimizers import check_moments, fit_to
 from training.precision import Precision
 
 
@@ -143,10 +144,10 @@ class TrainingState:
 
     def _take_up(self, path: Path, content: Any) -> None:
         try:
-            _fit_to(self.optimizer, content["optimizer_state_dict"])
+            fit_to(self.optimizer, content["optimizer_state_dict"])
             self.model.load_state_dict(content["model_state_dict"])
             self.optimizer.load_state_dict(content["optimizer_state_dict"])
-            _check_moments(self.optimizer)
+            check_moments(self.optimizer)
             self.precision.load_state_dict(content["scaler_state_dict"])
             self.logger = MetricLogger.parse(content["logger"], str(path))
             per_epoch = self.step.iterations_per_epoch
@@ -186,21 +187,3 @@ def _newest_whole(paths: RunPaths) -> tuple[Path, Any, str]:
             damages.append(f"{error.path}: {error.reason}")
     names = " and ".join(path.name for path in (paths.checkpoint, paths.checkpoint_previous) if path.exists())
     raise UserError(f"{'; '.join(damages)}; delete {names} to train this level from its start")
-
-
-def _fit_to(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Check that a state is of such an optimiser, and leave it to this one's device whether steps are fused."""
-    # torch itself loads the state of any optimiser into any other and fails at the next step.
-    for group, own in zip(saved["param_groups"], optimizer.param_groups, strict=True):
-        foreign = sorted(set(group) - set(own) - {"initial_lr"})
-        if foreign:
-            raise ValueError(f"another optimiser's, with {', '.join(foreign)}")
-        if "fused" in own:
-            group["fused"] = own["fused"]
-
-
-def _check_moments(optimizer: torch.optim.Optimizer) -> None:
-    for parameter, moments in optimizer.state.items():
-        for name, value in moments.items():
-            if isinstance(value, Tensor) and value.dim() > 0 and value.shape != parameter.shape:
-                raise ValueError(f"the optimiser's {name} has another shape than the weights")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from foundations.registry import Registry
 
@@ -43,3 +44,30 @@ def adam(groups: ParameterGroups, hparams: TrainingHparams) -> torch.optim.Optim
 def _all_on_cuda(groups: ParameterGroups) -> bool:
     """Return whether the step can be one kernel, which also needs no word from the device under fp16."""
     return all(parameter.is_cuda for group in groups for parameter in group["params"])
+
+
+def fit_to(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Check that a state is of such an optimiser, and leave it to this one's device whether steps are fused.
+
+    Raises:
+        ValueError: if it is of another.
+    """
+    # torch itself loads the state of any optimiser into any other and fails at the next step.
+    for group, own in zip(saved["param_groups"], optimizer.param_groups, strict=True):
+        foreign = sorted(set(group) - set(own) - {"initial_lr"})
+        if foreign:
+            raise ValueError(f"another optimiser's, with {', '.join(foreign)}")
+        if "fused" in own:
+            group["fused"] = own["fused"]
+
+
+def check_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Check that what an optimiser remembers has the shape of its weights.
+
+    Raises:
+        ValueError: naming what has not.
+    """
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.dim() > 0 and value.shape != parameter.shape:
+                raise ValueError(f"the optimiser's {name} has another shape than the weights")

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from datasets.augmentation import Augmentation, Normalization
-from datasets.loader import DeviceEvaluationLoader, DeviceLoader, EpochStreams
+from datasets.epoch_streams import EpochStreams
+from datasets.loader import DeviceEvaluationLoader, DeviceLoader
 from datasets.source import LabelledImages
 from foundations.randomness import RandomStreams
 

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 import training.loop
+import training.saving
 from foundations.storage import load_tensors
 from training import Interrupted
 from training.checkpoint import TrainingState
@@ -37,7 +38,7 @@ def clock(monkeypatch) -> None:
         step(*args)
 
     monkeypatch.setattr(training.loop, "_step", slow)
-    monkeypatch.setattr(training.loop.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(training.saving.time, "monotonic", lambda: now[0])
 
 
 # Nine iterations, four an epoch.

@@ -1,0 +1,86 @@
+"""When checkpoints are written, and how training stops after one."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from foundations.interruption import Interrupted, InterruptionRequest
+from foundations.paths import RunPaths
+from foundations.ranks import Ranks
+from foundations.step import Step
+from training.agreement import Agreement
+from training.checkpoint import TrainingState
+from training.finite import WatchedObjective, check_finite
+
+
+class Rhythm:
+    """When a checkpoint is due: at first, every epoch, at the end, and after so many minutes without one."""
+
+    def __init__(self, end: Step, minutes: float) -> None:
+        self._end = end
+        self._seconds = 60 * minutes
+        self._latest = -math.inf
+
+    def is_due_at(self, step: Step) -> bool:
+        """Return whether one is due at a step, whatever the time."""
+        return step.it == 0 or step >= self._end or self._latest == -math.inf
+
+    def is_overdue(self) -> bool:
+        """Return whether the latest is too long ago."""
+        return self._latest > -math.inf and time.monotonic() - self._latest >= self._seconds
+
+    def rest(self) -> None:
+        """Begin to wait for the next one."""
+        self._latest = time.monotonic()
+
+
+class Saving:
+    """Checkpoints when they are due or a signal asks for a stop, by all processes of the run at the same step.
+
+    Args:
+        saved_at: the step of the checkpoint that training goes on from, if there is one.
+    """
+
+    def __init__(
+        self, rhythm: Rhythm, watched: WatchedObjective, paths: RunPaths, ranks: Ranks, saved_at: Step | None
+    ) -> None:
+        self._rhythm = rhythm
+        self._watched = watched
+        self._paths = paths
+        self._ranks = ranks
+        self._saved_at = saved_at
+        self._agreement = Agreement(ranks)
+
+    def save_if_due(self, state: TrainingState, interruption: InterruptionRequest) -> None:
+        """Save the state unless that has been done, and stop if that has been asked for.
+
+        Raises:
+            Interrupted: if a signal has asked for it.
+            Diverged: if a number is not finite.
+        """
+        signal_number, is_due = self._agreement.on(interruption.number, self._rhythm.is_overdue())
+        if not (signal_number or is_due or self._rhythm.is_due_at(state.step)):
+            return
+        self._rhythm.rest()
+        self._check(state)
+        if self._saved_at != state.step and self._ranks.is_leader:
+            state.save(self._paths)
+            self._saved_at = state.step
+        place = f"{self._paths.directory} at {state.step}"
+        if self._ranks.size == 1:
+            interruption.everything_is_saved(place)
+        elif signal_number:  # a process that stopped at once would leave the others waiting
+            raise Interrupted(signal_number, place)
+
+    def finish(self) -> None:
+        """Wait for what the processes are still telling each other."""
+        self._agreement.finish()
+
+    def _check(self, state: TrainingState) -> None:
+        """Check what is to be saved, on all processes alike, so that none is left behind by one that fails."""
+        self._watched.check()
+        state.unite_totals(self._ranks)
+        check_finite(state, self._paths)
+        if self._ranks.size > 1:
+            self._ranks.check_same(f"{self._paths.directory} at {state.step}: the weights", state.digest())
