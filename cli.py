@@ -10,8 +10,9 @@ import shlex
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from foundations.allocator import keep_freed_memory
 from foundations.arguments import Parser
@@ -24,6 +25,9 @@ from foundations.interruption import (
     stopping_at_once,
 )
 
+if TYPE_CHECKING:
+    from open_lth.plugins import LoadedPlugin, Plugin
+
 COMMANDS = {
     "train": "train one network",
     "lottery": "find lottery tickets: train, prune, rewind, level after level",
@@ -33,6 +37,7 @@ COMMANDS = {
     "plot": "draw figures and tables from finished runs",
     "report": "write one HTML page with all figures, tables, hyperparameters, versions and commands",
     "runs": "list what lies under the root, or show one experiment and the command that made it",
+    "plugins": "list the plugins, and all that can be chosen by name with who registered it",
 }
 PLUGINS = "open_lth.plugins"
 USER_ERROR = 2
@@ -97,7 +102,7 @@ def _check_words(arguments: Sequence[str]) -> None:
 
 def _run(command: ModuleType, name: str, rest: Sequence[str]) -> int:
     parser = Parser(prog=f"open_lth.py {name}", description=COMMANDS[name], usage="%(prog)s [flags]")
-    parser.set_defaults(command_line=(name, *rest), program=(sys.executable, __file__))
+    parser.set_defaults(command_line=(name, *rest), program=(sys.executable, __file__), plugins=(*_loaded.values(),))
     command.add_flags(parser, rest)
     command.execute(parser.parse_args(rest), rest)
     return 0
@@ -116,25 +121,31 @@ def _list_commands(arguments: Sequence[str]) -> int:
 
 def load_plugins() -> None:
     """Register the plugin that comes along and those that are installed; a broken one is reported, not fatal."""
-    for name, register in _plugins().items():
-        if name not in _loaded:
-            _loaded.add(name)
-            try:
-                register()
-            except Exception as error:
-                print(f"warning: the plugin {name} could not be loaded: {error}", file=sys.stderr)
+    from open_lth.plugins import load  # with torch, which is slow to import
+
+    for plugin in _plugins():
+        key = (plugin.name, plugin.source)
+        if key not in _loaded:
+            _loaded[key] = loaded = load(plugin)
+            if loaded.problem:
+                print(f"warning: the plugin {loaded.name} could not be loaded: {loaded.problem}", file=sys.stderr)
 
 
-_loaded: set[str] = set()
+_loaded: dict[tuple[str, str], LoadedPlugin] = {}
 
 
-def _plugins() -> dict[str, Callable[[], object]]:
-    plugins: dict[str, Callable[[], object]] = {}
+def _plugins() -> Iterator[Plugin]:
+    from open_lth.plugins import Plugin
+
     if importlib.util.find_spec("bayesian") is not None:
-        plugins["bayesian"] = lambda: importlib.import_module("bayesian").register()
+        yield Plugin("bayesian", "open_lth, with which it comes", _register_bayesian)
     for entry in importlib.metadata.entry_points(group=PLUGINS):
-        plugins[entry.name] = functools.partial(_load_and_register, entry)
-    return plugins
+        source = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "?"
+        yield Plugin(entry.name, source, functools.partial(_load_and_register, entry))
+
+
+def _register_bayesian() -> None:
+    importlib.import_module("bayesian").register()
 
 
 def _load_and_register(entry: importlib.metadata.EntryPoint) -> None:
