@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.examples.conftest import PROJECT, Shell
+from tests.examples.plugins import Shell, plant
+from tests.open_lth.running import Outcome
 
 TAKEN = """
 def register():
@@ -26,38 +26,28 @@ PACKAGES = {
 }
 
 
-def plant(place: Path, name: str, code: str) -> None:
-    """Write a package as pip leaves it, with an entry point for its function `register`."""
-    (place / f"{name}.py").write_text(code)
-    info = place / f"open_lth_{name}-2.1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: open-lth-{name}\nVersion: 2.1\n")
-    (info / "entry_points.txt").write_text(f"[open_lth.plugins]\n{name} = {name}:register\n")
-
-
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory) -> Shell:
+def outcomes(tmp_path_factory) -> list[Outcome]:
     place = tmp_path_factory.mktemp("broken")
     for name, (code, _) in PACKAGES.items():
-        plant(place, name, code)
-    return Shell(place, place)
-
-
-def test_each_is_reported_by_name_and_what_was_asked_for_is_done(shell):
+        (place / f"{name}.py").write_text(code)
+        plant(place, name)
     words = ("lottery", "--levels=0", "--default_hparams=mnist_lenet_12", "--display_output_location")
-    result = shell.run(str(PROJECT / "open_lth.py"), *words)
-    assert result.returncode == 0 and "/lottery_" in result.stdout
-    lines = result.stderr.splitlines()
+    return Shell(place, place).commands([words, ("plugins",)])
+
+
+def test_each_is_reported_by_name_and_what_was_asked_for_is_done(outcomes):
+    assert outcomes[0].code == 0 and "/lottery_" in outcomes[0].out
+    lines = outcomes[0].err.splitlines()
     assert len(lines) == len(PACKAGES)
     for name, (_, reason) in PACKAGES.items():
         [line] = [line for line in lines if line.startswith(f"warning: the plugin {name} could not be loaded: ")]
         assert reason in line
 
 
-def test_they_are_listed_as_broken_with_their_packages(shell):
-    result = shell.run(str(PROJECT / "open_lth.py"), "plugins")
-    assert result.returncode == 0
-    rows = [re.split(r"  +", line, maxsplit=2) for line in result.stdout.splitlines()]
+def test_they_are_listed_as_broken_with_their_packages(outcomes):
+    assert outcomes[1].code == 0
+    rows = [re.split(r"  +", line, maxsplit=2) for line in outcomes[1].out.splitlines()]
     for name, (_, reason) in PACKAGES.items():
         [row] = [row for row in rows if row[0] == name]
         assert row[1] == f"open-lth-{name} 2.1" and row[2].startswith("broken: ") and reason in row[2]
