@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,30 +129,42 @@ def test_the_rows_for_the_contract_tests_name_what_the_package_registers(shell, 
     assert named <= listed and json.dumps(module.ROWS)
 
 
-def test_the_score_is_the_papers_formula(shell):
-    program = (
-        "import json, torch; from my_tickets.score import lamp; from torch import nn\n"
-        "model = nn.Sequential(nn.Linear(4, 1)); model[0].weight.data[:] = torch.tensor([[2.0, -1.0, 3.0, 0.0]])\n"
-        "print(json.dumps(lamp(model, {}, None)['0.weight'].tolist()))"
-    )
-    result = shell.python("-c", program)
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout) == [pytest.approx([4 / 13, 1 / 14, 1.0, 0.0])]
+PROGRAM = """
+import json, torch
+from torch import nn
+from bayesian.noise import NoiseRequest
+from my_tickets.estimator import latin_hypercube
+from my_tickets.score import lamp
+
+model = nn.Sequential(nn.Linear(4, 1))
+model[0].weight.data[:] = torch.tensor([[2.0, -1.0, 3.0, 0.0]])
+request = NoiseRequest(samples=4, size=20000, streams=None, device=torch.device("cpu"))
+noise = torch.stack(list(latin_hypercube(request)(0, torch.Generator().manual_seed(0))))
+quarters = (torch.special.ndtr(noise) * 4).floor().sort(dim=0).values
+print(json.dumps({
+    "lamp": lamp(model, {}, None)["0.weight"].tolist(),
+    "mean": noise.mean().item(),
+    "variance": noise.var(dim=1).mean().item(),
+    "quarters": quarters.unique(dim=1).flatten().tolist(),
+    "variance of means": noise.mean(dim=0).var().item(),
+}))
+"""
 
 
-def test_the_estimator_spreads_a_batch_s_samples_over_the_distribution(shell):
-    program = (
-        "import json, torch; from my_tickets.estimator import latin_hypercube\n"
-        "from bayesian.noise import NoiseRequest\n"
-        "request = NoiseRequest(samples=4, size=20000, streams=None, device=torch.device('cpu'))\n"
-        "noise = torch.stack(list(latin_hypercube(request)(0, torch.Generator().manual_seed(0))))\n"
-        "parts = (torch.special.ndtr(noise) * 4).floor().sort(dim=0).values\n"
-        "print(json.dumps([noise.mean().item(), noise.var(dim=1).mean().item(), parts.unique(dim=1).flatten().tolist(),"
-        " noise.mean(dim=0).var().item()]))"
-    )
-    result = shell.python("-c", program)
+@pytest.fixture(scope="module")
+def numbers(shell: Shell) -> dict[str, Any]:
+    """What the score and the estimator compute."""
+    result = shell.python("-c", PROGRAM)
     assert result.returncode == 0, result.stderr
-    mean, variance, parts, variance_of_means = json.loads(result.stdout)
-    assert mean == pytest.approx(0, abs=0.01) and variance == pytest.approx(1, abs=0.03)
-    assert parts == [0, 1, 2, 3], "one sample in each quarter"
-    assert variance_of_means < 0.25 / 2, "independent draws have a quarter"
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_the_score_is_the_papers_formula(numbers):
+    assert numbers["lamp"] == [pytest.approx([4 / 13, 1 / 14, 1.0, 0.0])]
+
+
+def test_the_estimator_spreads_a_batch_s_samples_over_the_distribution(numbers):
+    assert numbers["mean"] == pytest.approx(0, abs=0.01) and numbers["variance"] == pytest.approx(1, abs=0.03)
+    assert numbers["quarters"] == [0, 1, 2, 3], "one sample in each quarter"
+    assert numbers["variance of means"] < 0.25 / 2, "independent draws have a quarter"
