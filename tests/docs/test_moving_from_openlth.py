@@ -43,9 +43,10 @@ def run(openlth_trunk: Trunk, monkeypatch, capsys):  # noqa: F811
     return run_one
 
 
-def named(*wanted: str) -> list[str]:
-    """Return the page's one command on a directory that has these words and does more than say where it would."""
-    [found] = [words for words in ON_A_DIRECTORY if {*wanted} <= {*words} and "--display_output_location" not in words]
+def named(command: str, wanted: str) -> list[str]:
+    """Return the page's one command of a kind on a directory with this word, that does more than say where it would."""
+    fitting = [words for words in ON_A_DIRECTORY if words[0] == command and wanted in words]
+    [found] = [words for words in fitting if "--display_output_location" not in words]
     return found
 
 
