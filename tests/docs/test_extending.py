@@ -39,7 +39,8 @@ def shell(tmp_path_factory) -> Shell:
 @pytest.fixture(scope="module")
 def outcomes(shell: Shell) -> dict[str, Outcome]:
     """What became of every command, by the command."""
-    return dict(zip(map(" ".join, COMMANDS), shell.commands(COMMANDS), strict=True))
+    asked = [*COMMANDS, ["train", "--help"]]
+    return dict(zip(map(" ".join, asked), shell.commands(asked), strict=True))
 
 
 def directory(shell: Shell, model: str, **fields: str | None) -> Path:
@@ -72,6 +73,12 @@ def test_everything_is_registered_by_the_page_s_package(outcomes):
         "figure": "widths",
         "estimator": "latin_hypercube",
     }
+
+
+def test_help_offers_what_the_package_registered(outcomes):
+    text = " ".join(outcomes["train --help"].out.split())
+    assert "the optimiser: sgd, adam, adamw" in text and "orthogonal, truncated_normal" in text
+    assert "small_cnn_W with W the number of filters" in text and "stripes" in text and "--tempered" in text
 
 
 def test_every_file_but_the_package_s_own_is_one_registration():

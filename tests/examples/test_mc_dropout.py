@@ -46,6 +46,9 @@ COMMANDS = {
     "where": (*LOTTERY, "--display_output_location", "--root=anywhere"),
     "dry": ("reproduce", "--scale=mc_dropout_small", "--dry_run"),
     "dry paper": ("reproduce", "--scale=small", "--dry_run"),
+    # What `reproduce` finds done it does not start a process for.
+    "tiny deterministic": ("lottery", "--levels=1", *LENET, "--root=tiny", "--quiet"),
+    "tiny": ("lottery", "--levels=1", *LENET, *DROPOUT, "--root=tiny", "--quiet"),
     "reproduce": ("reproduce", "--scale=tiny.json", "--root=tiny", "--jobs=2", "--threads=1", "--quiet"),
     "plot": ("plot", "--scale=tiny.json", "--root=tiny", "--output=figures"),
 }
