@@ -10,7 +10,7 @@ import shlex
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from foundations.interruption import (
 
 if TYPE_CHECKING:
     from foundations.ranks import Ranks
+    from open_lth.plugins import LoadedPlugin, Plugin
 
 COMMANDS = {
     "train": "train one network",
@@ -38,6 +39,7 @@ COMMANDS = {
     "plot": "draw figures and tables from finished runs",
     "report": "write one HTML page with all figures, tables, hyperparameters, versions and commands",
     "runs": "list what lies under the root, or show one experiment and the command that made it",
+    "plugins": "list the plugins, and all that can be chosen by name with who registered it",
 }
 PLUGINS = "open_lth.plugins"
 USER_ERROR = 2
@@ -64,28 +66,37 @@ def main(argv: list[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
             with stopping_at_once():
-                _check_words(arguments)
-                with interruption_requests():  # an exception that arrives amid torch's import aborts the process
-                    load_plugins()
-                    command = importlib.import_module(f"open_lth.commands.{arguments[0]}")
-                    from foundations.ranks import join_ranks
-
-                    ranks = join_ranks()
-                if not ranks.is_leader:
-                    return _follow(ranks)
-                return _run(command, arguments[0], arguments[1:], ranks)
+                return _obey(arguments)
         except Interrupted as stop:
             return _stopped(stop, arguments, ends_here=argv is None)
         except Exception as error:
             if (hidden := hidden_interruption(error)) is not None:
                 return _stopped(hidden, arguments, ends_here=argv is None)
-            if is_out_of_memory(error):
-                reason = str(error).partition("\n")[0] or "the machine has no more"
-                error = UserError(f"out of memory ({reason}); try a smaller --batch_size or network")
-            if not isinstance(error, (UserError, OSError)):  # the latter: a full disk, a directory that is read-only
-                raise
-            print(f"error: {error}", file=sys.stderr)
-            return START_AGAIN if isinstance(error, RankLost) else USER_ERROR
+            return _reported(error)
+
+
+def _obey(arguments: Sequence[str]) -> int:
+    _check_words(arguments)
+    with interruption_requests():  # an exception that arrives amid torch's import aborts the process
+        load_plugins()
+        command = importlib.import_module(f"open_lth.commands.{arguments[0]}")
+        from foundations.ranks import join_ranks
+
+        ranks = join_ranks()
+    if not ranks.is_leader:
+        return _follow(ranks)
+    return _run(command, arguments[0], arguments[1:], ranks)
+
+
+def _reported(error: Exception, by: str = "error") -> int:
+    """Print what a user can mend in one line, and return the exit code; anything else is raised."""
+    if is_out_of_memory(error):
+        reason = str(error).partition("\n")[0] or "the machine has no more"
+        error = UserError(f"out of memory ({reason}); try a smaller --batch_size or network")
+    if not isinstance(error, (UserError, OSError)):  # the latter: a full disk, a directory that is read-only
+        raise error
+    print(f"{by}: {error}", file=sys.stderr)
+    return START_AGAIN if isinstance(error, RankLost) else USER_ERROR
 
 
 def _stopped(stop: Interrupted, arguments: Sequence[str], ends_here: bool) -> int:
@@ -107,7 +118,8 @@ def _check_words(arguments: Sequence[str]) -> None:
 
 def _run(command: ModuleType, name: str, rest: Sequence[str], ranks: Ranks) -> int:
     parser = Parser(prog=f"open_lth.py {name}", description=COMMANDS[name], usage="%(prog)s [flags]")
-    parser.set_defaults(command_line=(name, *rest), program=(sys.executable, __file__), ranks=ranks)
+    handed_down = {"ranks": ranks, "plugins": (*_loaded.values(),)}
+    parser.set_defaults(command_line=(name, *rest), program=(sys.executable, __file__), **handed_down)
     try:
         command.add_flags(parser, rest)
         command.execute(parser.parse_args(rest), rest)
@@ -126,9 +138,8 @@ def _follow(ranks: Ranks) -> int:
     except Interrupted as stop:
         ignore_stop_signals()
         return stop.exit_code
-    except UserError as error:
-        print(f"rank {ranks.number}: {error}", file=sys.stderr)
-        return START_AGAIN if isinstance(error, RankLost) else USER_ERROR
+    except Exception as error:
+        return _reported(error, by=f"rank {ranks.number}")
     ranks.leave()
     return 0
 
@@ -146,25 +157,31 @@ def _list_commands(arguments: Sequence[str]) -> int:
 
 def load_plugins() -> None:
     """Register the plugin that comes along and those that are installed; a broken one is reported, not fatal."""
-    for name, register in _plugins().items():
-        if name not in _loaded:
-            _loaded.add(name)
-            try:
-                register()
-            except Exception as error:
-                print(f"warning: the plugin {name} could not be loaded: {error}", file=sys.stderr)
+    from open_lth.plugins import load  # with torch, which is slow to import
+
+    for plugin in _plugins():
+        key = (plugin.name, plugin.source)
+        if key not in _loaded:
+            _loaded[key] = loaded = load(plugin)
+            if loaded.problem:
+                print(f"warning: the plugin {loaded.name} could not be loaded: {loaded.problem}", file=sys.stderr)
 
 
-_loaded: set[str] = set()
+_loaded: dict[tuple[str, str], LoadedPlugin] = {}
 
 
-def _plugins() -> dict[str, Callable[[], object]]:
-    plugins: dict[str, Callable[[], object]] = {}
+def _plugins() -> Iterator[Plugin]:
+    from open_lth.plugins import Plugin
+
     if importlib.util.find_spec("bayesian") is not None:
-        plugins["bayesian"] = lambda: importlib.import_module("bayesian").register()
+        yield Plugin("bayesian", "open_lth, with which it comes", _register_bayesian)
     for entry in importlib.metadata.entry_points(group=PLUGINS):
-        plugins[entry.name] = functools.partial(_load_and_register, entry)
-    return plugins
+        source = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "?"
+        yield Plugin(entry.name, source, functools.partial(_load_and_register, entry))
+
+
+def _register_bayesian() -> None:
+    importlib.import_module("bayesian").register()
 
 
 def _load_and_register(entry: importlib.metadata.EntryPoint) -> None:

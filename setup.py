@@ -8,7 +8,7 @@ VERSION = "0.1.0"
 PACKAGES = ("foundations", "datasets", "models", "pruning", "training", "open_lth", "bayesian")
 README = Path(__file__).parent / "README.md"
 
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4"]
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4", "setuptools>=70.1"]
 DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
 
 setup(

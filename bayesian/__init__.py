@@ -4,7 +4,8 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Register the kind of network, its pruning strategies, its branch, the paper's experiments and figures."""
+    """Register the kind of network with its strategies, estimators and branch, the paper's experiments and figures."""
+    from bayesian.estimators import ESTIMATORS
     from bayesian.figures import register_figures
     from bayesian.hparams import BAYESIAN
     from bayesian.paper import register_paper
@@ -12,10 +13,12 @@ def register() -> None:
     from bayesian.transplant import Transplant
     from bayesian.variant import Bayesian
     from open_lth.branch import BRANCHES
+    from open_lth.registries import REGISTRIES
     from training import VARIANTS
 
     VARIANTS.register(BAYESIAN)(Bayesian)
     BRANCHES.register(Transplant.name())(Transplant)
+    REGISTRIES.register("estimator")(ESTIMATORS)
     register_strategies()
     register_paper()
     register_figures()

@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, NoReturn, TypeVar
 
 from foundations.errors import InvalidValue, UserError
-from foundations.hparams import Hparams
+from foundations.hparams import Hparams, help_of
 
 Group = TypeVar("Group", bound=Hparams)
 
@@ -82,7 +82,7 @@ def add_group(
 
 
 def _add_flag(section: argparse._ArgumentGroup, f: Field[Any], kind: type, name: str, default: Any) -> None:
-    text = str(f.metadata.get("help", "")).replace("%", "%%")
+    text = help_of(f).replace("%", "%%")
     if kind is bool:
         section.add_argument(f"--{name}", action="store_true", default=bool(default), help=text)
         return
@@ -128,7 +128,7 @@ def read_group(args: argparse.Namespace, group: type[Group], prefix: str = "") -
         if values[f.name] is None and f.default is MISSING:
             # A preset that is there did not help.
             hint = "" if getattr(args, "default_hparams", None) else " (--default_hparams fills it in)"
-            raise UserError(f"--{name} is required: {str(f.metadata.get('help', '')).rstrip('.')}{hint}")
+            raise UserError(f"--{name} is required: {help_of(f).rstrip('.')}{hint}")
     try:
         return group(**values)
     except InvalidValue as error:

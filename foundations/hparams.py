@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
 
-def hparam(help: str, default: Any = MISSING, flag: bool = True, display_default: bool = True) -> Any:
+def hparam(
+    help: str | Callable[[], str], default: Any = MISSING, flag: bool = True, display_default: bool = True
+) -> Any:
     """Declare a hyperparameter: its explanation and, unless it must be given, its default.
 
     Args:
-        help: what it does, for `--help`.
+        help: what it does, for `--help`; a function of no arguments if that depends on what plugins have registered.
         default: the value that means "no effect"; a field that equals it does not enter a hash.
         flag: whether it can be set on the command line.
         display_default: whether a default that says something is displayed. OpenLTH displays its own; fields that it
             did not have stay out, so that its users find their files as they were.
     """
     return field(default=default, metadata={"help": help, "flag": flag, "display_default": display_default})
+
+
+def help_of(f: Field[Any]) -> str:
+    """Return what a hyperparameter does."""
+    text = f.metadata.get("help", "")
+    return str(text() if callable(text) else text)
 
 
 @dataclass(frozen=True, kw_only=True)

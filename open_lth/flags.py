@@ -117,7 +117,7 @@ def read_lottery_desc(args: argparse.Namespace, selection: Selection) -> Lottery
     """
     groups = _read_training_groups(args, selection)
     pruning_hparams = read_group(args, selection.pruning_hparams)
-    check_strategy_fits(pruning_hparams.pruning_strategy, selection.variant.name)
+    check_strategy_fits(pruning_hparams.pruning_strategy, *selection.variant.kinds())
     if args.pretrain and args.rewinding_steps is not None:
         raise UserError("--pretrain and --rewinding_steps cannot be given together")
     if args.pretrain:

@@ -79,15 +79,18 @@ def register_global_strategy(name: str, description: str, score: Score, variants
     STRATEGIES.register(name)(GlobalStrategy)
 
 
-def check_strategy_fits(name: str, variant: str) -> None:
+def check_strategy_fits(name: str, variant: str, *also: str) -> None:
     """Check that a strategy can judge the weights of a kind of network.
+
+    Args:
+        also: other kinds whose weights are as this one's.
 
     Raises:
         InvalidValue: if it cannot; the message lists the strategies that can.
     """
-    strategy = STRATEGIES.get(name)
-    if strategy.variants and variant not in strategy.variants:
-        fitting = [other for other, entry in STRATEGIES.items() if not entry.variants or variant in entry.variants]
+    strategy, kinds = STRATEGIES.get(name), {variant, *also}
+    if strategy.variants and kinds.isdisjoint(strategy.variants):
+        fitting = [other for other, entry in STRATEGIES.items() if not entry.variants or kinds & {*entry.variants}]
         raise InvalidValue(
             "pruning_strategy",
             name,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,13 +27,15 @@ def places(root: Path) -> list[str]:
 @pytest.fixture
 def fresh(monkeypatch) -> None:
     """Let only plugins that were never loaded be loaded."""
-    monkeypatch.setattr(cli, "_loaded", set(cli._loaded))
+    monkeypatch.setattr(cli, "_loaded", dict(cli._loaded))
 
 
 def install(monkeypatch, name: str, load) -> None:
     """Make an entry point of a plugin that is not really installed."""
 
     class EntryPoint:
+        dist = SimpleNamespace(name=f"open-lth-{name}", version="0.3")
+
         def __init__(self) -> None:
             self.name = name
 

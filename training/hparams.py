@@ -28,7 +28,7 @@ class TrainingHparams(Hparams):
     title: ClassVar[str] = "Training Hyperparameters"
     about: ClassVar[str] = "How the network is trained. Steps are written 160ep, 500it or 10ep3it."
 
-    optimizer_name: str = hparam("the optimiser: " + ", ".join(OPTIMIZERS.names()))
+    optimizer_name: str = hparam(lambda: "the optimiser: " + ", ".join(OPTIMIZERS.names()))
     lr: float = hparam("the learning rate")
     training_steps: str = hparam("how long to train")
     data_order_seed: int | None = hparam("fixes the order of the data, the same for every replicate and level", None)

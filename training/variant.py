@@ -85,6 +85,14 @@ class ModelVariant(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     hparams: ClassVar[type[VariantHparams] | None]
+    weights_like: ClassVar[str] = ""
+    """Another kind whose weights are the same thing, if there is one, such as `deterministic` if every weight is a
+    number: the pruning strategies and branches that fit networks of that kind fit these, too."""
+
+    @classmethod
+    def kinds(cls) -> tuple[str, ...]:
+        """Return the kinds as which its networks can be pruned and branched from, its own first."""
+        return (cls.name, cls.weights_like) if cls.weights_like else (cls.name,)
 
     @classmethod
     @abstractmethod

@@ -57,13 +57,16 @@ class Branch(ABC):
     """What the branch does: a method whose arguments are typed and explained under `Args:` in its docstring."""
 
     @classmethod
-    def check_trunk(cls, variant: str) -> None:
+    def check_trunk(cls, variant: str, *also: str) -> None:
         """Check that the branch can start from a trunk of a kind of network.
+
+        Args:
+            also: other kinds whose weights are as this one's.
 
         Raises:
             UserError: if it cannot.
         """
-        if cls.trunk_variants and variant not in cls.trunk_variants:
+        if cls.trunk_variants and {variant, *also}.isdisjoint(cls.trunk_variants):
             raise UserError(f"--{variant}: the trunk of {cls.name()} must be {' or '.join(cls.trunk_variants)}")
 
     @classmethod

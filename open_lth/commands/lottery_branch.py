@@ -34,7 +34,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     selection = select(argv)
     branch = _chosen_branch(argv)
     if branch is not None:
-        branch.check_trunk(selection.variant.name)
+        branch.check_trunk(*selection.variant.kinds())
         add_group(parser, branch.hparams_class(), defaults=selection.defaults)
     add_lottery_flags(parser, selection)
     add_context_flags(parser)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from foundations.context import ROOT_VARIABLE, default_root
 from foundations.errors import InvalidValue, UserError
+from open_lth.commands.table import table
 from open_lth.context_flags import path
 from open_lth.experiments import Experiment, find_experiments
 
@@ -33,7 +34,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     """
     experiments = find_experiments(args.root)
     if args.action == "list":
-        print(_table([_COLUMNS, *(_row(experiment) for experiment in experiments)]))
+        print(table([_COLUMNS, *(_row(experiment) for experiment in experiments)]))
     elif args.action == "show":
         _show(_chosen(experiments, args.name, args.root))
     else:
@@ -61,13 +62,6 @@ def _ranges(levels: Sequence[int]) -> str:
     if len(levels) > 1 and list(levels) == list(range(levels[0], levels[-1] + 1)):
         return f"{levels[0]}-{levels[-1]}"
     return ",".join(map(str, levels)) or "-"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def _chosen(experiments: Sequence[Experiment], name: str | None, root: Path) -> list[Experiment]:

@@ -14,7 +14,7 @@ from open_lth.figures.layout import look
 from open_lth.figures.plot import figure_names, plot_of, title_of
 from open_lth.figures.style import Style, styles_of
 from open_lth.suite_runs import SuiteRuns, find_runs
-from open_lth.suites import SUITES, Scale, Series, in_order, suites_of
+from open_lth.suites import SUITES, Scale, Series, Suite, in_order, suites_of
 from training import TrainingRun
 
 
@@ -99,7 +99,13 @@ class Plotter:
     def styles(self) -> dict[str, Style]:
         """The styles of the methods of all figures, whichever are drawn."""
         suites = [*self._of_scale.values(), *(suite for _, suite in SUITES.items())]
-        return styles_of(one.method for suite in suites for one in suite.series(self.scale))
+        return styles_of(one.method for suite in suites for one in self._series_if_any(suite))
+
+    def _series_if_any(self, suite: Suite) -> list[Series]:
+        try:
+            return suite.series(self.scale)
+        except UserError:  # the scale is not for this suite, which may be another plugin's
+            return []
 
     def _read_command(self, words: Words) -> tuple[list[TrainingRun], int]:
         return read_command((*words, *self._places))

@@ -1,9 +1,13 @@
-"""The table of minimal settings: a row for every registered entry, over which the contract tests run."""
+"""The table of minimal settings: a row for every registered entry, over which the contract tests run.
+
+An installed plugin adds rows for its own entries by the entry-point group `open_lth.contracts`: a mapping like `ROWS`.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import importlib.metadata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +47,16 @@ REGISTRIES: Mapping[str, Any] = {
     "optimizer": OPTIMIZERS,
 }
 
-KINDS: Mapping[str, Words] = {"deterministic": (), "bayesian": BAYESIAN}
+OF_PLUGINS: list[Mapping[str, Mapping[str, Words]]] = [
+    entry.load() for entry in importlib.metadata.entry_points(group="open_lth.contracts")
+]
+
+KINDS: dict[str, Words] = {"deterministic": (), "bayesian": BAYESIAN}
+for _rows in OF_PLUGINS:
+    KINDS |= _rows.get("variant", {})
 """The row of every kind of network; every family, optimiser, strategy and branch is tested with each that it fits."""
 
-ROWS: Mapping[str, Mapping[str, Words]] = {
+ROWS: dict[str, dict[str, Words]] = {
     # A small member of the family, by `--default_hparams`, and images that it takes.
     "model": {
         "cifar_resnet": ("--default_hparams=cifar_resnet_8_4",),
@@ -97,6 +107,10 @@ ROWS: Mapping[str, Mapping[str, Words]] = {
     # Flags besides the optimiser's name.
     "optimizer": {"sgd": ("--momentum=0.9", "--lr=0.1", "--weight_decay=1e-4"), "adam": ("--lr=0.001",)},
 }
+for _rows in OF_PLUGINS:
+    for _registry, _own in _rows.items():
+        if _registry != "variant":
+            ROWS[_registry] |= _own
 
 
 @dataclass(frozen=True)
@@ -149,7 +163,12 @@ def _settings(registry: str, name: str, row: Words, kind: str) -> tuple[Words, W
 def _fitting_kinds(registry: str, name: str) -> list[str]:
     entry = REGISTRIES[registry].get(name)
     fitting = {"strategy": lambda: entry.variants, "branch": lambda: entry.trunk_variants}.get(registry, tuple)()
-    return [kind for kind in KINDS if not fitting or kind in fitting]
+    return [kind for kind in KINDS if fits(kind, fitting)]
+
+
+def fits(kind: str, kinds: Collection[str]) -> bool:
+    """Return whether a kind of network is, or has weights like, one of some kinds; none of them means all."""
+    return not kinds or not {*VARIANTS.get(kind).kinds()}.isdisjoint(kinds)
 
 
 def read_trainings(command: str, *words: str) -> list[Any]:

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from pruning import STRATEGIES, Mask
-from tests.contracts.table import BASE, KINDS, ROWS, Words
+from tests.contracts.table import BASE, KINDS, ROWS, Words, fits
 from tests.open_lth.running import Trunk, Workplace, mask
 from training import VARIANTS
 
 FITTING = [
     (name, kind) for name, strategy in STRATEGIES.items() for kind in KINDS
-    if name in ROWS["strategy"] and (not strategy.variants or kind in strategy.variants)
+    if name in ROWS["strategy"] and fits(kind, strategy.variants)
 ]  # fmt: skip
 OTHERS = [
     (name, kind) for name, _ in STRATEGIES.items() for kind in KINDS

@@ -9,6 +9,7 @@ from datasets import DatasetHparams
 from foundations.arguments import Parser, add_group, plain_type, read_group
 from foundations.errors import InvalidValue, UserError
 from foundations.hparams import Hparams, hparam
+from foundations.hparams import help_of as explanation_of
 from models import ModelHparams
 from pruning import GlobalPruningHparams
 from training import TrainingHparams
@@ -59,6 +60,21 @@ def help_of(group: type[Hparams], prefix: str = "", defaults: dict[str, Any] | N
     parser = Parser(prog="program")
     add_group(parser, group, prefix, defaults)
     return " ".join(parser.format_help().split())
+
+
+def test_an_explanation_may_be_found_only_when_help_is_asked_for():
+    known = ["fore-and-aft"]
+
+    @dataclass(frozen=True, kw_only=True)
+    class Rig(Hparams):
+        title, about = "Rig Hyperparameters", "How sails are set."
+
+        rig: str = hparam(lambda: "one of " + ", ".join(known))
+
+    known.append("square")
+    assert "--rig STR one of fore-and-aft, square (required)" in help_of(Rig)
+    with pytest.raises(UserError, match="--rig is required: one of fore-and-aft, square"):
+        read(Rig)
 
 
 def test_every_type_is_read():
@@ -174,7 +190,7 @@ def test_help_shows_the_defaults_in_effect_and_what_is_required():
 def test_every_hyperparameter_has_a_flag_and_an_explanation(group):
     text = help_of(group, "some")
     for f in fields(group):
-        explanation = f.metadata["help"]
+        explanation = explanation_of(f)
         assert len(explanation) > 8, f.name
         assert f"--some_{f.name}" in text
         assert " ".join(explanation.split()) in text

@@ -35,6 +35,13 @@ def test_a_strategy_is_refused_for_a_kind_of_network_it_cannot_judge(by_index):
     assert str(caught.value).endswith("for a quantum network are sparse_random, by_index")
 
 
+def test_a_kind_whose_weights_are_like_anothers_can_be_judged_by_what_judges_those(by_index):
+    for name in ("by_index", "sparse_global", "sparse_random"):
+        check_strategy_fits(name, "quantum", DETERMINISTIC)
+    with pytest.raises(InvalidValue, match=r"for a classical network are sparse_global, sparse_random$"):
+        check_strategy_fits("by_index", "classical", DETERMINISTIC)
+
+
 @pytest.mark.parametrize("name", ["sparse_global", "sparse_random"])
 def test_deterministic_networks_have_magnitudes_and_the_control(name):
     check_strategy_fits(name, DETERMINISTIC)

@@ -22,3 +22,11 @@ def test_the_name_of_a_kind_of_network_enters_its_text():
 def test_an_unknown_kind_is_answered_with_the_valid_ones():
     with pytest.raises(InvalidValue, match=r"^--variant=quantum: valid values are deterministic"):
         VARIANTS.get("quantum")
+
+
+def test_a_kind_is_pruned_as_what_it_is_and_as_what_its_weights_are_like():
+    class Dropping(Deterministic):
+        name, weights_like = "dropping", "deterministic"
+
+    assert Deterministic.kinds() == ("deterministic",)
+    assert Dropping.kinds() == ("dropping", "deterministic")

@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from foundations.errors import UserError
 from open_lth.figures.plot import figure_names, stem_of
 from open_lth.figures.plotter import Plotter
 from open_lth.results import read_runs
+from open_lth.suites import SUITES, Suite
 from tests.open_lth.reproduced import TINY, Reproduced
 from tests.open_lth.running import Workplace
 
@@ -173,3 +175,16 @@ def test_without_runs_the_command_that_makes_them_is_named(workplace, tmp_path):
 @pytest.mark.parametrize("command", ["plot", "report"])
 def test_a_mistake_ends_in_one_line(workplace, command, words, complaint):
     assert workplace.refused(command, *words).startswith(complaint)
+
+
+def test_a_suite_for_which_the_scale_is_not_hinders_none_of_the_others(reproduced, monkeypatch, tmp_path):
+    def refuse(scale):
+        raise UserError("--scale: tides is missing")
+
+    before = Plotter(TINY, "tiny", reproduced.workplace.root, tmp_path).styles
+    monkeypatch.setattr(SUITES, "_entries", {**SUITES._entries, "tides": Suite("Tides", refuse)})
+    scale = {**TINY, "figures": {"2": {}}}
+    plotter = Plotter(scale, "tiny", reproduced.workplace.root, tmp_path)
+    assert plotter.styles == before and plotter.names() == ["2"]
+    with pytest.raises(UserError, match="tides is missing"):
+        plotter.runs("tides")
