@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from foundations.errors import InvalidValue
+from foundations.sink import SinkKind
 
 ROOT_VARIABLE = "OPEN_LTH_ROOT"
 DATASET_ROOT_VARIABLE = "OPEN_LTH_DATASETS"
@@ -59,6 +61,7 @@ class RunContext:
         compile: whether networks are compiled, on a GPU into captured graphs.
         lock_timeout: seconds to wait for another process that works on the same run.
         report_to: the pipe to which progress is reported, instead of being shown.
+        sinks: where measures go besides the logger, by the flags that chose them.
     """
 
     root: Path
@@ -72,6 +75,7 @@ class RunContext:
     report_to: int | None = None
     checkpoint_minutes: float = 10.0
     lock_timeout: float = 0.0
+    sinks: Mapping[str, SinkKind] = field(default_factory=dict)
 
 
 def choose_device(name: str) -> torch.device:

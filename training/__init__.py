@@ -6,6 +6,7 @@ from training.finite import Diverged
 from training.hparams import TrainingHparams
 from training.logger import MetricLogger
 from training.run import TrainingRun
+from training.sinks import SINKS
 from training.variant import (
     VARIANTS,
     ImageBatches,
@@ -17,6 +18,7 @@ from training.variant import (
 )
 
 __all__ = [
+    "SINKS",
     "VARIANTS",
     "Deterministic",
     "Diverged",

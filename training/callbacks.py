@@ -114,12 +114,21 @@ def show_progress(progress: Progress, every: int) -> Callback:
 
 
 def standard_callbacks(
-    paths: RunPaths, start: Step, end: Step, test: Callback, progress: Progress, evaluate_only_at_end: bool
+    paths: RunPaths,
+    start: Step,
+    end: Step,
+    test: Callback,
+    progress: Progress,
+    evaluate_only_at_end: bool,
+    feed: Callback,
 ) -> list[Callback]:
     """Return what every training run does, in OpenLTH's rhythm.
 
     The network is saved at the start and at the end, tested at both and, unless told otherwise, every epoch; the
     logger comes last, because its presence means "done".
+
+    Args:
+        feed: hands on what the logger has got at a step.
     """
     callbacks = [run_every_epoch(log_training(progress)), run_at_step(start, save_model(paths))]
     if not evaluate_only_at_end:
@@ -128,6 +137,7 @@ def standard_callbacks(
         callbacks.append(run_at_step(start, test))
     if evaluate_only_at_end or end.it != 0:
         callbacks.append(run_at_step(end, test))
+    callbacks.append(feed)
     callbacks.append(run_at_step(end, save_model(paths)))
     callbacks.append(run_at_step(end, save_timing(paths)))
     callbacks.append(run_at_step(end, remove_previous_checkpoint(paths)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from torch import nn
 
@@ -11,8 +14,10 @@ from datasets import DatasetHparams, iterations_per_epoch, num_classes
 from foundations.atomic import sweep_temporaries
 from foundations.context import RunContext
 from foundations.errors import UserError
+from foundations.hparams import Hparams
 from foundations.paths import RunPaths
 from foundations.randomness import RandomStreams
+from foundations.sink import SinkRun
 from foundations.step import Step
 from foundations.storage import load_tensors
 from models import ModelHparams
@@ -28,6 +33,7 @@ from training.placement import place
 from training.precision import Precision
 from training.progress import Progress
 from training.schedule import make_schedule
+from training.sinks import SinkFeed
 from training.variant import ModelVariant, TrainingCircumstances
 
 LOSS_EVERY = 10
@@ -35,7 +41,11 @@ LOSS_EVERY = 10
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training of one network: what, on which data, how, and where the results go."""
+    """One training of one network: what, on which data, how, and where the results go.
+
+    Args:
+        further_hparams: what else the experiment is described by, such as how it prunes; for those who look on.
+    """
 
     paths: RunPaths
     label: str
@@ -45,6 +55,7 @@ class TrainingRun:
     training_hparams: TrainingHparams
     streams: RandomStreams
     context: RunContext
+    further_hparams: Mapping[str, Hparams] = field(default_factory=dict)
 
     def step(self, text: str) -> Step:
         """Return the step of a text, counted in this run's epochs."""
@@ -89,6 +100,19 @@ class TrainingRun:
             precision=Precision(self.training_hparams.arithmetic, context.device),
         )
 
+    def describe(self, start: Step) -> SinkRun:
+        """Return what sinks are told of this run if it goes on from a step."""
+        directory, root = self.paths.directory, self.context.root
+        own = {
+            "dataset_hparams": self.dataset_hparams,
+            "model_hparams": self.model_hparams,
+            "training_hparams": self.training_hparams,
+        }
+        config: dict[str, Any] = {name: asdict(group) for name, group in {**self.further_hparams, **own}.items()}
+        config |= {"replicate": self.streams.replicate, "level": self.streams.level, "variant": self.variant.name}
+        name = directory.relative_to(root).as_posix() if root in directory.parents else directory.name
+        return SinkRun(self.paths, name, start, config)
+
     def train(self, model: nn.Module, mask: Mask, start: Step) -> None:
         """Train a network from a step to the end, unless that has been done already.
 
@@ -115,26 +139,28 @@ class TrainingRun:
             model, TrainingCircumstances(evaluator.train.num_examples, self.streams, precision)
         )
         progress = Progress(self.label, self.end, self.context.quiet, self.context.report_to)
+        feed = SinkFeed(self.context.sinks, self.describe)
         test = evaluate("test", evaluator, progress, self.paths)
         on_cpu = self.context.device.type == "cpu"
         callbacks = [
             show_progress(progress, LOSS_EVERY if on_cpu else 0),
-            *standard_callbacks(self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end),
+            *standard_callbacks(self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end, feed),
         ]
         schedule = make_schedule(self.training_hparams, start.iterations_per_epoch)
         may_be = [part.parameter for parts in prunable.values() for part in parts if part.pruned_value == -math.inf]
         state = TrainingState(model, optimizer, precision, start, may_be)
-        try:
-            train(
-                state,
-                objective,
-                schedule,
-                evaluator.train,
-                self.streams,
-                self.end,
-                callbacks,
-                self.paths,
-                self.context.checkpoint_minutes,
-            )
-        finally:
-            progress.close()
+        with contextlib.closing(progress):
+            try:
+                train(
+                    state,
+                    objective,
+                    schedule,
+                    evaluator.train,
+                    self.streams,
+                    self.end,
+                    callbacks,
+                    self.paths,
+                    self.context.checkpoint_minutes,
+                )
+            finally:
+                feed.close(self.is_done)
