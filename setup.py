@@ -22,7 +22,11 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
-    package_data={"bayesian.paper": ["scales/*.json"], "open_lth.report": ["page.html"]},
+    package_data={
+        **{name: ["py.typed"] for name in PACKAGES},
+        "bayesian.paper": ["scales/*.json"],
+        "open_lth.report": ["page.html"],
+    },
     # Not open_lth: that script is for a checkout, and installed it would have the package's name.
     py_modules=["cli"],
     entry_points={"console_scripts": ["open-lth = cli:main"]},

@@ -1,10 +1,17 @@
 """Objectives, optimisers, schedules, the one training loop, checkpoints and measures."""
 
 from foundations.interruption import Interrupted
+from training.data import check_images_fit
 from training.deterministic import Deterministic
 from training.finite import Diverged
 from training.hparams import TrainingHparams
 from training.logger import MetricLogger
+from training.measures import measure, reliability
+from training.objective import Objective, accuracy
+from training.optimizers import ParameterGroups
+from training.placement import place
+from training.prediction import logits_of
+from training.reports import Report
 from training.run import TrainingRun
 from training.sinks import SINKS
 from training.variant import (
@@ -26,10 +33,19 @@ __all__ = [
     "Interrupted",
     "MetricLogger",
     "ModelVariant",
+    "Objective",
+    "ParameterGroups",
     "PredictionRequest",
+    "Report",
     "TrainingCircumstances",
     "TrainingHparams",
     "TrainingRun",
     "VariantHparams",
+    "accuracy",
+    "check_images_fit",
     "constant_name",
+    "logits_of",
+    "measure",
+    "place",
+    "reliability",
 ]
