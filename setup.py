@@ -10,7 +10,7 @@ README = Path(__file__).parent / "README.md"
 
 TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4"]
 TENSORBOARD = ["tensorboard>=2.20"]
-WANDB = ["wandb>=0.22"]
+WANDB = ["wandb>=0.28"]
 DEV = [*TEST, *TENSORBOARD, *WANDB, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
 
 setup(

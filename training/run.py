@@ -22,7 +22,7 @@ from foundations.step import Step
 from foundations.storage import load_tensors
 from models import ModelHparams
 from pruning import Mask, MaskEnforcement
-from training.callbacks import evaluate, show_progress, standard_callbacks
+from training.callbacks import Callback, evaluate, show_progress, standard_callbacks
 from training.checkpoint import TrainingState
 from training.data import load_test_for, load_train_for
 from training.evaluation import Evaluator
@@ -140,12 +140,7 @@ class TrainingRun:
         )
         progress = Progress(self.label, self.end, self.context.quiet, self.context.report_to)
         feed = SinkFeed(self.context.sinks, self.describe)
-        test = evaluate("test", evaluator, progress, self.paths)
-        on_cpu = self.context.device.type == "cpu"
-        callbacks = [
-            show_progress(progress, LOSS_EVERY if on_cpu else 0),
-            *standard_callbacks(self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end, feed),
-        ]
+        callbacks = self._callbacks(evaluator, progress, feed, start)
         schedule = make_schedule(self.training_hparams, start.iterations_per_epoch)
         may_be = [part.parameter for parts in prunable.values() for part in parts if part.pruned_value == -math.inf]
         state = TrainingState(model, optimizer, precision, start, may_be)
@@ -164,3 +159,11 @@ class TrainingRun:
                 )
             finally:
                 feed.close(self.is_done)
+
+    def _callbacks(self, evaluator: Evaluator, progress: Progress, feed: Callback, start: Step) -> list[Callback]:
+        test = evaluate("test", evaluator, progress, self.paths)
+        on_cpu = self.context.device.type == "cpu"
+        standard = standard_callbacks(
+            self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end, feed
+        )
+        return [show_progress(progress, LOSS_EVERY if on_cpu else 0), *standard]
