@@ -9,7 +9,9 @@ PACKAGES = ("foundations", "datasets", "models", "pruning", "training", "open_lt
 README = Path(__file__).parent / "README.md"
 
 TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4", "setuptools>=70.1"]
-DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
+TENSORBOARD = ["tensorboard>=2.20"]
+WANDB = ["wandb>=0.28"]
+DEV = [*TEST, *TENSORBOARD, *WANDB, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
 
 setup(
     name="open-lth",
@@ -20,7 +22,11 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
-    package_data={"bayesian.paper": ["scales/*.json"], "open_lth.report": ["page.html"]},
+    package_data={
+        **{name: ["py.typed"] for name in PACKAGES},
+        "bayesian.paper": ["scales/*.json"],
+        "open_lth.report": ["page.html"],
+    },
     # Not open_lth: that script is for a checkout, and installed it would have the package's name.
     py_modules=["cli"],
     entry_points={"console_scripts": ["open-lth = cli:main"]},
@@ -38,5 +44,5 @@ setup(
         "tqdm>=4.66",
         "filelock>=4.1",
     ],
-    extras_require={"test": TEST, "dev": DEV},
+    extras_require={"tensorboard": TENSORBOARD, "wandb": WANDB, "test": TEST, "dev": DEV},
 )

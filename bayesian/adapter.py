@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.tensors import prunable_layers
+from models import prunable_layers
 
 _VARIABLES = ("weight", "bias")
 

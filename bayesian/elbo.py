@@ -17,8 +17,7 @@ from bayesian.hparams import BayesianHparams
 from bayesian.noise import NoiseRequest
 from bayesian.posterior import Posterior
 from foundations.step import Step
-from training import TrainingCircumstances
-from training.objective import accuracy
+from training import TrainingCircumstances, accuracy
 
 
 class Elbo:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from bayesian.batchnorm import recalibrate, statistics_restored, use_batch_statistics
 from bayesian.hparams import BayesianHparams
 from bayesian.posterior import Posterior
-from training import PredictionRequest
-from training.prediction import logits_of
+from training import PredictionRequest, logits_of
 
 
 @torch.no_grad()

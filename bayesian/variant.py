@@ -20,13 +20,13 @@ from models import ModelFamily, ModelHparams, build_network
 from pruning import Prunable, PrunableParameter
 from training import (
     ModelVariant,
+    Objective,
+    ParameterGroups,
     PredictionRequest,
     TrainingCircumstances,
     TrainingHparams,
     VariantHparams,
 )
-from training.objective import Objective
-from training.optimizers import ParameterGroups
 
 _CURRICULUM: Mapping[str, object] = {
     "batch_size": 128,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import heapq
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -67,7 +66,8 @@ def main() -> None:
 
 
 def _parts(order: Sequence[Experiment], minutes: Mapping[str, tuple[float, float]]) -> dict[Experiment, Part]:
-    parts, seen = {}, set()
+    parts: dict[Experiment, Part] = {}
+    seen: set[str] = set()
     per_level = {**minutes, **{large: _scaled(minutes[small], large, small) for large, small in LARGER.items()}}
     for one in order:
         runs, passes = read_command((*one.command, "--root=none"))
@@ -94,11 +94,13 @@ def multiply_adds(network: str) -> int:
 
 def makespan(order: Sequence[Experiment], minutes: Mapping[Experiment, float], gpus: int) -> float:
     """Return how long jobs take on so many GPUs, if the one with the longest chain behind it always goes first."""
-    behind = Counter(dict.fromkeys(order, 0.0))
+    behind = dict.fromkeys(order, 0.0)
     for one in reversed(order):
         for earlier in one.after:
             behind[earlier] = max(behind[earlier], behind[one] + minutes[one])
-    waiting, running, done, now = list(order), [], set(), 0.0  # type: ignore[var-annotated]
+    waiting, now = list(order), 0.0
+    running: list[tuple[float, int]] = []
+    done: set[Experiment] = set()
     while waiting or running:
         ready = [one for one in waiting if done.issuperset(one.after)]
         for one in sorted(ready, key=lambda one: -(behind[one] + minutes[one]))[: gpus - len(running)]:

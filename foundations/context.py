@@ -13,6 +13,7 @@ import torch
 
 from foundations.errors import InvalidValue
 from foundations.ranks import Ranks
+from foundations.sink import SinkKind
 
 ROOT_VARIABLE = "OPEN_LTH_ROOT"
 DATASET_ROOT_VARIABLE = "OPEN_LTH_DATASETS"
@@ -87,6 +88,7 @@ class RunContext:
         report_to: the pipe to which progress is reported, instead of being shown.
         ranks: the processes that train the run together, usually this one alone.
         sharing: how they share the work.
+        sinks: where measures go besides the logger, by the flags that chose them.
     """
 
     root: Path
@@ -100,6 +102,7 @@ class RunContext:
     report_to: int | None = None
     checkpoint_minutes: float = 10.0
     lock_timeout: float = 0.0
+    sinks: Mapping[str, SinkKind] = field(default_factory=dict)
     ranks: Ranks = field(default_factory=Ranks)
     sharing: Sharing = Sharing()
 
@@ -115,7 +118,7 @@ class RunContext:
 
     def without_ranks(self) -> RunContext:
         """Return the part that can be told another process."""
-        return replace(self, ranks=Ranks(), command=(), report_to=None, quiet=True)
+        return replace(self, ranks=Ranks(), sinks={}, command=(), report_to=None, quiet=True)
 
     def on(self, ranks: Ranks) -> RunContext:
         """Return the circumstances of one of several processes, each of which has a GPU of its own if there are any."""

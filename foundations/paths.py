@@ -58,6 +58,11 @@ class RunPaths:
         return self.directory / "evaluation.json"
 
     @property
+    def tensorboard(self) -> Path:
+        """The directory of TensorBoard's event files."""
+        return self.directory / "tensorboard"
+
+    @property
     def checkpoint(self) -> Path:
         """The state from which training resumes."""
         return self.directory / "checkpoint.pth"

@@ -22,6 +22,7 @@ from foundations.context import (
 from foundations.errors import InvalidValue
 from foundations.ranks import Ranks
 from open_lth.rank_flags import add_rank_flags, read_sharing
+from open_lth.sink_flags import add_sink_flags, read_sinks
 
 
 def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) -> None:
@@ -60,6 +61,7 @@ def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) 
                          help="where to run: local (default: local)")  # fmt: skip
     if of_one_run:
         section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
+    add_sink_flags(section)
     section.add_argument("--quiet", action="store_true", help="print nothing but errors")
     add_rank_flags(parser)
 
@@ -79,6 +81,7 @@ def read_context(args: argparse.Namespace) -> RunContext:
 
     Raises:
         InvalidValue: if the device or the platform does not exist.
+        UserError: if a package that a flag needs is not installed.
     """
     if args.platform != "local":
         raise InvalidValue("platform", args.platform, "valid values are local")
@@ -99,6 +102,7 @@ def read_context(args: argparse.Namespace) -> RunContext:
         report_to=reporting_pipe(),
         checkpoint_minutes=args.checkpoint_minutes,
         lock_timeout=args.lock_timeout,
+        sinks=read_sinks(args),
         sharing=read_sharing(args, device.type),
     ).on(ranks)
 

@@ -13,9 +13,7 @@ from foundations.errors import InvalidValue, UserError
 from foundations.ranks import Ranks
 from foundations.storage import read_json, write_json
 from open_lth.once import do_once
-from training import MetricLogger, TrainingRun
-from training.measures import measure, reliability
-from training.placement import place
+from training import MetricLogger, TrainingRun, measure, place, reliability
 
 Evaluation = dict[str, Any]
 

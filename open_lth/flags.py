@@ -15,8 +15,7 @@ from foundations.step import parse_step
 from models import MODEL_FAMILIES, ModelHparams, find_family
 from open_lth.descs import LotteryDesc, TrainDesc
 from pruning import DETERMINISTIC, STRATEGIES, PruningHparams, check_strategy_fits
-from training import VARIANTS, ModelVariant, TrainingHparams, VariantHparams
-from training.data import check_images_fit
+from training import VARIANTS, ModelVariant, TrainingHparams, VariantHparams, check_images_fit
 
 
 @dataclass(frozen=True)

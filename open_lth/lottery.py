@@ -117,6 +117,7 @@ class Lottery:
             training_hparams=training_hparams or self.desc.training_hparams,
             streams=self.streams(level),
             context=self.context,
+            further_hparams=self.desc.groups(),
         )
 
     def _check_there(self, exists: bool, level: int | str) -> None:

@@ -13,8 +13,7 @@ from open_lth.figures.plot import PLOTS
 from open_lth.scales import SCALES
 from open_lth.suites import SUITES
 from pruning import STRATEGIES
-from training import VARIANTS
-from training.optimizers import OPTIMIZERS
+from training import OPTIMIZERS, VARIANTS
 
 REGISTRIES: Registry[Registry[Any]] = Registry("registry")
 """By what their entries are; a plugin that has registries of its own adds them."""

@@ -1,7 +1,8 @@
-"""Finished runs as one table for analyses: a row for each run, with its measures, its cost and where it lies."""
+"""Finished runs as tables for analyses: a row for each run, or one for each measure at each step."""
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,16 +20,16 @@ from training import MetricLogger
 
 _REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
 _LEVEL = re.compile(r"level_(\d+)", re.ASCII)
+_MODEL = re.compile(r"model_ep(\d+)_it(\d+)\.pth", re.ASCII)
 _BRANCH = re.compile(r"lottery_branch_(\w+)_[0-9a-f]{32}", re.ASCII)
 
 MEASURES = ("accuracy", "loss", "brier", "ece", "mace", "mace_pooled")
 """The measures of the test set that the table always has, in this order; `loss` is the negative log likelihood."""
 
+_RUN = {"experiment": "string", "replicate": "Int64", "level": "Int64", "kind": "string"}
+
 COLUMNS: dict[str, str] = {
-    "experiment": "string",
-    "replicate": "Int64",
-    "level": "Int64",
-    "kind": "string",
+    **_RUN,
     "density": "float64",
     "peak_iteration": "float64",
     **{f"peak_{name}": "float64" for name in MEASURES},
@@ -43,6 +44,16 @@ COLUMNS: dict[str, str] = {
     "directory": "string",
 }
 """The columns of the table and their types."""
+
+CURVE_COLUMNS: dict[str, str] = {
+    **_RUN,
+    "iteration": "Int64",
+    "epoch": "float64",
+    "measure": "string",
+    "value": "float64",
+    "directory": "string",
+}
+"""The columns of the table of curves and their types."""
 
 
 def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
@@ -69,25 +80,65 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     Args:
         runs: a results root, all of whose runs are read, or the directories of runs.
     """
+    return pd.DataFrame(_rows(runs, _summary), columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def read_curves(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
+    """Return a table with one row for each measure at each step of each finished run.
+
+    | column | what |
+    | --- | --- |
+    | `experiment`, `replicate`, `level`, `kind`, `directory` | the run, as in `read_runs` |
+    | `iteration` | how many training steps came before |
+    | `epoch` | the same in epochs; missing where the length of an epoch is not known |
+    | `measure`, `value` | what was measured, such as `test_accuracy` or `train_loss` |
+
+    The length of an epoch follows from the name of the final network's file. A run whose files are damaged is left
+    out, with a warning that names the file.
+
+    Args:
+        runs: a results root, all of whose runs are read, or the directories of runs.
+    """
+    return pd.DataFrame(_rows(runs, _curves), columns=list(CURVE_COLUMNS)).astype(CURVE_COLUMNS)
+
+
+def _rows(
+    runs: str | Path | Iterable[str | Path], read: Callable[[RunPaths], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Return the rows that each finished run has in a table."""
     directories = _all_runs(Path(runs).expanduser()) if isinstance(runs, (str, Path)) else map(Path, runs)
-    rows = [row for directory in directories for row in _rows(directory)]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    rows: list[dict[str, Any]] = []
+    for paths in map(RunPaths, directories):
+        try:
+            rows += read(paths) if paths.logger.exists() else []
+        except UserError as error:  # a damaged run does not hide the others
+            warnings.warn(f"left out: {error}", stacklevel=3)
+    return rows
 
 
 def _all_runs(root: Path) -> Iterator[Path]:
     return (run.directory for experiment in find_experiments(root) for run in experiment.runs())
 
 
-def _rows(directory: Path) -> list[dict[str, Any]]:
-    paths = RunPaths(directory)
-    if not paths.logger.exists():
-        return []
-    try:
-        row = {**_place(directory), **_measures(paths)}
-        return [{**row, **_read(paths.timing, _cost), **_read(paths.sparsity_report, _density)}]
-    except UserError as error:  # a damaged run does not hide the others
-        warnings.warn(f"left out: {error}", stacklevel=2)
-        return []
+def _summary(paths: RunPaths) -> list[dict[str, Any]]:
+    row = {**_place(paths.directory), **_measures(paths)}
+    return [{**row, **_read(paths.timing, _cost), **_read(paths.sparsity_report, _density)}]
+
+
+def _curves(paths: RunPaths) -> list[dict[str, Any]]:
+    place, entries = _place(paths.directory), MetricLogger.load(paths.logger).entries()
+    length = _iterations_per_epoch(paths, max((iteration for _, iteration, _ in entries), default=0))
+    return [
+        {**place, "iteration": iteration, "epoch": iteration / length, "measure": measure, "value": value}
+        for measure, iteration, value in entries
+    ]
+
+
+def _iterations_per_epoch(paths: RunPaths, last: int) -> float:
+    """Return the length of an epoch, or NaN: of the two networks that are kept, the second is of the last iteration."""
+    kept = sorted((int(m[1]), int(m[2])) for m in (_MODEL.fullmatch(p.name) for p in paths.directory.iterdir()) if m)
+    epochs, iterations = kept[-1] if len(kept) > 1 else (0, 0)
+    return (last - iterations) / epochs if epochs else math.nan
 
 
 def _place(directory: Path) -> dict[str, Any]:

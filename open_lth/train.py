@@ -38,6 +38,7 @@ class TrainRunner:
             training_hparams=self.desc.training_hparams,
             streams=RandomStreams(self.replicate),
             context=self.context,
+            further_hparams=self.desc.groups(),
         )
 
     def run(self) -> None:

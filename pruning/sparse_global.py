@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.tensors import prunable_tensor_names
+from models import prunable_tensor_names
 from pruning.mask import Mask
 from pruning.scores import magnitude, uniform_noise
 from pruning.strategy import DETERMINISTIC, register_global_strategy

@@ -1,12 +1,20 @@
 """Objectives, optimisers, schedules, the one training loop, checkpoints and measures."""
 
 from foundations.interruption import Interrupted
+from training.data import check_images_fit
 from training.deterministic import Deterministic
 from training.finite import Diverged
 from training.following import Task, follow
 from training.hparams import TrainingHparams
 from training.logger import MetricLogger
+from training.measures import measure, reliability
+from training.objective import Objective, accuracy
+from training.optimizers import OPTIMIZERS, ParameterGroups
+from training.placement import place
+from training.prediction import logits_of
+from training.reports import Report
 from training.run import TrainingRun
+from training.sinks import SINKS
 from training.variant import (
     VARIANTS,
     ImageBatches,
@@ -18,6 +26,8 @@ from training.variant import (
 )
 
 __all__ = [
+    "OPTIMIZERS",
+    "SINKS",
     "VARIANTS",
     "Deterministic",
     "Diverged",
@@ -25,12 +35,21 @@ __all__ = [
     "Interrupted",
     "MetricLogger",
     "ModelVariant",
+    "Objective",
+    "ParameterGroups",
     "PredictionRequest",
+    "Report",
     "Task",
     "TrainingCircumstances",
     "TrainingHparams",
     "TrainingRun",
     "VariantHparams",
+    "accuracy",
+    "check_images_fit",
     "constant_name",
     "follow",
+    "logits_of",
+    "measure",
+    "place",
+    "reliability",
 ]

@@ -122,6 +122,7 @@ def standard_callbacks(
     test: Callback,
     progress: Progress,
     evaluate_only_at_end: bool,
+    feed: Callback,
     ranks: Ranks | None = None,
 ) -> list[Callback]:
     """Return what every training run does, in OpenLTH's rhythm.
@@ -130,6 +131,7 @@ def standard_callbacks(
     logger comes last, because its presence means "done". Of several processes, the leader alone writes files.
 
     Args:
+        feed: hands on what the logger has got at a step.
         ranks: the processes of the run; None for this one alone.
     """
     ranks = ranks or Ranks()
@@ -144,6 +146,7 @@ def standard_callbacks(
         callbacks.append(run_at_step(start, test))
     if evaluate_only_at_end or end.it != 0:
         callbacks.append(run_at_step(end, test))
+    callbacks.append(feed)
     for save in (save_model, save_timing, remove_previous_checkpoint, save_logger):
         callbacks += writing(end, save(paths))
     return callbacks

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from models import ModelFamily, ModelHparams, build_network
-from models.tensors import prunable_tensor_names
+from models import ModelFamily, ModelHparams, build_network, prunable_tensor_names
 from pruning import DETERMINISTIC, Prunable, PrunableParameter
 from training.hparams import TrainingHparams
 from training.objective import CrossEntropy, Objective

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import nn
 
 from foundations.interruption import interruption_requests
 from foundations.ranks import Ranks
+from foundations.step import Step
+from pruning import Mask
+
+if TYPE_CHECKING:
+    from training.run import TrainingRun
 
 
 class Task(Protocol):
@@ -14,6 +23,39 @@ class Task(Protocol):
     def follow(self, ranks: Ranks) -> None:
         """Do it along with the leader."""
         ...
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """A training that the leader's processes join; the state comes from the leader when it begins.
+
+    Args:
+        run: the training, without what is the leader's own.
+        frozen: the names of the parameters that are not trained.
+        threads: how many compute on the CPU.
+    """
+
+    run: TrainingRun
+    mask: Mask
+    start: Step
+    frozen: frozenset[str]
+    threads: int
+
+    @staticmethod
+    def of(run: TrainingRun, model: nn.Module, mask: Mask, start: Step) -> TrainingTask:
+        """Return the task of joining a run of the leader's."""
+        frozen = frozenset(name for name, parameter in model.named_parameters() if not parameter.requires_grad)
+        told = replace(run, context=run.context.without_ranks())
+        return TrainingTask(told, mask, start, frozen, torch.get_num_threads())
+
+    def follow(self, ranks: Ranks) -> None:
+        """Train along."""
+        torch.set_num_threads(self.threads)
+        run = replace(self.run, context=self.run.context.on(ranks))
+        model = run.new_network(seed=0)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name not in self.frozen)
+        run.train_along(model, self.mask, self.start)
 
 
 def follow(ranks: Ranks) -> None:

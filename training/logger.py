@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from itertools import islice
 from pathlib import Path
 
 from foundations.errors import UserError
@@ -29,6 +30,15 @@ class MetricLogger:
     def names(self) -> list[str]:
         """Return the measures recorded."""
         return list(dict.fromkeys(name for name, _ in self._values))
+
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        return len(self._values)
+
+    def entries(self, first: int = 0) -> list[tuple[str, int, float]]:
+        """Return names, iterations and values in the order in which they were added, from the one of a number on."""
+        return [(name, iteration, value) for (name, iteration), value in islice(self._values.items(), first, None)]
 
     def rows(self) -> dict[int, dict[str, float]]:
         """Return all measures by iteration."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-import torch
 from torch import nn
 
 from datasets import DatasetHparams, iterations_per_epoch, num_classes
 from foundations.atomic import sweep_temporaries
 from foundations.context import RunContext
 from foundations.errors import UserError
+from foundations.hparams import Hparams
 from foundations.paths import RunPaths
 from foundations.randomness import RandomStreams
-from foundations.ranks import Ranks
+from foundations.sink import SinkRun
 from foundations.step import Step
 from foundations.storage import load_tensors
 from models import ModelHparams
@@ -23,6 +26,7 @@ from training.callbacks import Callback, evaluate, show_progress, standard_callb
 from training.checkpoint import TrainingState
 from training.data import load_test_for, load_train_for
 from training.evaluation import Evaluator
+from training.following import TrainingTask
 from training.hparams import TrainingHparams
 from training.loop import train
 from training.optimizers import OPTIMIZERS
@@ -30,6 +34,7 @@ from training.placement import place
 from training.precision import Precision
 from training.progress import Progress
 from training.schedule import make_schedule
+from training.sinks import SinkFeed
 from training.team import Team, check_batch
 from training.variant import ModelVariant, TrainingCircumstances
 
@@ -38,7 +43,11 @@ LOSS_EVERY = 10
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training of one network: what, on which data, how, and where the results go."""
+    """One training of one network: what, on which data, how, and where the results go.
+
+    Args:
+        further_hparams: what else the experiment is described by, such as how it prunes; for those who look on.
+    """
 
     paths: RunPaths
     label: str
@@ -48,6 +57,7 @@ class TrainingRun:
     training_hparams: TrainingHparams
     streams: RandomStreams
     context: RunContext
+    further_hparams: Mapping[str, Hparams] = field(default_factory=dict)
 
     def step(self, text: str) -> Step:
         """Return the step of a text, counted in this run's epochs."""
@@ -93,6 +103,19 @@ class TrainingRun:
             ranks=context.ranks,
         )
 
+    def describe(self, start: Step) -> SinkRun:
+        """Return what sinks are told of this run if it goes on from a step."""
+        directory, root = self.paths.directory, self.context.root
+        own = {
+            "dataset_hparams": self.dataset_hparams,
+            "model_hparams": self.model_hparams,
+            "training_hparams": self.training_hparams,
+        }
+        config: dict[str, Any] = {name: asdict(group) for name, group in {**self.further_hparams, **own}.items()}
+        config |= {"replicate": self.streams.replicate, "level": self.streams.level, "variant": self.variant.name}
+        name = directory.relative_to(root).as_posix() if root in directory.parents else directory.name
+        return SinkRun(self.paths, name, start, config)
+
     def train(self, model: nn.Module, mask: Mask, start: Step) -> None:
         """Train a network from a step to the end, unless that has been done already.
 
@@ -133,61 +156,29 @@ class TrainingRun:
             sample_ranks=team.sample_ranks,
         )
         progress = Progress(self.label, self.end, self.context.quiet, self.context.report_to)
+        feed = SinkFeed(self.context.sinks, self.describe)
         may_be = [part.parameter for parts in prunable.values() for part in parts if part.pruned_value == -math.inf]
-        try:
-            train(
-                TrainingState(model, optimizer, evaluator.precision, start, may_be),
-                self.variant.objective(model, circumstances),
-                make_schedule(self.training_hparams, start.iterations_per_epoch),
-                evaluator.train,
-                team.noise_of_layers(self.streams),
-                self.end,
-                self._callbacks(evaluator, progress, start, ranks),
-                self.paths,
-                team,
-                self.context.checkpoint_minutes,
-            )
-        finally:
-            progress.close()
+        with contextlib.closing(progress):
+            try:
+                train(
+                    TrainingState(model, optimizer, evaluator.precision, start, may_be),
+                    self.variant.objective(model, circumstances),
+                    make_schedule(self.training_hparams, start.iterations_per_epoch),
+                    evaluator.train,
+                    team.noise_of_layers(self.streams),
+                    self.end,
+                    self._callbacks(evaluator, progress, feed, start),
+                    self.paths,
+                    team,
+                    self.context.checkpoint_minutes,
+                )
+            finally:
+                feed.close(self.is_done)
 
-    def _callbacks(self, evaluator: Evaluator, progress: Progress, start: Step, ranks: Ranks) -> list[Callback]:
-        test = evaluate("test", evaluator, progress, self.paths)
+    def _callbacks(self, evaluator: Evaluator, progress: Progress, feed: Callback, start: Step) -> list[Callback]:
+        test, ranks = evaluate("test", evaluator, progress, self.paths), self.context.ranks
         # Each look at the losses waits for the device, and shows this process's alone.
         looks = self.context.device.type == "cpu" and ranks.size == 1
-        return [
-            show_progress(progress, LOSS_EVERY if looks else 0),
-            *standard_callbacks(self.paths, start, self.end, test, progress, self.context.evaluate_only_at_end, ranks),
-        ]
-
-
-@dataclass(frozen=True)
-class TrainingTask:
-    """A training that the leader's processes join; the state comes from the leader when it begins.
-
-    Args:
-        run: the training, without what is the leader's own.
-        frozen: the names of the parameters that are not trained.
-        threads: how many compute on the CPU.
-    """
-
-    run: TrainingRun
-    mask: Mask
-    start: Step
-    frozen: frozenset[str]
-    threads: int
-
-    @staticmethod
-    def of(run: TrainingRun, model: nn.Module, mask: Mask, start: Step) -> TrainingTask:
-        """Return the task of joining a run of the leader's."""
-        frozen = frozenset(name for name, parameter in model.named_parameters() if not parameter.requires_grad)
-        told = replace(run, context=run.context.without_ranks())
-        return TrainingTask(told, mask, start, frozen, torch.get_num_threads())
-
-    def follow(self, ranks: Ranks) -> None:
-        """Train along."""
-        torch.set_num_threads(self.threads)
-        run = replace(self.run, context=self.run.context.on(ranks))
-        model = run.new_network(seed=0)
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(name not in self.frozen)
-        run.train_along(model, self.mask, self.start)
+        at_end = self.context.evaluate_only_at_end
+        standard = standard_callbacks(self.paths, start, self.end, test, progress, at_end, feed, ranks)
+        return [show_progress(progress, LOSS_EVERY if looks else 0), *standard]

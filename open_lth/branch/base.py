@@ -121,6 +121,8 @@ class Branch(ABC):
         if not self.paths.mask.exists():
             mask.save(self.paths)
         training = self.training()
+        further = {**training.further_hparams, "branch_hparams": self.branch_hparams}
+        training = dataclasses.replace(training, further_hparams=further)
         apply_mask(training.variant.prunable(model), mask)
         training.train(model, mask, start)
 

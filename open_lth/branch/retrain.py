@@ -6,8 +6,7 @@ from datasets import DatasetHparams, iterations_per_epoch, num_classes
 from foundations.errors import InvalidValue
 from foundations.step import Step
 from open_lth.branch.base import BRANCHES, Branch
-from training import TrainingHparams, TrainingRun
-from training.data import check_images_fit
+from training import TrainingHparams, TrainingRun, check_images_fit
 
 
 @BRANCHES.register("retrain")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from foundations.context import REPORT_VARIABLE
 from open_lth.jobs.job import Job
-from training.reports import Report
+from training import Report
 
 
 class JobProcess:

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from multiprocessing.synchronize import Event
+from pathlib import Path
 from typing import Any
 
 import cli
@@ -44,3 +45,14 @@ def _run(words: Sequence[str], moment: int, act: Callable[[], object]) -> None:
     training.loop._step = watched(training.loop._step)
     os.fsync = watched(os.fsync)  # a temporary file is complete then, and not yet renamed
     raise SystemExit(cli.main(list(words)))
+
+
+def run_and_lose_wandb(words: Sequence[str], moment: int) -> None:
+    """Run a command, at a moment of which wandb's own process is killed."""
+
+    def kill() -> None:
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        [service] = [pid for pid in children if "wandb-core" in Path(f"/proc/{pid}/cmdline").read_text()]
+        os.kill(int(service), signal.SIGKILL)
+
+    _run(words, moment, kill)

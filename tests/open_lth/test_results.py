@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from open_lth.results import COLUMNS, read_runs
+from open_lth.results import COLUMNS, CURVE_COLUMNS, read_curves, read_runs
+from tests.open_lth.running import measures
 
 LOGGER = """test_loss,0,2.3
 test_accuracy,0,0.1
@@ -148,3 +149,51 @@ def test_real_runs_are_read(trunk):
     known = ["peak_accuracy", "final_accuracy", "final_brier", "seconds", "processor", "threads"]
     assert table[known].notna().all(axis=None)
     assert (table["test_examples"] == 360).all()
+
+
+def test_curves_have_a_row_for_each_measure_at_each_step(replicate):
+    directory = write(replicate / "level_2" / "main")
+    for step in ("ep0_it0", "ep2_it2"):
+        (Path(directory) / f"model_{step}.pth").touch()
+    table = read_curves([directory])
+    assert len(table) == 12
+    assert {name: str(kind) for name, kind in table.dtypes.items()} == CURVE_COLUMNS
+    curve = table[table["measure"] == "test_accuracy"]
+    assert curve["value"].tolist() == [0.1, 0.9, 0.8]
+    assert curve["iteration"].tolist() == [0, 6, 12]
+    assert curve["epoch"].tolist() == [0, 1.2, 2.4]  # the last iteration, 12, is 2 epochs and 2 iterations
+    places = curve[["experiment", "replicate", "level", "kind", "directory"]].drop_duplicates()
+    assert places.values.tolist() == [[f"lottery_{HASH}", 3, 2, "main", directory]]
+
+
+@pytest.mark.parametrize("kept", [(), ("ep0_it0",), ("ep1_it0",), ("ep0_it0", "ep0_it12")])
+def test_epochs_are_missing_where_their_length_is_not_known(replicate, kept):
+    directory = write(replicate / "level_0" / "main")
+    for step in kept:
+        (Path(directory) / f"model_{step}.pth").touch()
+    table = read_curves([directory])
+    assert table["iteration"].notna().all() and table["epoch"].isna().all()
+
+
+def test_curves_of_damaged_runs_are_left_out_with_a_warning(replicate):
+    good, bad = write(replicate / "level_0" / "main"), write(replicate / "level_1" / "main")
+    (Path(bad) / "logger").write_text("test_accuracy,6")
+    with pytest.warns(UserWarning, match="left out: .*level_1/main/logger"):
+        table = read_curves([good, bad])
+    assert set(table["level"]) == {0}
+
+
+def test_without_runs_there_are_no_curves(tmp_path):
+    table = read_curves(tmp_path / "nowhere")
+    assert table.empty and list(table) == list(CURVE_COLUMNS)
+
+
+def test_curves_of_real_runs_are_their_loggers(trunk):
+    table = read_curves(trunk.workplace.root)
+    for level in (0, 1, 2):
+        own = table[table["level"] == level]
+        found = list(zip(own["measure"], own["iteration"], own["value"], strict=True))
+        assert found == measures(trunk.level(level))
+    assert sorted(table["epoch"].unique()) == [0, 1, 2]
+    ends = table[(table["epoch"] == 2) & (table["measure"] == "test_accuracy")]["value"].tolist()
+    assert ends == read_runs(trunk.workplace.root)["final_accuracy"].tolist()

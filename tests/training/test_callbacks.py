@@ -27,7 +27,13 @@ def drive(paths: RunPaths, start: int, end: int, only_at_end: bool) -> dict[str,
     progress = Progress("run", Step(end, PER_EPOCH), quiet=True)
     test = lambda state: done["tested"].append(state.step.iteration)  # noqa: E731
     callbacks = standard_callbacks(
-        paths, Step(start, PER_EPOCH), Step(end, PER_EPOCH), test, progress, evaluate_only_at_end=only_at_end
+        paths,
+        Step(start, PER_EPOCH),
+        Step(end, PER_EPOCH),
+        test,
+        progress,
+        evaluate_only_at_end=only_at_end,
+        feed=lambda _: None,
     )
     state = state_at(start)
     for iteration in range(start, end + 1):
