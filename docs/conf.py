@@ -12,6 +12,7 @@ sys.path[:0] = [str(DOCS.parent), str(DOCS / "_ext")]
 
 project = "open_lth"
 author = "the contributors of open_lth"
+html_show_copyright = False
 extensions = [
     "myst_parser",
     "generated",

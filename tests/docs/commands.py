@@ -22,7 +22,7 @@ from foundations.errors import UserError
 from open_lth.command_runs import read_command
 from open_lth.commands.scale_flags import chosen_scale
 from open_lth.levels import read_levels
-from tests.docs.pages import PROJECT
+from tests.docs.blocks import PROJECT
 from training import TrainingRun
 
 TRAINING = ("train", "lottery", "lottery_branch", "evaluate")

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.blocks import PROJECT, Block
 from tests.docs.commands import Outcome, Untested, tested
-from tests.docs.pages import PROJECT, Block
 
 TOOLS = (
     "bash",

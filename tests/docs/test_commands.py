@@ -8,8 +8,8 @@ import re
 
 import pytest
 
+from tests.docs.blocks import PROJECT, TESTED_ELSEWHERE, Block, blocks, pages
 from tests.docs.commands import Outcome
-from tests.docs.pages import PROJECT, Block, blocks, pages
 from tests.docs.shell import Session, Shell
 
 WITH_COMMANDS = [page for page in pages() if blocks(page)]
@@ -32,7 +32,12 @@ def test_the_commands_of_a_page_work(page, shell, record_property):
     assert session.outcomes or all(block.mode == "syntax" for block in blocks(page))
 
 
-@pytest.mark.parametrize("page", pages())
+@pytest.mark.parametrize("page", sorted(set(pages()) & set(TESTED_ELSEWHERE)))
+def test_a_page_that_is_tested_elsewhere_is(page):
+    assert page.removeprefix("docs/") in (PROJECT / TESTED_ELSEWHERE[page]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", sorted(set(pages()) - set(TESTED_ELSEWHERE)))
 def test_python_on_a_page_is_python_and_what_it_imports_from_the_project_is_there(page):
     text = (PROJECT / page).read_text(encoding="utf-8")
     ours = {path.name for path in PROJECT.iterdir() if (path / "__init__.py").exists()}

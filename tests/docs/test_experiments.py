@@ -12,8 +12,8 @@ from open_lth.command_runs import read_command
 from open_lth.scales import read_scale
 from open_lth.suites import SUITES, Scale, Series
 from tests.docs import commands
+from tests.docs.blocks import PROJECT, Block, blocks
 from tests.docs.commands import Outcome, own_words
-from tests.docs.pages import PROJECT, Block, blocks
 from tests.docs.shell import Shell
 
 PAGE = "docs/experiments.md"

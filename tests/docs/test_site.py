@@ -18,7 +18,7 @@ from foundations.hparams import hparam
 from open_lth.branch import BRANCHES, Branch
 from pruning import STRATEGIES, Mask, Strategy
 from pruning.hparams import PruningHparams
-from tests.docs.pages import PROJECT
+from tests.docs.blocks import PROJECT
 from tests.open_lth.running import Workplace
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed (pip install -e '.[docs]')")

@@ -15,6 +15,12 @@ PROJECT = Path(__file__).parents[2]
 LANGUAGES = ("bash", "sh", "shell", "console")
 MODES = ("run", "parse", "syntax")
 
+TESTED_ELSEWHERE = {
+    "docs/extending.md": "tests/docs/test_extending.py",
+    "docs/moving_from_openlth.md": "tests/docs/test_moving_from_openlth.py",
+}
+"""Pages whose commands need the code that they show: these files install it and run them; here is their syntax."""
+
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>```+|~~~+)[ {]*(?P<language>[\w.-]*)[^\n]*\n(?P<code>.*?)^(?P=indent)(?P=fence) *$",
     re.MULTILINE | re.DOTALL,
@@ -58,7 +64,9 @@ def blocks(page: str, text: str | None = None) -> list[Block]:
             found.append((match.start(), code, _mode(text[: match.start()])))
     outside = _FENCE.sub(lambda match: re.sub(r"[^\n]", "x", match[0]), text)
     found += [(m.start(), f"{text[m.start('code') : m.end('code')]}\n", "parse") for m in _INDENTED.finditer(outside)]
-    return [Block(page, text.count("\n", 0, start) + 1, code, mode) for start, code, mode in sorted(found)]
+    elsewhere = "syntax" if page in TESTED_ELSEWHERE else None
+    ordered = sorted(found, key=lambda one: one[0])
+    return [Block(page, text.count("\n", 0, start) + 1, code, elsewhere or mode) for start, code, mode in ordered]
 
 
 def _mode(before: str) -> str | None:
