@@ -1,11 +1,7 @@
 """The settings of Sphinx, which makes the site from these pages: `bash scripts/docs`."""
 
-import fnmatch
 import sys
 from pathlib import Path
-
-from docutils import nodes
-from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS / "_ext")]
@@ -16,6 +12,7 @@ html_show_copyright = False
 extensions = [
     "myst_parser",
     "generated",
+    "page_sources",
     "plain_docstrings",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
@@ -52,25 +49,3 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = "open_lth"
-
-
-def leave_out_missing(app: Sphinx, page: str, source: list[str]) -> None:
-    """Take pages out of the index that are not there (yet): nobody's branch has all of them."""
-    if page == "index":
-        lines = source[0].splitlines()
-        known = app.env.found_docs
-        names = {line for line in lines if line and not line.startswith((":", "`", "|", "#")) and " " not in line}
-        source[0] = "\n".join(line for line in lines if line not in names or "*" in line or line in known)
-
-
-def let_tables_be(app: Sphinx, tree: nodes.document) -> None:
-    """Tables of measured figures are reached from the page beside them, and stay out of the table of contents."""
-    page = app.env.current_document.docname
-    if fnmatch.fnmatch(page, "results/*/*") and not page.endswith("/README"):
-        app.env.metadata[page]["orphan"] = True
-
-
-def setup(app: Sphinx) -> None:
-    """Connect the above."""
-    app.connect("source-read", leave_out_missing)
-    app.connect("doctree-read", let_tables_be)

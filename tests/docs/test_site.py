@@ -24,6 +24,7 @@ from tests.open_lth.running import Workplace
 pytest.importorskip("sphinx", reason="Sphinx is not installed (pip install -e '.[docs]')")
 sys.path.append(str(PROJECT / "docs" / "_ext"))
 import generated
+import page_sources
 import plain_docstrings
 
 
@@ -80,7 +81,7 @@ def plugin(monkeypatch):
 
 def test_conf_uses_what_is_tested_here():
     settings = runpy.run_path(str(PROJECT / "docs" / "conf.py"))
-    assert {"generated", "plain_docstrings"} <= set(settings["extensions"])
+    assert {"generated", "page_sources", "plain_docstrings"} <= set(settings["extensions"])
 
 
 @pytest.mark.parametrize("name", generated.PAGES)
@@ -123,7 +124,7 @@ def test_what_a_plugin_registers_is_listed():
 def test_every_subcommand_and_branch_has_its_help():
     text = page("command_line")
     for name in cli.COMMANDS:
-        assert f"## {name}\n" in text and f"usage: open_lth.py {name} " in text
+        assert f"## {name}\n" in text and f"usage: open_lth.py {name}" in text
     assert "--retrain_t_lr FLOAT" in text and text.count("--training_steps STR") == 3
 
 
@@ -131,6 +132,27 @@ def test_help_does_not_say_whose_machine_made_it(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     text = page("command_line")
     assert "somebody" not in text and "(default: ~/open_lth_data)" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("See [the rules](../CONTRIBUTING.md#style).", "See the rules."),
+        ("See [others](../benchmarks).", "See others."),
+        ("See [scales](reproducing.md#scales).", "See [scales](reproducing.md#scales)."),
+        ("See [nothing](../nothing.md).", "See [nothing](../nothing.md)."),
+        ("See [there](https://pypi.org/project/torch-blue/).", "See [there](https://pypi.org/project/torch-blue/)."),
+    ],
+)
+def test_links_out_of_the_site_are_words_if_they_lead_anywhere(text, expected):
+    docs = PROJECT / "docs"
+    assert page_sources.without_links_out(text, docs / "page.md", docs) == expected
+
+
+def test_the_index_does_without_pages_that_are_missing():
+    index = "[A](a.md) and [B](b.md)\n```{toctree}\n:hidden:\n\na\nb\napi/index\n```"
+    expected = "[A](a.md) and B\n```{toctree}\n:hidden:\n\na\napi/index\n```"
+    assert page_sources.without_missing_pages(index, {"a", "api/index"}) == expected
 
 
 @pytest.mark.parametrize(
