@@ -26,6 +26,7 @@ _FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _MARKER = re.compile(r"<!-- test: (\w+) -->\s*\Z")
+_INLINE = re.compile(r"(?<!`)`(?P<code>python open_lth\.py [^`]+)`(?!`)")
 _INDENTED = re.compile(r"(?<=\n\n)    (?=python )(?P<code>[^\n]*)\n(?=\n)")
 
 
@@ -54,7 +55,10 @@ def pages() -> list[str]:
 
 
 def blocks(page: str, text: str | None = None) -> list[Block]:
-    """Return the blocks of a page in their order: fenced ones in a shell's language, and indented `python ...`."""
+    """Return the blocks of a page in their order.
+
+    They are fenced, in a shell's language, or `python ...`, indented; or `python open_lth.py ...` within a line.
+    """
     text = (PROJECT / page).read_text(encoding="utf-8") if text is None else text
     found = []
     for match in _FENCE.finditer(text):
@@ -64,6 +68,7 @@ def blocks(page: str, text: str | None = None) -> list[Block]:
             found.append((match.start(), code, _mode(text[: match.start()])))
     outside = _FENCE.sub(lambda match: re.sub(r"[^\n]", "x", match[0]), text)
     found += [(m.start(), f"{text[m.start('code') : m.end('code')]}\n", "parse") for m in _INDENTED.finditer(outside)]
+    found += [(m.start(), m["code"] + "\n", "parse") for m in _INLINE.finditer(outside) if "..." not in m["code"]]
     elsewhere = "syntax" if page in TESTED_ELSEWHERE else None
     ordered = sorted(found, key=lambda one: one[0])
     return [Block(page, text.count("\n", 0, start) + 1, code, elsewhere or mode) for start, code, mode in ordered]

@@ -32,32 +32,9 @@ FAMILY, DATA = "mnist_lenet", "digits"
 HARMLESS = ("--help", "-h", "--display_output_location", "--dry_run")
 """With one of these a command is run as it stands."""
 
-OUTSIDE = frozenset(
-    [
-        "pip",
-        "pip3",
-        "apt-get",
-        "sudo",
-        "git",
-        "conda",
-        "uv",
-        "module",
-        "ssh",
-        "rsync",
-        "tensorboard",
-        "wandb",
-        "nvidia-smi",
-        "torchrun",
-        "mpirun",
-        "sbatch",
-        "srun",
-        "squeue",
-        "scancel",
-        "scontrol",
-        "sacct",
-        "sinfo",
-    ]
-)
+OUTSIDE = ("pip", "pip3", "apt-get", "sudo", "git", "conda", "uv", "module", "ssh", "rsync", "nvidia-smi",
+           "tensorboard", "wandb", "torchrun", "mpirun", "sbatch", "srun", "squeue", "scancel", "scontrol", "sacct",
+           "sinfo")  # fmt: skip
 """Programs of others: only what they are to run of this project is tested."""
 
 

@@ -8,9 +8,11 @@ socket), which tests the command and says what it printed and how it ended.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,9 @@ TOOLS = (
     "wc",
     "xargs",
 )
+PATIENCE = 300
+OLDEST_BASH = (4, 1)  # what macOS has is older, and can neither hand commands back nor open a connection for itself
+
 READABLE = ("bayesian", "benchmarks", "docs")
 
 _PRELUDE = r"""
@@ -79,6 +84,8 @@ class Shell:
     """
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, test=tested) -> None:
+        if bash_version() < OLDEST_BASH:
+            pytest.skip("needs bash 4.1 or newer")
         self._home, self._monkeypatch, self._test = home, monkeypatch, test
         self._session, self._blocks, self._block = Session(), list[Block](), -1
 
@@ -131,7 +138,11 @@ class Shell:
                 stand_in.chmod(0o755)
 
     def _serve(self, server: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + PATIENCE
         while process.poll() is None:
+            if time.monotonic() > deadline:
+                self._session.complaints.append(f"{self._blocks[self._block]}: still running after {PATIENCE} s")
+                return
             try:
                 connection, _ = server.accept()
             except TimeoutError:
@@ -166,6 +177,14 @@ class Shell:
         if outcome.code:
             self._session.complaints.append(f"{block}: {' '.join(words)} ended with {outcome.code}: {outcome.err}")
         return outcome.code, outcome.out
+
+
+def bash_version() -> tuple[int, ...]:
+    """Return the version of bash, or () if there is none."""
+    if shutil.which("bash") is None:
+        return ()
+    text = subprocess.run(["bash", "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, re.findall(r"version (\d+)\.(\d+)", text)[0]))
 
 
 def _word(stream) -> str:

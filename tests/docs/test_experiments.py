@@ -72,14 +72,13 @@ def test_the_commands_of_a_figure_make_the_runs_of_reproduce(figure, scale, tmp_
     assert not Shell(tmp_path, monkeypatch, note).run([SIZES[scale], FIGURES[figure]]).complaints
     monkeypatch.setenv("HOME", str(tmp_path))
     assert runs_of(made) == runs_of(
-        words for one in SUITES.get(figure).series(scale_of(scale)) for words in first_replicate(one)
+        words for one in SUITES.get(figure).series(scale_of(scale, figure)) for words in first_replicate(one)
     )
 
 
-def scale_of(name: str) -> Scale:
-    """Return a scale with the network that the page has, and no others."""
-    scale, network = read_scale(name), PANELS[name]
-    return {**scale, "networks": {network: scale["networks"][network]}, "figures": {}}
+def scale_of(name: str, figure: str) -> Scale:
+    """Return a scale whose figure has the network that the page has, and no others."""
+    return {**read_scale(name), "figures": {figure: {"networks": [PANELS[name]]}}}
 
 
 def first_replicate(series: Series) -> Iterable[Sequence[str]]:
