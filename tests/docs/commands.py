@@ -32,7 +32,7 @@ FAMILY, DATA = "mnist_lenet", "digits"
 HARMLESS = ("--help", "-h", "--display_output_location", "--dry_run")
 """With one of these a command is run as it stands."""
 
-OUTSIDE = ("pip", "pip3", "apt-get", "sudo", "git", "conda", "uv", "module", "ssh", "rsync", "nvidia-smi",
+OUTSIDE = ("pip", "pip3", "apt-get", "sudo", "git", "conda", "uv", "module", "ssh", "rsync", "nvidia-smi", "find",
            "tensorboard", "wandb", "torchrun", "mpirun", "sbatch", "srun", "squeue", "scancel", "scontrol", "sacct",
            "sinfo")  # fmt: skip
 """Programs of others: only what they are to run of this project is tested."""
@@ -97,7 +97,8 @@ def own_command(words: Sequence[str], mode: str | None) -> Outcome:
         trainings = _parse(words)
     except (UserError, SystemExit) as error:
         raise Untested(f"{shlex.join(words)}: {error}") from error
-    if trainings and (mode == "run" or (mode is None and is_cheap(trainings))):
+    is_elsewhere = any(word.startswith("--platform=") and word != "--platform=local" for word in words)
+    if trainings and (mode == "run" or (mode is None and not is_elsewhere and is_cheap(trainings))):
         return _run(tiny(words))
     return Outcome("parse")
 
