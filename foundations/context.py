@@ -7,7 +7,6 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 
@@ -54,6 +53,14 @@ def reporting_pipe() -> int | None:
         return None
 
 
+# The values of each field of the next class.
+SHARING_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "split": ("examples", "samples"),
+    "noise": ("own", "shared"),
+    "batchnorm": ("first", "synchronised"),
+}
+
+
 @dataclass(frozen=True)
 class Sharing:
     """How the processes of one run share the work on a batch.
@@ -69,12 +76,6 @@ class Sharing:
     split: str = "examples"
     noise: str = "own"
     batchnorm: str = "first"
-
-    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "split": ("examples", "samples"),
-        "noise": ("own", "shared"),
-        "batchnorm": ("first", "synchronised"),
-    }
 
 
 @dataclass(frozen=True)

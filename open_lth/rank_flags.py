@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from foundations.context import Sharing
+from foundations.context import SHARING_CHOICES, Sharing
 from foundations.errors import InvalidValue, UserError, one_of
 from foundations.ranks import Ranks
 
@@ -24,7 +24,7 @@ def add_rank_flags(parser: argparse.ArgumentParser) -> None:
         "torchrun --nproc_per_node=N open_lth.py ... trains each network with N processes, on GPUs one for each. "
         "The batch size stays that of all of them together.",
     )
-    for name, choices in Sharing.CHOICES.items():
+    for name, choices in SHARING_CHOICES.items():
         default = getattr(Sharing(), name)
         section.add_argument(f"--ranks_{name}", default=default, metavar="NAME",
                              help=f"{_HELP[name]}: {', '.join(choices)} (default: {default})")  # fmt: skip
@@ -39,7 +39,7 @@ def read_sharing(args: argparse.Namespace, device: str) -> Sharing:
     Raises:
         InvalidValue: if a flag has a value that it cannot have.
     """
-    for name, choices in Sharing.CHOICES.items():
+    for name, choices in SHARING_CHOICES.items():
         value = getattr(args, f"ranks_{name}")
         if value not in choices:
             raise InvalidValue(f"ranks_{name}", value, one_of(choices))
