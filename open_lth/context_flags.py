@@ -20,6 +20,7 @@ from foundations.context import (
     user_path,
 )
 from foundations.errors import InvalidValue
+from open_lth.cluster.flags import add_platform_flags, refuse_without_slurm
 
 
 def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) -> None:
@@ -54,8 +55,7 @@ def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) 
                          default=0.0, metavar="SECONDS",
                          help="how long to wait for another process that works on the same run "
                          "(default: 0, stop at once)")  # fmt: skip
-    section.add_argument("--platform", default="local", metavar="NAME",
-                         help="where to run: local (default: local)")  # fmt: skip
+    add_platform_flags(parser, section)
     if of_one_run:
         section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
     section.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -75,10 +75,9 @@ def read_context(args: argparse.Namespace) -> RunContext:
     """Build the run's context from parsed flags, and give the process its threads.
 
     Raises:
-        InvalidValue: if the device or the platform does not exist.
+        UserError: if the device does not exist, or a flag has no effect on the platform.
     """
-    if args.platform != "local":
-        raise InvalidValue("platform", args.platform, "valid values are local")
+    refuse_without_slurm(args)
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     return RunContext(
