@@ -9,7 +9,8 @@ PACKAGES = ("foundations", "datasets", "models", "pruning", "training", "open_lt
 README = Path(__file__).parent / "README.md"
 
 TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4"]
-DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
+SLURM = ["submitit>=1.5,<2"]
+DEV = [*TEST, *SLURM, "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
 
 setup(
     name="open-lth",
@@ -38,5 +39,5 @@ setup(
         "tqdm>=4.66",
         "filelock>=4.1",
     ],
-    extras_require={"test": TEST, "dev": DEV},
+    extras_require={"test": TEST, "slurm": SLURM, "dev": DEV},
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -19,7 +20,7 @@ class Listing:
         done: how many jobs are done.
     """
 
-    columns: ClassVar[tuple[str, ...]] = ("job", "state", "experiment", "replicate", "runs", "command", "why")
+    columns: ClassVar[tuple[str, ...]] = ("job", "state", "experiment", "replicate", "runs", "what", "why")
     rows: list[tuple[str, ...]]
     done: int
 
@@ -41,8 +42,13 @@ def list_jobs(root: Path) -> Listing:
 
 
 def _row(job: SubmittedJob, state: JobState) -> tuple[str, ...]:
-    places = [Path(output.run).parts for output in sorted(job.outputs)]  # (experiment, replicate_1, level_0, main)
+    places = [Path(run).parts for run in sorted((output.run for output in job.outputs), key=_by_number)]
     experiment, replicate = places[0][:2]
     runs = ["/".join(parts[2:]) for parts in places]
     shown = runs[0] if len(runs) == 1 else f"{len(runs)}, from {runs[0]} to {runs[-1]}"
-    return (job.job_id, state.word, experiment, replicate.rpartition("_")[2], shown, job.command[0], state.reason)
+    return (job.job_id, state.word, experiment, replicate.rpartition("_")[2], shown, job.label, state.reason)
+
+
+def _by_number(run: str) -> list[str | int]:
+    """Return by what level_10 comes after level_9."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", run)]

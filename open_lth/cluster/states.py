@@ -45,7 +45,7 @@ def job_states(jobs: Sequence[SubmittedJob], root: Path) -> dict[SubmittedJob, J
         states |= {job: active[job.job_id] for job in left if job.job_id in active}
     if left := [job for job in jobs if job not in states]:
         ended = _from_accounting(left)
-        states |= {job: ended.get(job.job_id, JobState(STOPPED)) for job in left}
+        states |= {job: ended.get(job.job_id, JobState(STOPPED, "cancelled or killed")) for job in left}
     return {job: states[job] for job in jobs}
 
 
