@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -54,14 +56,16 @@ def submit_array(
     """
     submitit = _submitit()
     jobs = [CommandJob(command_line(program, words, settings.gpus), _patience(settings)) for words in commands]
+    said = io.StringIO()  # by sbatch, which submitit passes on
     try:
-        with _as_from_outside():
+        with _as_from_outside(), contextlib.redirect_stderr(said):
             executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=_TIME_LIMITS)
             executor.update_parameters(**sbatch_parameters(settings, program[1], name, dependency))
             with executor.batch():
                 submitted = [executor.submit(job) for job in jobs]
     except submitit.core.utils.FailedJobError as error:
         raise UserError(f"--platform=slurm: {_complaint(error)}") from None
+    sys.stderr.write(said.getvalue())
     return [str(job.job_id) for job in submitted]
 
 

@@ -84,10 +84,11 @@ def reason_of(code: int, errors: Sequence[str]) -> str:
         code: its exit code; minus the number of a signal that ended it.
         errors: the last lines that it wrote to stderr.
     """
-    told = [line.removeprefix("error: ") for line in errors if line.startswith("error: ")]
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
-    return told[-1] if told else f"exit code {code}"
+    told = [line.removeprefix("error: ") for line in errors if line.startswith("error: ")]
+    said = [line for line in errors if line.strip() and not line.startswith("to go on: ")]
+    return [f"exit code {code}", *said[-1:], *told][-1]
 
 
 def outcome_path(folder: Path, job_id: str) -> Path:
