@@ -115,6 +115,10 @@ def _make_way_signal() -> int:
 
 
 def _job_is_running() -> bool:
+    """Return whether Slurm lets the job run on; if it does not say, that it does."""
     asked = ["squeue", "--noheader", "--format=%T", f"--jobs={os.environ['SLURM_JOB_ID']}"]
-    found = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    try:
+        found = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return True
     return found.stdout.strip() == "RUNNING"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from foundations.errors import UserError
+from foundations.interruption import interruption_requests
 from foundations.lock import exclusive
 from open_lth.cluster.executor import check_tools, submit_array
 from open_lth.cluster.flags import given_flags
@@ -35,26 +38,32 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         states = job_states(read_records(root), root)
         active = [job for job, state in states.items() if state.word in (QUEUED, RUNNING)]
         plan = make_plan(tasks, active, [job for job, state in states.items() if state.word == ENDING])
-        folder = new_folder(root)
-        submitted = _submit(plan, args, settings, folder)
-    for task, job_id in plan.queued.items():
-        _say(args, f"queued or running already: job {job_id}, {task.label}")
-    for job in submitted.values():
-        _say(args, f"submitted: job {job.job_id}, {job.label}")
-    if submitted:
-        _say(args, f"logs: {folder}")
+        for task, job_id in plan.queued.items():
+            _say(args, f"queued or running already: job {job_id}, {task.label}")
+        if plan.arrays:
+            _submit(plan, args, settings, new_folder(root))
 
 
-def _submit(plan: Plan, args: argparse.Namespace, settings: SlurmSettings, folder: Path) -> dict[Task, SubmittedJob]:
+def _submit(plan: Plan, args: argparse.Namespace, settings: SlurmSettings, folder: Path) -> None:
     submitted: dict[Task, SubmittedJob] = {}
-    for array in plan.arrays:
-        commands = [task.command for task in array.tasks]
-        waits_for = dependency(array.conditions, submitted)
-        ids = submit_array(commands, args.program, folder, settings, _name(array), waits_for)
-        for task, job_id in zip(array.tasks, ids, strict=True):
-            submitted[task] = SubmittedJob(job_id, task.label, task.command, task.outputs, folder)
-        write_record(folder, args.command_line, list(submitted.values()))
-    return submitted
+    try:
+        for array in plan.arrays:
+            commands = [task.command for task in array.tasks]
+            waits_for = dependency(array.conditions, submitted)
+            with interruption_requests():  # what is submitted is recorded, whatever comes in between
+                ids = submit_array(commands, args.program, folder, settings, _name(array), waits_for)
+                submitted |= {
+                    task: SubmittedJob(job_id, task.label, task.command, task.outputs, folder)
+                    for task, job_id in zip(array.tasks, ids, strict=True)
+                }
+                write_record(folder, args.command_line, list(submitted.values()))
+            for task in array.tasks:
+                _say(args, f"submitted: job {submitted[task].job_id}, {task.label}")
+    except UserError:
+        if not submitted:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    _say(args, f"logs: {folder}")
 
 
 def dependency(conditions: Conditions, submitted: Mapping[Task, SubmittedJob]) -> str:

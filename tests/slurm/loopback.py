@@ -50,8 +50,16 @@ class Loopback:
         """Stop everything."""
         self._script("stop")
 
-    def kill_controller(self) -> None:
-        """Kill slurmctld as the kernel would."""
+    def kill_controller(self, job: str) -> None:
+        """Kill slurmctld as the kernel would, once it has saved its state: it does so seconds after a change.
+
+        Args:
+            job: a job of which something unimportant is changed.
+        """
+        saved = self.folder / "spool" / "ctld" / "job_state"
+        changed = time.time()
+        asked("scontrol", "update", f"JobId={job}", "Comment=changed")
+        until(lambda: saved.exists() and saved.stat().st_mtime > changed, what=lambda: "nothing is saved")
         process = int((self.folder / "run" / "slurmctld.pid").read_text())
         os.kill(process, 9)
         until(lambda: not Path(f"/proc/{process}").exists())

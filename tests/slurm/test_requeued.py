@@ -86,10 +86,12 @@ def test_a_job_goes_on_after_its_time_limit_and_a_cancelled_one_stays_away_but_c
 
 
 def test_the_controller_may_be_killed_while_jobs_run_and_wait(slurm: Loopback, submit, workplace, tmp_path, capsys):
-    lottery, branch = ("lottery", "--levels=0", *WORDS), ("lottery_branch", "reinit", "--levels=0", *WORDS)
+    words = (*WORDS, "--training_steps=30ep")
+    lottery = ("lottery", "--levels=0", *words)
+    branch = ("lottery_branch", "reinit", "--levels=0", *words)
     running, waiting = submit(*lottery), submit(*branch)
     running.wait_for(running.jobs[0], "Starting with JobEnvironment")
-    slurm.kill_controller()
+    slurm.kill_controller(waiting.jobs[0])
     assert cli.main(["runs", f"--root={workplace.root}"]) == 0
     assert capsys.readouterr().err.startswith("warning: squeue: ")
     assert "squeue: " in workplace.refused(*lottery, "--platform=slurm")  # it cannot know what is queued

@@ -66,3 +66,4 @@ def test_what_slurm_refuses_comes_out_in_one_line(slurm, workplace, flag, compla
     line = workplace.refused("train", *WORDS, "--platform=slurm", flag)
     assert line.startswith(f"error: --platform=slurm: {complaint}"), line
     assert not asked("squeue", "--noheader")
+    assert not list(workplace.root.glob("slurm/*/"))
