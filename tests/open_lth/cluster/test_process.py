@@ -13,6 +13,8 @@ import pytest
 from open_lth.cluster.process import CommandProcess
 from tests.slurm.loopback import until
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs of Slurm run on Linux")
+
 SAVING = """
 import pathlib, signal, sys, time
 def save(*_):

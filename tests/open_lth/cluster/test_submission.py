@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from open_lth.cluster import submission
+from open_lth.cluster import executor, submission
 from open_lth.cluster.executor import sbatch_parameters
 from open_lth.cluster.flags import without_platform_flags
 from open_lth.cluster.settings import SlurmSettings
@@ -95,13 +96,13 @@ def test_reproduce_splits_into_the_experiments(sent, workplace, tmp_path):
     assert [command[0] for command in trunks[0]] == ["lottery", "lottery"] and trunks[1] == ""
     assert [command[:2] for command in branch[0]] == [("lottery_branch", "transplant")] and branch[1] == "afterok:1_0"
     words = [word for commands, _ in sent for command in commands for word in command]
-    assert "--device=cuda" in words and not [word for word in words if "slurm" in word]
+    assert "--device=cuda" in words and not [word for word in words if "--slurm" in word]
 
 
 def test_a_dry_run_prints_commands_without_the_flags(workplace, tmp_path):
     scale = written(tmp_path / "tiny.json")
     out = workplace.done("reproduce", f"--scale={scale}", SUBMITTED, "--slurm_gpus=1", "--dry_run").out
-    assert out.count("python open_lth.py ") == 3 and "slurm" not in out
+    assert out.count("python open_lth.py ") == 3 and "--slurm" not in out and "--platform" not in out
 
 
 @pytest.mark.parametrize(
@@ -181,3 +182,13 @@ def test_the_batch_script_says_so_as_submitit_writes_it(tmp_path: Path):
     assert "#SBATCH --time=240\n" in script and "#SBATCH --requeue\n" in script
     assert "#SBATCH --signal=USR2@120\n" in script and "#SBATCH --gpus-per-node=1\n" in script
     assert "partition" not in script and "wckey" not in script and "dependency" not in script
+
+
+def test_a_job_may_submit_jobs_that_do_not_take_over_what_it_was_given_itself(monkeypatch):
+    pytest.importorskip("submitit")
+    for name, value in (("SLURM_JOB_ID", "3"), ("SLURM_MEM_PER_NODE", "900"), ("SLURM_CONF", "/etc/slurm.conf")):
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    with executor._as_from_outside():
+        assert {name for name in os.environ if name.startswith("SLURM_")} == {"SLURM_CONF"}
+    assert dict(os.environ) == before
