@@ -13,6 +13,7 @@ from open_lth.cluster.plan import Task
 from open_lth.cluster.records import Output
 from open_lth.command_runs import Words, read_command
 from open_lth.commands import lottery_branch, reproduce
+from open_lth.evaluation import is_measured
 from open_lth.jobs import Job
 from open_lth.levels import read_levels
 from training import TrainingRun
@@ -68,8 +69,9 @@ _SPLIT: dict[str, Callable[[argparse.Namespace, Sequence[str]], list[Task]]] = {
 
 
 def _unless_done(words: Words, label: str, args: argparse.Namespace) -> list[Task]:
-    task = _task(words, label, args, read_command(words, args.program, elsewhere=True))
-    return [] if all(output.is_there(args.root) for output in task.outputs) else [task]
+    runs, passes = read_command(words, args.program, elsewhere=True)
+    is_done = all(run.is_done and (not passes or is_measured(run, passes)) for run in runs)
+    return [] if is_done else [_task(words, label, args, (runs, passes))]
 
 
 def _task(
