@@ -120,9 +120,12 @@ def _run(command: ModuleType, name: str, rest: Sequence[str], ranks: Ranks) -> i
     parser = Parser(prog=f"open_lth.py {name}", description=COMMANDS[name], usage="%(prog)s [flags]")
     handed_down = {"ranks": ranks, "plugins": (*_loaded.values(),)}
     parser.set_defaults(command_line=(name, *rest), program=(sys.executable, __file__), **handed_down)
+    parser.set_defaults(platform="local", display_output_location=False, dry_run=False)  # where there are no such flags
     try:
         command.add_flags(parser, rest)
-        command.execute(parser.parse_args(rest), rest)
+        args = parser.parse_args(rest)
+        stays_here = args.platform == "local" or args.display_output_location or args.dry_run
+        (command if stays_here else importlib.import_module("open_lth.cluster.submission")).execute(args, rest)
     finally:
         ranks.dismiss()
     ranks.leave()

@@ -12,8 +12,11 @@ Words = tuple[str, ...]
 """A command: the words after the program's name."""
 
 
-def read_command(words: Words, program: Sequence[str] = ()) -> tuple[list[TrainingRun], int]:
+def read_command(words: Words, program: Sequence[str] = (), elsewhere: bool = False) -> tuple[list[TrainingRun], int]:
     """Return the training runs that a command stands for, and with how many passes it measures them.
+
+    Args:
+        elsewhere: whether it will run on another machine, whose devices are not known here.
 
     Raises:
         UserError: if a flag is missing, unknown or invalid.
@@ -23,5 +26,5 @@ def read_command(words: Words, program: Sequence[str] = ()) -> tuple[list[Traini
     parser = Parser(add_help=False)
     parser.set_defaults(command_line=words, program=program)
     command.add_flags(parser, rest)
-    args = parser.parse_args(rest)
+    args = parser.parse_args([*rest, "--device=auto"] if elsewhere else rest)
     return command.trainings(args, rest), getattr(args, "passes", 0)

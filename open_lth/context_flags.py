@@ -21,6 +21,7 @@ from foundations.context import (
 )
 from foundations.errors import InvalidValue
 from foundations.ranks import Ranks
+from open_lth.cluster.flags import add_platform_flags, refuse_without_slurm
 from open_lth.rank_flags import add_rank_flags, read_sharing
 from open_lth.sink_flags import add_sink_flags, read_sinks
 
@@ -57,8 +58,7 @@ def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) 
                          default=0.0, metavar="SECONDS",
                          help="how long to wait for another process that works on the same run "
                          "(default: 0, stop at once)")  # fmt: skip
-    section.add_argument("--platform", default="local", metavar="NAME",
-                         help="where to run: local (default: local)")  # fmt: skip
+    add_platform_flags(parser, section)
     if of_one_run:
         section.add_argument("--evaluate_only_at_end", action="store_true", help="test at the start and the end only")
     add_sink_flags(section)
@@ -80,11 +80,10 @@ def read_context(args: argparse.Namespace) -> RunContext:
     """Build the run's context from parsed flags, and give the process its threads.
 
     Raises:
-        InvalidValue: if the device or the platform does not exist.
-        UserError: if a package that a flag needs is not installed.
+        UserError: if the device does not exist, a flag has no effect on the platform, or a package that it needs is
+            not installed.
     """
-    if args.platform != "local":
-        raise InvalidValue("platform", args.platform, "valid values are local")
+    refuse_without_slurm(args)
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     ranks, device = getattr(args, "ranks", Ranks()), choose_device(args.device)

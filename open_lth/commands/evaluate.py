@@ -49,6 +49,8 @@ def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun
     Raises:
         UserError: if a flag is missing or invalid.
     """
+    if args.passes < 1:
+        raise InvalidValue("passes", args.passes, "must be at least 1")
     runs: list[TrainingRun] = _command(args.command).trainings(args, argv[1:])
     return runs
 

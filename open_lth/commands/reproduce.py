@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from foundations.arguments import Parser
 from foundations.errors import UserError
+from open_lth.cluster.flags import LOCAL, refuse_without_slurm, without_platform_flags
 from open_lth.command_runs import Words, read_command
 from open_lth.commands.scale_flags import add_scale_flags, chosen_scale
 from open_lth.context_flags import add_context_flags, whole_number
@@ -41,8 +42,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if a flag is missing or invalid, or experiments failed; then the others are done.
     """
-    series = _series(args)
-    jobs = _jobs(series, passed_on(argv), args)
+    jobs = jobs_of(args, argv)
     if args.dry_run:
         print("\n".join(map(str, jobs)))
         return
@@ -52,11 +52,21 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     JobsRunner(jobs, args.jobs, args.program, args.quiet, show_evaluations=False).run()
 
 
+def jobs_of(args: argparse.Namespace, argv: Sequence[str]) -> list[Job]:
+    """Return a job for every experiment, each after those it must come after.
+
+    Raises:
+        UserError: if a flag is missing or invalid.
+    """
+    refuse_without_slurm(args)
+    return _jobs(_series(args), passed_on(argv), args)
+
+
 def passed_on(argv: Sequence[str]) -> Words:
-    """Return the words that every experiment is given: all but the command's own flags."""
+    """Return the words that every experiment is given: all but the command's own flags and those of the platform."""
     parser = Parser(add_help=False)
     _add_own_flags(parser)
-    return tuple(parser.parse_known_args(argv)[1])
+    return without_platform_flags(parser.parse_known_args(argv)[1])
 
 
 def _series(args: argparse.Namespace) -> list[Series]:
@@ -74,7 +84,7 @@ def _jobs(series: Sequence[Series], places: Words, args: argparse.Namespace) -> 
     for one in in_order(series):
         words = (*one.command, *places)
         try:
-            trainings, passes = read_command(words, args.program)
+            trainings, passes = read_command(words, args.program, elsewhere=args.platform != LOCAL)
         except UserError as error:
             raise UserError(f"--scale={args.scale}: {shlex.join(one.command)}: {error}") from None
         jobs[one] = Job(

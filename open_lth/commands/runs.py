@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from foundations.context import ROOT_VARIABLE, default_root
 from foundations.errors import InvalidValue, UserError
+from open_lth.cluster.listing import list_jobs
 from open_lth.commands.table import table
 from open_lth.context_flags import path
 from open_lth.experiments import Experiment, find_experiments
@@ -35,10 +37,24 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     experiments = find_experiments(args.root)
     if args.action == "list":
         print(table([_COLUMNS, *(_row(experiment) for experiment in experiments)]))
+        _list_jobs(args.root.absolute())
     elif args.action == "show":
         _show(_chosen(experiments, args.name, args.root))
     else:
         raise InvalidValue("action", args.action, "valid values are list, show")
+
+
+def _list_jobs(root: Path) -> None:
+    """List the jobs that were submitted and are not done; say nothing where none ever was."""
+    try:
+        listing = list_jobs(root)
+    except UserError as error:  # what Slurm does not say hides nothing else
+        print(f"warning: {error}", file=sys.stderr)
+        return
+    if listing.rows:
+        print(f"\n{table([listing.columns, *listing.rows])}")
+    if listing.done:
+        print(f"\n{listing.done} submitted job{'s are' if listing.done > 1 else ' is'} done")
 
 
 def _row(experiment: Experiment) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ UNKNOWN_NAMES = [
     ("--batchnorm_init=zero", ("--batchnorm_init=zero: valid values are uniform, fixed, oneone, positivenegative",)),
     ("--optimizer_name=lamb", ("--optimizer_name=lamb: valid values are sgd, adam",)),
     ("--device=abacus", ("--device=abacus: this machine has auto, cpu",)),
-    ("--platform=cloud", ("--platform=cloud: valid values are local",)),
+    ("--platform=cloud", ("--platform=cloud: valid values are local, slurm",)),
     ("--precision=fp8", ("--precision=fp8: valid values are fp32, bf16, fp16",)),
     ("--unsupervised_labels=jigsaw", ("--unsupervised_labels=jigsaw: valid values are rotation",)),
 ]

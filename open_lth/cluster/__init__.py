@@ -1,0 +1,1 @@
+"""Commands as jobs of the batch system Slurm, through the package submitit."""

@@ -1,0 +1,109 @@
+"""What was submitted, kept beside the logs of its jobs."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from foundations.errors import UnreadableFile
+from foundations.paths import RunPaths
+from foundations.storage import read_json, write_json
+
+FOLDER = "slurm"
+"""Below the root; no experiment is called so."""
+
+_RECORD = "submission.json"
+
+
+class Output(NamedTuple):
+    """What a job makes of one run.
+
+    Args:
+        run: the run's directory, relative to the root.
+        passes: with how many the run is measured; 0 if it is trained.
+    """
+
+    run: str
+    passes: int
+
+    def is_there(self, root: Path) -> bool:
+        """Return whether it has been made, as far as the files' names tell."""
+        paths = RunPaths(root / self.run)
+        if not self.passes:
+            return paths.logger.exists()
+        try:
+            return bool(read_json(paths.evaluation)["passes"] >= self.passes)
+        except (UnreadableFile, KeyError, TypeError):
+            return False
+
+
+@dataclass(frozen=True)
+class SubmittedJob:
+    """A job that was submitted.
+
+    Args:
+        job_id: as people write it: `12`, or `12_3` for an element of an array.
+        label: what it is called.
+        command: the words after the program's name.
+        folder: where its log lies.
+    """
+
+    job_id: str
+    label: str
+    command: tuple[str, ...]
+    outputs: frozenset[Output]
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        """What the job prints, as submitit names it."""
+        return self.folder / f"{self.job_id}_0_log.out"
+
+    def is_done(self, root: Path) -> bool:
+        """Return whether everything that it is to make is there."""
+        return all(output.is_there(root) for output in self.outputs)
+
+
+def new_folder(root: Path) -> Path:
+    """Return a new place for the logs and the record of a submission; later ones sort behind earlier ones."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return root / FOLDER / f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+
+
+def write_record(folder: Path, command: Sequence[str], jobs: Sequence[SubmittedJob]) -> None:
+    """Keep what has been submitted so far."""
+    write_json(folder / _RECORD, {"command": list(command), "jobs": [_as_plain(job) for job in jobs]})
+
+
+def read_records(root: Path) -> list[SubmittedJob]:
+    """Return all jobs that were submitted, the earliest first.
+
+    Raises:
+        UnreadableFile: if a record is damaged.
+    """
+    return [job for path in sorted((root / FOLDER).glob(f"*/{_RECORD}")) for job in _read(path)]
+
+
+def _as_plain(job: SubmittedJob) -> dict[str, Any]:
+    outputs = [list(output) for output in sorted(job.outputs)]
+    return {"id": job.job_id, "label": job.label, "command": list(job.command), "outputs": outputs}
+
+
+def _read(path: Path) -> list[SubmittedJob]:
+    try:
+        return [
+            SubmittedJob(
+                job_id=str(job["id"]),
+                label=str(job["label"]),
+                command=tuple(job["command"]),
+                outputs=frozenset(Output(str(run), int(passes)) for run, passes in job["outputs"]),
+                folder=path.parent,
+            )
+            for job in read_json(path)["jobs"]
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise UnreadableFile(path, "is no record of a submission", "delete it to have its jobs forgotten") from None

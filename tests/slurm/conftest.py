@@ -1,0 +1,55 @@
+"""One Slurm for all tests here, a root for each, and no job left when a test has ended."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.open_lth.running import Workplace
+from tests.slurm.loopback import Loopback, Submission, asked, until
+
+
+@pytest.fixture(scope="session")
+def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
+    """The daemons, for this session and process alone: parallel workers have one each."""
+    pytest.importorskip("submitit", reason="submitit is not installed (pip install -e '.[slurm]')")
+    if os.geteuid() != 0:
+        pytest.skip("only root can start Slurm's daemons")
+    loopback = Loopback(tmp_path_factory.mktemp("slurm"))
+    try:
+        # Installing and choosing ports is for one at a time.
+        with FileLock(Path(tempfile.gettempdir()) / "open_lth_slurm_loopback.lock"):
+            loopback.start()
+    except RuntimeError as reason:
+        loopback.stop()
+        pytest.skip(f"no Slurm: {reason}")
+    yield loopback
+    loopback.stop()
+
+
+@pytest.fixture
+def slurm(loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """The daemons, for commands of this process and of those that it starts."""
+    monkeypatch.setenv("SLURM_CONF", str(loopback.configuration))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    yield loopback
+    loopback.start()  # a test may have killed some
+    asked("scancel", "--user=root")
+    until(lambda: not asked("squeue", "--noheader"))
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    """An empty root."""
+    return Workplace(tmp_path / "results", tmp_path / "data")
+
+
+@pytest.fixture
+def submit(slurm: Loopback, workplace: Workplace) -> Callable[..., Submission]:
+    """Submit a command."""
+    return lambda *words: Submission.of(workplace.run(*words, "--platform=slurm"))
