@@ -26,20 +26,8 @@ def without_links_out(text: str, page: Path, docs: Path) -> str:
     return _LINK.sub(kept, text)
 
 
-def without_missing_pages(text: str, known: set[str]) -> str:
-    """Return the index without pages that are not there: no branch of the project may have all of them yet."""
-    lines = []
-    for line in text.splitlines():
-        is_entry = re.fullmatch(r"[\w/]+", line) is not None
-        if not is_entry or line in known:
-            lines.append(_LINK.sub(lambda link: link[0] if link[2].removesuffix(".md") in known else link[1], line))
-    return "\n".join(lines)
-
-
 def _read(app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = without_links_out(source[0], Path(app.env.doc2path(page)), Path(app.srcdir))
-    if page == "index":
-        source[0] = without_missing_pages(source[0], app.env.found_docs)
 
 
 def _let_tables_be(app: Sphinx, tree: nodes.document) -> None:

@@ -149,12 +149,6 @@ def test_links_out_of_the_site_are_words_if_they_lead_anywhere(text, expected):
     assert page_sources.without_links_out(text, docs / "page.md", docs) == expected
 
 
-def test_the_index_does_without_pages_that_are_missing():
-    index = "[A](a.md) and [B](b.md)\n```{toctree}\n:hidden:\n\na\nb\napi/index\n```"
-    expected = "[A](a.md) and B\n```{toctree}\n:hidden:\n\na\napi/index\n```"
-    assert page_sources.without_missing_pages(index, {"a", "api/index"}) == expected
-
-
 @pytest.mark.parametrize(
     ("docstring", "expected"),
     [
