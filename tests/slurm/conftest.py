@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from tests.open_lth.running import Workplace
 from tests.slurm.loopback import Loopback, Submission, asked, until
@@ -22,9 +20,7 @@ def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
         pytest.skip("only root can start Slurm's daemons")
     loopback = Loopback(tmp_path_factory.mktemp("slurm"))
     try:
-        # Installing and choosing ports is for one at a time.
-        with FileLock(Path(tempfile.gettempdir()) / "open_lth_slurm_loopback.lock"):
-            loopback.start()
+        loopback.start()
     except RuntimeError as reason:
         loopback.stop()
         pytest.skip(f"no Slurm: {reason}")

@@ -27,8 +27,8 @@ def test_starting_twice_is_starting_once_and_stopping_leaves_nothing(loopback, t
     other = Loopback(tmp_path / "other")  # beside the one that runs already
     other.folder.mkdir()
     monkeypatch.setenv("SLURM_CONF", str(other.configuration))
-    other.start()
     try:
+        other.start()
         started = {path.name: path.read_text() for path in (other.folder / "run").glob("*.pid")}
         other.start()
         assert {path.name: path.read_text() for path in (other.folder / "run").glob("*.pid")} == started
