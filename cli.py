@@ -66,7 +66,10 @@ def main(argv: list[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
             with stopping_at_once():
-                return _obey(arguments)
+                code = _obey(arguments)
+            if argv is None:  # all is done: nothing shall change the process's exit code any more
+                ignore_stop_signals()
+            return code
         except Interrupted as stop:
             return _stopped(stop, arguments, ends_here=argv is None)
         except Exception as error:

@@ -42,9 +42,9 @@ nitpick_ignore_regex = [
             "contextlib",
         )
     ),
-    ("py:class", "Tensor"),
+    ("py:class", r"(nn\.)?(Tensor|Module)"),
     # Type variables, which have no documentation.
-    ("py:class", r".*\.(Entry|Family|Group)"),
+    ("py:class", r".*\.(Entry|Family|Group|Made)"),
 ]
 
 html_theme = "furo"

@@ -53,14 +53,6 @@ def reporting_pipe() -> int | None:
         return None
 
 
-# The values of each field of the next class.
-SHARING_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "split": ("examples", "samples"),
-    "noise": ("own", "shared"),
-    "batchnorm": ("first", "synchronised"),
-}
-
-
 @dataclass(frozen=True)
 class Sharing:
     """How the processes of one run share the work on a batch.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from foundations.context import SHARING_CHOICES, Sharing
+from foundations.context import Sharing
 from foundations.errors import InvalidValue, UserError, one_of
 from foundations.ranks import Ranks
 
+_CHOICES = {"split": ("examples", "samples"), "noise": ("own", "shared"), "batchnorm": ("first", "synchronised")}
 _HELP = {
     "split": "what the processes share out: the examples of each batch, or the samples that a stochastic network draws "
     "for it, with the result of one process",
@@ -24,7 +25,7 @@ def add_rank_flags(parser: argparse.ArgumentParser) -> None:
         "torchrun --nproc_per_node=N open_lth.py ... trains each network with N processes, on GPUs one for each. "
         "The batch size stays that of all of them together.",
     )
-    for name, choices in SHARING_CHOICES.items():
+    for name, choices in _CHOICES.items():
         default = getattr(Sharing(), name)
         section.add_argument(f"--ranks_{name}", default=default, metavar="NAME",
                              help=f"{_HELP[name]}: {', '.join(choices)} (default: {default})")  # fmt: skip
@@ -39,7 +40,7 @@ def read_sharing(args: argparse.Namespace, device: str) -> Sharing:
     Raises:
         InvalidValue: if a flag has a value that it cannot have.
     """
-    for name, choices in SHARING_CHOICES.items():
+    for name, choices in _CHOICES.items():
         value = getattr(args, f"ranks_{name}")
         if value not in choices:
             raise InvalidValue(f"ranks_{name}", value, one_of(choices))
