@@ -41,6 +41,9 @@ class Elbo:
         of_posterior = {id(p) for tensor in self._posterior.tensors for p in (tensor.mean, tensor.log_std)}
         self._shared = [p for p in model.parameters() if p.requires_grad and id(p) not in of_posterior]
         self._estimator = ESTIMATORS.get(hparams.estimator)
+        self._sample = self._posterior.place()
+        # Each tensor is a leaf of its own, so that autograd need not put the gradients together again.
+        self._weights = [part.detach().requires_grad_() for part in self._posterior.split(self._sample)]
         self._ranks = circumstances.sample_ranks
         self._own = self._ranks.part(hparams.samples)
         self._noise = self._estimator.noise(
@@ -91,15 +94,16 @@ class Elbo:
         """Yield (noise, weights by tensor, logits) for each own sample; every call draws the same for a step."""
         generator = self._run.streams.generator("weight_samples", step.iteration, device=images.device)
         for noise in itertools.islice(self._noise(step.iteration, generator), self._own.start, self._own.stop):
-            # Each tensor is a leaf of its own, so that autograd need not put the gradients together again.
-            weights = [part.requires_grad_() for part in self._posterior.split(torch.addcmul(mean, std, noise))]
-            with weights_in_place(self._posterior.tensors, weights), self._run.precision.autocast():
+            for weight in self._weights:
+                weight.grad = None
+            torch.addcmul(mean, std, noise, out=self._sample)
+            with weights_in_place(self._posterior.tensors, self._weights), self._run.precision.autocast():
                 if self._estimator.local_in_linear_layers:
                     with linear_outputs_sampled(self._posterior.tensors, generator):
                         logits = self._model(images)
                 else:
                     logits = self._model(images)
-            yield noise, weights, logits.float()
+            yield noise, self._weights, logits.float()
 
     @torch.no_grad()
     def _shares(self, images: Tensor, labels: Tensor, step: Step, mean: Tensor, std: Tensor) -> Tensor:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from bayesian.adapter import VariationalTensor, variational_tensors, weights_in_place
+
+_PLACES: WeakKeyDictionary[nn.Module, Tensor] = WeakKeyDictionary()
+"""By a network's first layer: the memory that its samples are written to."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,20 @@ class Posterior:
 
     @contextmanager
     def weights(self, flat: Tensor) -> Iterator[None]:
-        """Make the network use one sample (size,) of all weights inside the block."""
-        with weights_in_place(self.tensors, self.split(flat)):
+        """Make the network use one sample (size,) of all weights inside the block; blocks must not overlap."""
+        with weights_in_place(self.tensors, self.split(self.place().copy_(flat))):
             yield
+
+    def place(self) -> Tensor:
+        """Return the memory (size,) for the sample in use: always the same.
+
+        A captured graph reads the weights where they lay when it was captured; elsewhere, it is captured anew.
+        """
+        first = self.tensors[0]
+        place = _PLACES.get(first.layer)
+        if place is None or (place.numel(), place.device, place.dtype) != (self.size, self.device, first.mean.dtype):
+            place = _PLACES[first.layer] = torch.empty(self.size, device=self.device, dtype=first.mean.dtype)
+        return place
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Return one sample of all weights, (size,), without gradient."""
