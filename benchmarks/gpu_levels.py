@@ -5,9 +5,11 @@
 trains ResNet-20, VGG-11 and ViT-tiny on 50,000 images of noise in CIFAR-10's shape (batch 128, bf16, channels_last,
 fused Adam, a fifth of the weights pruned), deterministic and Bayesian, with and without `--compile`, and evaluates them
 on 10,000 images every epoch. A level has 160 epochs; three are timed after a warm-up, and what a level takes follows
-from their median. Before that it checks that nothing in a step makes the host wait for the device, and compares grouped
-convolutions with the loop over samples. Each row is printed as soon as it is measured, the most important first; when
-the time is used up, the rest is named. `--networks` and `--compile` choose rows for another call.
+from their median. "s to start" is what passes before, without the warm-up's own epoch: making the data, and compiling.
+Before that it checks that nothing in a step makes the host wait for the device, and compares grouped convolutions with
+the loop over samples. Each row is printed as soon as it is measured, the most important first; when the time is used
+up, the rest is named. `--networks`, `--kinds` and `--compile` choose rows for another call, `--only_levels` leaves out
+what comes before them.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from measuring import figure, print_header, print_row, spread
 from steps import DETERMINISTIC, KINDS, variant_of
 from watched_training import OutOfTime, Scale, Stopwatch, train_watched
 
-EPOCHS_A_LEVEL, EPOCHS_MEASURED = 160, 3
+EPOCHS_A_LEVEL = 160
 SECONDS_TO_START = {False: 15, True: 90}  # of what is compiled and what is not: a row with less time is not begun
 ROWS = (DETERMINISTIC, "antithetic 2", "weights 10")
 NETWORKS = ("cifar_resnet_20", "cifar_vgg_11", "cifar_vit_tiny")
@@ -43,11 +45,13 @@ class Setting:
 
     Args:
         deadline: by `time.monotonic`.
+        epochs: how many of each row are timed.
     """
 
     scale: Scale
     device: torch.device
     deadline: float
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not args.tiny and not torch.cuda.is_available():
         raise SystemExit("no GPU here (torch.cuda.is_available() is False): nothing measured; --tiny runs on the CPU")
     device = torch.device("cpu" if args.tiny else "cuda")
-    setting = Setting(TINY if args.tiny else Scale(), device, time.monotonic() + 60 * args.minutes)
+    scale = TINY if args.tiny else Scale(precision=args.precision)
+    setting = Setting(scale, device, time.monotonic() + 60 * args.minutes, args.epochs)
     networks = [TINY_NETWORK] if args.tiny else args.networks
     compiled = {"both": (False, True), "with": (True,), "without": (False,)}["without" if args.tiny else args.compile]
     print(
         f"{torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'}, torch {torch.__version__}\n", flush=True
     )
-    if device.type == "cuda":
+    if device.type == "cuda" and not args.only_levels:
         _try("Waiting for the device within an epoch", lambda: print(synchronisation(setting)))
         _try(
             f"Grouped convolutions beside the loop over samples, {NETWORKS[0]}, captured",
@@ -83,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # The main network, compiled and not, comes before all others.
     order = [(network, one) for network in networks[:1] for one in compiled]
     order += [(network, one) for one in compiled for network in networks[1:]]
-    _print_rows([Row(network, kind, one) for network, one in order for kind in ROWS], setting)
+    _print_rows([Row(network, kind, one) for network, one in order for kind in args.kinds], setting)
 
 
 def _try(title: str, work: Callable[[], object]) -> None:
@@ -99,32 +104,40 @@ def _try(title: str, work: Callable[[], object]) -> None:
 
 def _print_rows(rows: Sequence[Row], setting: Setting) -> None:
     print_header(
-        "network", "kind", "compiled", "epochs timed", "s an epoch", "minutes a level", "× deterministic", "GPU MiB"
+        "network",
+        "kind",
+        "compiled",
+        "s to start",
+        "epochs timed",
+        "s an epoch",
+        "minutes a level",
+        "× deterministic",
+        "GPU MiB",
     )
     deterministic: dict[tuple[str, bool], float] = {}
     left_out = []
     for row in rows:
         cells = (row.network, row.kind, "yes" if row.compiled else "no")
         try:
-            seconds, mebibytes = measure(row, setting)
+            to_start, seconds, mebibytes = measure(row, setting)
         except OutOfTime:
             left_out.append(row)
             continue
         except Exception:  # one row that fails is no reason to lose the others
             traceback.print_exc(file=sys.stderr)
-            print_row(*cells, "0", "failed", "–", "–", "–")
+            print_row(*cells, "–", "0", "failed", "–", "–", "–")
             continue
         middle = statistics.median(seconds)
         reference = deterministic.setdefault((row.network, row.compiled), middle if row.kind == DETERMINISTIC else 0)
         ratio = figure(middle / reference) if reference else "–"
         level = figure(EPOCHS_A_LEVEL * middle / 60)
-        print_row(*cells, str(len(seconds)), spread(seconds), level, ratio, f"{mebibytes:,.0f}")
+        print_row(*cells, figure(to_start), str(len(seconds)), spread(seconds), level, ratio, f"{mebibytes:,.0f}")
     if left_out:
         print(f"\nno time was left for: {'; '.join(map(str, left_out))}", flush=True)
 
 
-def measure(row: Row, setting: Setting) -> tuple[list[float], float]:
-    """Return the seconds of each epoch that was timed, evaluation included, and the peak of the GPU's memory in MiB.
+def measure(row: Row, setting: Setting) -> tuple[float, list[float], float]:
+    """Return the seconds to start, those of each timed epoch with its evaluation, and the GPU's peak memory in MiB.
 
     Raises:
         OutOfTime: if not even one epoch could be timed.
@@ -134,9 +147,10 @@ def measure(row: Row, setting: Setting) -> tuple[list[float], float]:
     warm_up = 1 if row.compiled else 0  # compiling ends with the first smaller batch, the epoch's last
     at = min(20, setting.scale.num_train // setting.scale.batch - 2)
     watch = Stopwatch(setting.device, setting.deadline, warm_up, at)
-    steps = f"{warm_up + EPOCHS_MEASURED}ep{at + 1}it"
+    steps = f"{warm_up + setting.epochs}ep{at + 1}it"
     if setting.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    began = time.perf_counter()
     try:
         variant = variant_of(*KINDS[row.kind])
         train_watched(row.network, variant, setting.scale, steps, setting.device, row.compiled, watch)
@@ -147,7 +161,8 @@ def measure(row: Row, setting: Setting) -> tuple[list[float], float]:
         torch._dynamo.reset()
         gc.collect()
     peak = torch.cuda.max_memory_allocated() / 2**20 if setting.device.type == "cuda" else 0.0
-    return [end - begin for begin, end in itertools.pairwise(watch.times)], peak
+    seconds = [end - begin for begin, end in itertools.pairwise(watch.times)]
+    return watch.times[0] - began - warm_up * statistics.median(seconds), seconds, peak
 
 
 def synchronisation(setting: Setting) -> str:
@@ -183,6 +198,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=9.0, help="for the whole call (default: 9)")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME", help="which, in this order")
+    parser.add_argument("--kinds", nargs="+", default=list(ROWS), choices=KINDS, metavar="KIND", help="which, in order")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="(default: bf16)")
+    parser.add_argument("--epochs", type=int, default=3, help="timed of each row (default: 3)")
+    parser.add_argument("--only_levels", action="store_true", help="nothing but minutes a level")
     parser.add_argument("--compile", choices=("both", "with", "without"), default="both", help="(default: both)")
     parser.add_argument("--tiny", action="store_true", help="a tiny network on the CPU: shows that all of it runs")
     return parser.parse_args(argv)

@@ -132,7 +132,11 @@ def _captured(work: Work) -> Work:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         work()
-    return graph.replay
+
+    def replay(_: Work = work) -> None:  # the graph reads what the work holds, and holds none of it itself
+        graph.replay()
+
+    return replay
 
 
 def _on_gpu(ways: Sequence[Work], rounds: int, units: int = 20) -> list[tuple[float, ...]]:
