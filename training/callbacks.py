@@ -94,7 +94,7 @@ def log_training(progress: Progress, ranks: Ranks) -> Callback:
 
     def callback(state: TrainingState) -> None:
         if state.epoch_batches:
-            state.unite_totals(ranks)
+            state.gather_totals(ranks)
             averages = state.epoch_averages()
             for key, value in averages.items():
                 state.logger.add(f"train_{key}", state.step, value)

@@ -58,7 +58,7 @@ def train(
             for callback in callbacks:
                 callback(state)
             if state.step >= end:
-                saving.finish()
+                saving.finish(interruption)
                 return
             batch = next(batches)
             interruption.work_begins()
