@@ -65,8 +65,7 @@ def save_timing(paths: RunPaths) -> Callback:
     """Write how long the training took, evaluations included, and where."""
 
     def callback(state: TrainingState) -> None:
-        device = next(state.model.parameters()).device
-        place = {"machine": platform.node(), "device": str(device), "processor": processor_name(device)}
+        place = {"machine": platform.node(), "device": str(state.device), "processor": processor_name(state.device)}
         write_json(paths.timing, {"seconds": state.seconds, **place, "threads": torch.get_num_threads()})
 
     return callback

@@ -59,6 +59,11 @@ class TrainingState:
         self._started = time.monotonic()
 
     @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self.model.parameters()).device
+
+    @property
     def seconds(self) -> float:
         """How long training has taken, evaluations and interrupted attempts up to their checkpoints included."""
         return self._earlier_seconds + time.monotonic() - self._started
@@ -159,9 +164,8 @@ class TrainingState:
             self.logger = MetricLogger.parse(content["logger"], str(path))
             per_epoch = self.step.iterations_per_epoch
             self.step = Step(operator.index(content["ep"] * per_epoch + content["it"]), per_epoch)
-            device = next(self.model.parameters()).device
             totals = content["epoch_totals"].items()
-            self.epoch_totals = {name: total.to(device).reshape(()) for name, total in totals}
+            self.epoch_totals = {name: total.to(self.device).reshape(()) for name, total in totals}
             self.epoch_batches = operator.index(content["epoch_batches"])
             self._totals_by_rank = list(content.get("epoch_totals_by_rank", []))
             self._earlier_seconds = float(content["seconds"])
