@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import shlex
 import sys
 import unicodedata
@@ -80,6 +81,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _obey(arguments: Sequence[str]) -> int:
     _check_words(arguments)
+    if "WORLD_SIZE" in os.environ:  # torch's native code warns every rank of what is as it should be
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     with interruption_requests():  # an exception that arrives amid torch's import aborts the process
         load_plugins()
         command = importlib.import_module(f"open_lth.commands.{arguments[0]}")

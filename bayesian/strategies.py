@@ -27,7 +27,17 @@ _SCORES: dict[str, tuple[str, DistributionScore]] = {
 def register_strategies() -> None:
     """Register every score as a global pruning strategy."""
     for name, (description, score) in _SCORES.items():
-        register_global_strategy(name, description, _scored_by(score), (BAYESIAN,))
+        register_distribution_score(name, description, score)
+
+
+def register_distribution_score(name: str, description: str, score: DistributionScore) -> None:
+    """Register a strategy that prunes the weights whose distributions score lowest, of all layers together.
+
+    Args:
+        name: its name on the command line.
+        score: from means and standard deviations, those of one tensor, to scores.
+    """
+    register_global_strategy(name, description, _scored_by(score), (BAYESIAN,))
 
 
 def _scored_by(score: DistributionScore) -> Callable[[nn.Module, Mask, torch.Generator], dict[str, Tensor]]:

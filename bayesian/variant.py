@@ -103,6 +103,9 @@ class Bayesian(ModelVariant):
         if sharing.split == "samples" and self._hparams.samples < ranks.size:
             text = f"fewer than the {ranks.size} processes that share them"
             raise InvalidValue(f"{BAYESIAN}_samples", self._hparams.samples, text)
+        if sharing.split == "samples" and self._hparams.batchnorm == "running":
+            text = "with --ranks_split=samples no process sees all samples; valid values are recalibrated, batch"
+            raise InvalidValue(f"{BAYESIAN}_batchnorm", self._hparams.batchnorm, text)
         if sharing.split == "samples" and local:
             raise InvalidValue("ranks_split", sharing.split, f"{self._hparams.estimator} draws noise for each example")
         if sharing.noise == "shared" and local:

@@ -61,13 +61,10 @@ class Sharing:
         split: `examples`, each process works on its part of the batch; or `samples`, on its part of the samples that a
             stochastic network draws for the batch.
         noise: `own`, processes draw different random numbers for their examples; or `shared`.
-        batchnorm: `first`, each process normalises its examples by their own statistics, and the first one's running
-            averages are kept; or `synchronised`, over the whole batch.
     """
 
     split: str = "examples"
     noise: str = "own"
-    batchnorm: str = "first"
 
 
 @dataclass(frozen=True)

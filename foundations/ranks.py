@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from foundations.errors import InvalidValue, RankLost, UserError
+from foundations.errors import RankLost, UserError
 
 Made = TypeVar("Made")
 
@@ -32,12 +33,14 @@ class Ranks:
         number: this process's, from 0; rank 0 leads: it alone reads and writes results.
         size: how many there are.
         local: this process's number on its machine, which chooses its GPU.
+        have_gpus: whether there is a GPU for each process.
     """
 
-    def __init__(self, number: int = _LEADER, size: int = 1, local: int = 0) -> None:
+    def __init__(self, number: int = _LEADER, size: int = 1, local: int = 0, have_gpus: bool = False) -> None:
         self.number = number
         self.size = size
         self.local = local
+        self.have_gpus = have_gpus
         self._is_leading = False
 
     @property
@@ -111,7 +114,8 @@ class Ranks:
     def dismiss(self) -> None:
         """Let the others go, unless they were left in the middle of a task."""
         if self.size > 1 and not self._is_leading:
-            self.send(None)
+            with contextlib.suppress(RankLost):  # then it needs no letting go
+                self.send(None)
 
     def leave(self) -> None:
         """Close the connections."""
@@ -138,21 +142,15 @@ def speaking() -> Iterator[None]:
 
 
 def join_ranks(environment: Mapping[str, str] = os.environ) -> Ranks:
-    """Return this process's place among those that torchrun has started; alone if it has started none.
-
-    Raises:
-        InvalidValue: if there are more processes than GPUs on a machine that has some.
-    """
+    """Return this process's place among those that torchrun has started; alone if it has started none."""
     size = int(environment.get("WORLD_SIZE", "1"))
     if size == 1 or "RANK" not in environment:
         return Ranks()
     number, local = int(environment["RANK"]), int(environment.get("LOCAL_RANK", "0"))
-    backend = "gloo"
-    if torch.cuda.is_available():
-        if local >= torch.cuda.device_count():
-            raise InvalidValue("nproc_per_node", local + 1, f"this machine has {torch.cuda.device_count()} GPUs")
+    # As many as there are processes on this machine: all of them find the same.
+    have_gpus = torch.cuda.device_count() >= int(environment.get("LOCAL_WORLD_SIZE", size))
+    if have_gpus:
         torch.cuda.set_device(local)
-        backend = "cpu:gloo,cuda:nccl"
     with speaking():
-        dist.init_process_group(backend, timeout=_PATIENCE)
-    return Ranks(number, size, local)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if have_gpus else "gloo", timeout=_PATIENCE)
+    return Ranks(number, size, local, have_gpus)

@@ -22,7 +22,7 @@ from foundations.context import (
 from foundations.errors import InvalidValue
 from foundations.ranks import Ranks
 from open_lth.cluster.flags import add_platform_flags, refuse_without_slurm
-from open_lth.rank_flags import add_rank_flags, read_sharing
+from open_lth.rank_flags import add_rank_flags, check_device, read_sharing
 from open_lth.sink_flags import add_sink_flags, read_sinks
 
 
@@ -87,8 +87,7 @@ def read_context(args: argparse.Namespace) -> RunContext:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     ranks, device = getattr(args, "ranks", Ranks()), choose_device(args.device)
-    if ranks.size > 1 and args.device.startswith("cuda:"):
-        raise InvalidValue("device", args.device, "each of several processes has a GPU of its own: say cuda")
+    check_device(ranks, device, args.device)
     return RunContext(
         root=args.root.absolute(),
         dataset_root=args.dataset_root.absolute(),
@@ -102,7 +101,7 @@ def read_context(args: argparse.Namespace) -> RunContext:
         checkpoint_minutes=args.checkpoint_minutes,
         lock_timeout=args.lock_timeout,
         sinks=read_sinks(args),
-        sharing=read_sharing(args, device.type),
+        sharing=read_sharing(args),
     ).on(ranks)
 
 

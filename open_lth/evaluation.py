@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from foundations.atomic import sweep_temporaries
@@ -49,9 +50,9 @@ def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
 
 def _evaluate(run: TrainingRun, passes: int) -> None:
     sweep_temporaries(run.paths.directory, run.paths.evaluation.name)
-    model, ranks = run.load_network(run.end), run.context.ranks
-    measured, bins = [], []
-    with ranks.leading(EvaluationTask(replace(run, context=run.context.without_ranks()), passes)):
+    model, measured, bins = run.load_network(run.end), [], []
+    task = EvaluationTask(run.without_ranks(), passes, torch.get_num_threads())
+    with run.context.ranks.leading(task):
         for prediction in _predictions(run, model, passes):
             measured.append(measure(*prediction))
             bins.append(reliability(*prediction))
@@ -81,9 +82,11 @@ class EvaluationTask:
 
     run: TrainingRun
     passes: int
+    threads: int
 
     def follow(self, ranks: Ranks) -> None:
         """Predict along."""
+        torch.set_num_threads(self.threads)
         run = replace(self.run, context=self.run.context.on(ranks))
         for _ in _predictions(run, run.new_network(seed=0), self.passes):
             pass

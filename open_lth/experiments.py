@@ -61,12 +61,14 @@ class Experiment:
         return _command_of(self.first)
 
     def commands(self) -> dict[str, list[str]]:
-        """Return every command that made finished runs, with the runs, such as `level_3/main`, that it made."""
+        """Return every command that made finished runs, with the runs, such as `level_3/main`, that it made.
+
+        Those whose command was not kept, as OpenLTH does not, are under words that say so.
+        """
         made: dict[str, list[str]] = {}
         for run in self.runs():
-            command = _command_of(run)
-            if command is not None:
-                made.setdefault(command, []).append(str(run.directory.relative_to(self.directory)))
+            command = _command_of(run) or "not kept (OpenLTH does not)"
+            made.setdefault(command, []).append(str(run.directory.relative_to(self.directory)))
         return made
 
     def runs(self) -> Iterator[RunPaths]:

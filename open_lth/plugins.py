@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from foundations.errors import UserError
 from open_lth.registries import REGISTRIES
 
 Names = Mapping[str, tuple[str, ...]]
@@ -46,10 +49,19 @@ def load(plugin: Plugin) -> LoadedPlugin:
     try:
         plugin.register()
     except Exception as error:
-        problem = " ".join(str(error).split()) or type(error).__name__
+        problem = _told(error)
     found = {what: tuple(name for name in names if name not in before.get(what, ()))
              for what, names in registered().items()}  # fmt: skip
     return LoadedPlugin(plugin.name, plugin.source, problem, {what: names for what, names in found.items() if names})
+
+
+def _told(error: Exception) -> str:
+    """Return an error in one line; a mistake in a program, rather than one that explains itself, with its place."""
+    text = " ".join(str(error).split())
+    if isinstance(error, (UserError, ValueError, ImportError)) and text:
+        return text
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}{': ' if text else ''}{text} ({Path(place.filename).name}, line {place.lineno})"
 
 
 def registered() -> Names:

@@ -13,7 +13,8 @@ from foundations.context import RunContext
 from foundations.paths import RunPaths
 from foundations.storage import write_json, write_text
 
-_PACKAGES = ("torch", "torchvision", "torch-blue", "numpy")
+_PACKAGES = ("open-lth", "torch", "torchvision", "torch-blue", "numpy")
+_PLUGINS = "open_lth.plugins"
 
 
 def save_hparams(paths: RunPaths, text: str) -> None:
@@ -38,7 +39,14 @@ def _provenance(context: RunContext) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
+        "plugins": _plugins(),
     }
+
+
+def _plugins() -> dict[str, str]:
+    """Return the versions of what adds to this project: a score of the same name may have changed."""
+    found = (entry.dist for entry in importlib.metadata.entry_points(group=_PLUGINS))
+    return {dist.name: dist.version for dist in found if dist is not None}
 
 
 def _version(package: str) -> str | None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 
+import torch
+
 from foundations.context import Sharing
 from foundations.errors import InvalidValue, UserError, one_of
 from foundations.ranks import Ranks
 
-_CHOICES = {"split": ("examples", "samples"), "noise": ("own", "shared"), "batchnorm": ("first", "synchronised")}
+_CHOICES = {"split": ("examples", "samples"), "noise": ("own", "shared")}
 _HELP = {
     "split": "what the processes share out: the examples of each batch, or the samples that a stochastic network draws "
     "for it, with the result of one process",
     "noise": "whether processes that share examples draw different random numbers for them",
-    "batchnorm": "the statistics of BatchNorm in training: those of each process's examples, of which the first one's "
-    "averages are kept, or, on GPUs, those of the whole batch",
 }
 
 
@@ -31,11 +31,8 @@ def add_rank_flags(parser: argparse.ArgumentParser) -> None:
                              help=f"{_HELP[name]}: {', '.join(choices)} (default: {default})")  # fmt: skip
 
 
-def read_sharing(args: argparse.Namespace, device: str) -> Sharing:
+def read_sharing(args: argparse.Namespace) -> Sharing:
     """Return how the processes share the work.
-
-    Args:
-        device: the kind of device they compute on.
 
     Raises:
         InvalidValue: if a flag has a value that it cannot have.
@@ -44,9 +41,27 @@ def read_sharing(args: argparse.Namespace, device: str) -> Sharing:
         value = getattr(args, f"ranks_{name}")
         if value not in choices:
             raise InvalidValue(f"ranks_{name}", value, one_of(choices))
-    if args.ranks_batchnorm == "synchronised" and device == "cpu":
-        raise InvalidValue("ranks_batchnorm", args.ranks_batchnorm, "needs GPUs; on the CPU the valid value is first")
-    return Sharing(args.ranks_split, args.ranks_noise, args.ranks_batchnorm)
+    return Sharing(args.ranks_split, args.ranks_noise)
+
+
+def check_device(ranks: Ranks, device: torch.device, name: str) -> None:
+    """Check that every process can have a device of its kind.
+
+    Args:
+        name: the device as the flag names it.
+
+    Raises:
+        InvalidValue: if one cannot.
+    """
+    if ranks.size == 1:
+        return
+    if device.type not in ("cpu", "cuda"):
+        raise InvalidValue("device", name, "several processes compute on cpu or cuda")
+    if name.startswith("cuda:"):
+        raise InvalidValue("device", name, "each of several processes has a GPU of its own: say cuda")
+    if device.type == "cuda" and not ranks.have_gpus:
+        gpus = torch.cuda.device_count()
+        raise InvalidValue("device", name, f"there are more processes than GPUs, of which this machine has {gpus}")
 
 
 def check_alone(ranks: Ranks, what: str) -> None:
@@ -66,5 +81,4 @@ def describe(ranks: Ranks, sharing: Sharing) -> str:
     if sharing.split == "samples":
         return f"Processes: {ranks.size}, which share the samples of each batch and draw those that one would draw"
     noise = "draw random numbers of their own" if sharing.noise == "own" else "draw the same random numbers"
-    normalised = "each process's part by itself" if sharing.batchnorm == "first" else "whole batches"
-    return f"Processes: {ranks.size}, which share the examples of each batch and {noise}; BatchNorm: {normalised}"
+    return f"Processes: {ranks.size}, which share the examples of each batch and {noise}"

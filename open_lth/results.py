@@ -13,9 +13,9 @@ import pandas as pd
 
 from foundations.errors import UserError
 from foundations.paths import RunPaths
-from foundations.storage import read_json
+from foundations.storage import read_json, read_text
 from open_lth.evaluation import peak_measures
-from open_lth.experiments import experiment_of, find_experiments
+from open_lth.experiments import displayed_fields, experiment_of, find_experiments
 from training import MetricLogger
 
 _REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
@@ -28,8 +28,13 @@ MEASURES = ("accuracy", "loss", "brier", "ece", "mace", "mace_pooled")
 
 _RUN = {"experiment": "string", "replicate": "Int64", "level": "Int64", "kind": "string"}
 
+HYPERPARAMETERS = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
+"""The hyperparameters that the table always has; `open_lth.experiments.Experiment.hparams` has the others."""
+
 COLUMNS: dict[str, str] = {
     **_RUN,
+    "branch_arguments": "string",
+    **dict.fromkeys(HYPERPARAMETERS, "string"),
     "density": "float64",
     "peak_iteration": "float64",
     **{f"peak_{name}": "float64" for name in MEASURES},
@@ -64,6 +69,9 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     | `experiment`, `replicate` | the experiment's directory name and the replicate's number |
     | `level` | the pruning level; missing outside lotteries and for pretraining |
     | `kind` | `main`, `lrr` (learning rate rewinding), `pretrain`, or the name of a branch |
+    | `branch_arguments` | those of a branch, e.g. `seed=1, strategy=even`; missing elsewhere |
+    | `model_name`, `dataset_name`, `pruning_strategy` | those hyperparameters of the experiment |
+    | `variant_name` | the kind of network; missing for deterministic ones |
     | `density` | the fraction of the prunable weights that is kept |
     | `peak_<measure>` | the measures at the epoch of the best test accuracy, and that epoch's `peak_iteration` |
     | `final_<measure>` | the measures at the end of training, mean over passes where `evaluate` has repeated them |
@@ -121,8 +129,17 @@ def _all_runs(root: Path) -> Iterator[Path]:
 
 
 def _summary(paths: RunPaths) -> list[dict[str, Any]]:
-    row = {**_place(paths.directory), **_measures(paths)}
+    row = {**_place(paths.directory), **_described(paths), **_measures(paths)}
     return [{**row, **_read(paths.timing, _cost), **_read(paths.sparsity_report, _density)}]
+
+
+def _described(paths: RunPaths) -> dict[str, Any]:
+    experiment = experiment_of(paths.directory)
+    found: dict[str, Any] = {name: experiment.hparams.get(name) for name in HYPERPARAMETERS}
+    if paths.directory != experiment.first.directory and paths.hparams.exists():
+        arguments = displayed_fields(read_text(paths.hparams, errors="replace")).items()
+        found["branch_arguments"] = ", ".join(f"{name}={value}" for name, value in arguments)
+    return found
 
 
 def _curves(paths: RunPaths) -> list[dict[str, Any]]:

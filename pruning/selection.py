@@ -46,7 +46,8 @@ def prune_lowest_globally(
     if flat.numel() == 0:
         raise UserError("no weight is left that could be pruned")
     if bool(flat.isnan().any()):
-        raise UserError("some weights have no score (not a number): the network has diverged")
+        reason = "the network has diverged, or the score divides by zero"
+        raise UserError(f"some weights have no score (not a number): {reason}")
     position = min(math.ceil(fraction * mask.unpruned), flat.numel() - 1)
     threshold = flat.kthvalue(position + 1).values
     pruned = {name: ((score > threshold) & (mask[name] == 1)).int() for name, score in candidates.items()}

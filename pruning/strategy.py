@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from foundations.errors import InvalidValue
+from foundations.errors import InvalidValue, UserError
 from foundations.registry import Registry
 from pruning.hparams import GlobalPruningHparams, PruningHparams
 from pruning.mask import Mask
@@ -70,6 +70,7 @@ def register_global_strategy(name: str, description: str, score: Score, variants
         ) -> Mask:
             assert isinstance(pruning_hparams, GlobalPruningHparams)
             scores = score(trained_model, current_mask, generator)
+            _check_scores(name, scores, current_mask)
             return prune_lowest_globally(
                 scores, current_mask, pruning_hparams.pruning_fraction, pruning_hparams.ignored
             )
@@ -77,6 +78,22 @@ def register_global_strategy(name: str, description: str, score: Score, variants
     GlobalStrategy.description = description
     GlobalStrategy.variants = variants
     STRATEGIES.register(name)(GlobalStrategy)
+
+
+def _check_scores(strategy: str, scores: object, mask: Mask) -> None:
+    """Check that a score has given one for every weight.
+
+    Raises:
+        UserError: naming the strategy and the tensor for which it has not.
+    """
+    for name, tensor in mask.items():
+        own = scores.get(name) if isinstance(scores, Mapping) else scores
+        if not isinstance(own, Tensor) or own.shape != tensor.shape:
+            found = f"a tensor of shape {tuple(own.shape)}" if isinstance(own, Tensor) else type(own).__name__
+            raise UserError(
+                f"--pruning_strategy={strategy}: its score must give {name} a tensor of shape {tuple(tensor.shape)}, "
+                f"not {found}"
+            )
 
 
 def check_strategy_fits(name: str, variant: str, *also: str) -> None:

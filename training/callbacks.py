@@ -65,8 +65,7 @@ def save_timing(paths: RunPaths) -> Callback:
     """Write how long the training took, evaluations included, and where."""
 
     def callback(state: TrainingState) -> None:
-        device = next(state.model.parameters()).device
-        place = {"machine": platform.node(), "device": str(device), "processor": processor_name(device)}
+        place = {"machine": platform.node(), "device": str(state.device), "processor": processor_name(state.device)}
         write_json(paths.timing, {"seconds": state.seconds, **place, "threads": torch.get_num_threads()})
 
     return callback
@@ -94,7 +93,7 @@ def log_training(progress: Progress, ranks: Ranks) -> Callback:
 
     def callback(state: TrainingState) -> None:
         if state.epoch_batches:
-            state.unite_totals(ranks)
+            state.gather_totals(ranks)
             averages = state.epoch_averages()
             for key, value in averages.items():
                 state.logger.add(f"train_{key}", state.step, value)

@@ -6,7 +6,7 @@ import hashlib
 import operator
 import time
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,14 @@ class TrainingState:
         self.minus_infinity_allowed = frozenset(minus_infinity_allowed)
         self.epoch_totals: dict[str, Tensor] = {}
         self.epoch_batches = 0
+        self._totals_by_rank: list[dict[str, Tensor]] = []
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self.model.parameters()).device
 
     @property
     def seconds(self) -> float:
@@ -73,12 +79,9 @@ class TrainingState:
             self.epoch_totals[name] = self.epoch_totals[name] + own if name in self.epoch_totals else own
         self.epoch_batches += 1
 
-    def unite_totals(self, ranks: Ranks) -> None:
-        """Add up the totals of all processes of the run in those of its leader."""
-        for name, total in self.epoch_totals.items() if ranks.size > 1 else ():
-            united = total.clone()
-            ranks.add_up(united)
-            self.epoch_totals[name] = united if ranks.is_leader else torch.zeros_like(united)
+    def gather_totals(self, ranks: Ranks) -> None:
+        """Take note of the totals of all processes of the run, in their order; each goes on adding to its own."""
+        self._totals_by_rank = ranks.collect(_on_cpu(self.epoch_totals)) if ranks.size > 1 else []
 
     def digest(self) -> str:
         """Return the SHA-256 of all weights."""
@@ -91,17 +94,25 @@ class TrainingState:
         """Give every process of the run the state of its leader."""
         if ranks.size > 1:
             content = ranks.send(_on_cpu(self._content()) if ranks.is_leader else None)
-            if not ranks.is_leader:
+            by_rank = content.get("epoch_totals_by_rank", [])
+            if len(by_rank) == ranks.size:
+                content["epoch_totals"] = by_rank[ranks.number]
+            elif not ranks.is_leader:  # the leader goes on with the sum of all
                 content["epoch_totals"] = {name: torch.zeros_like(t) for name, t in content["epoch_totals"].items()}
-                self._take_up(Path("the leader's state"), content)
+            self._take_up(Path("the leader's state"), content)
+        self._totals_by_rank = []
 
     def epoch_averages(self) -> dict[str, float]:
-        """Return the averages over the epoch's batches so far; waits for the device."""
-        return {name: float(total) / self.epoch_batches for name, total in self.epoch_totals.items()}
+        """Return the averages over the epoch's batches so far; waits for the device.
+
+        Of several processes' parts of batches, if their totals have just been gathered.
+        """
+        totals = _summed(self._totals_by_rank) or self.epoch_totals
+        return {name: float(total) / self.epoch_batches for name, total in totals.items()}
 
     def forget_epoch(self) -> None:
         """Begin new averages."""
-        self.epoch_totals, self.epoch_batches = {}, 0
+        self.epoch_totals, self.epoch_batches, self._totals_by_rank = {}, 0, []
 
     def save(self, paths: RunPaths) -> None:
         """Write the checkpoint, and keep the one before."""
@@ -116,8 +127,9 @@ class TrainingState:
             "scaler_state_dict": self.precision.state_dict(),
             "logger": str(self.logger),
             "seconds": self.seconds,
-            "epoch_totals": self.epoch_totals,
+            "epoch_totals": _summed(self._totals_by_rank) or self.epoch_totals,
             "epoch_batches": self.epoch_batches,
+            **({"epoch_totals_by_rank": self._totals_by_rank} if self._totals_by_rank else {}),
         }
 
     def restore(self, paths: RunPaths) -> bool:
@@ -152,10 +164,10 @@ class TrainingState:
             self.logger = MetricLogger.parse(content["logger"], str(path))
             per_epoch = self.step.iterations_per_epoch
             self.step = Step(operator.index(content["ep"] * per_epoch + content["it"]), per_epoch)
-            device = next(self.model.parameters()).device
             totals = content["epoch_totals"].items()
-            self.epoch_totals = {name: total.to(device).reshape(()) for name, total in totals}
+            self.epoch_totals = {name: total.to(self.device).reshape(()) for name, total in totals}
             self.epoch_batches = operator.index(content["epoch_batches"])
+            self._totals_by_rank = list(content.get("epoch_totals_by_rank", []))
             self._earlier_seconds = float(content["seconds"])
         except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             if is_machines_fault(error):
@@ -163,6 +175,10 @@ class TrainingState:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             remedy = "delete it to train this level from its start"
             raise UnreadableFile(path, f"not a checkpoint of this run ({reason})", remedy) from None
+
+
+def _summed(totals: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([one[name] for one in totals]).sum(dim=0) for name in totals[0]} if totals else {}
 
 
 def _on_cpu(content: Any) -> Any:

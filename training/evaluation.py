@@ -68,7 +68,9 @@ class Evaluator:
         )
         assert self._labels is not None
         own = slice(0, self.test.own_examples)
-        parts = self.ranks.collect((log_probabilities.cpu()[own], self._labels.cpu()[own]))
+        mine = log_probabilities.cpu()[own], self._labels.cpu()[own]
+        # A slice would travel with all that it is cut from.
+        parts = self.ranks.collect(tuple(one.clone() for one in mine) if self.ranks.size > 1 else mine)
         return torch.cat([predicted for predicted, _ in parts]), torch.cat([labels for _, labels in parts])
 
     def _images(self) -> Iterator[Tensor]:

@@ -30,7 +30,8 @@ class GradientExchange:
         if self._ranks.size == 1:
             return model
         self._is_overlapped = True
-        wrapped = DistributedDataParallel(model)
+        # Else the order of its sums would change after the first step, and a resumed run's bits with it.
+        wrapped = DistributedDataParallel(model, find_unused_parameters=True)
         wrapped.register_comm_hook(None, lambda _, bucket: self._add_up_bucket(bucket))
         return wrapped
 

@@ -45,8 +45,7 @@ class TrainingTask:
     def of(run: TrainingRun, model: nn.Module, mask: Mask, start: Step) -> TrainingTask:
         """Return the task of joining a run of the leader's."""
         frozen = frozenset(name for name, parameter in model.named_parameters() if not parameter.requires_grad)
-        told = replace(run, context=run.context.without_ranks())
-        return TrainingTask(told, mask, start, frozen, torch.get_num_threads())
+        return TrainingTask(run.without_ranks(), mask, start, frozen, torch.get_num_threads())
 
     def follow(self, ranks: Ranks) -> None:
         """Train along."""

@@ -48,8 +48,7 @@ def train(
         UnreadableFile: if the checkpoint is of a step outside the training.
     """
     saved_at = _take_up(state, end, paths, team.ranks)
-    device = next(state.model.parameters()).device
-    watched = WatchedObjective(objective, paths, state.step, device, team.ranks)
+    watched = WatchedObjective(objective, paths, state.step, state.device, team.ranks)
     saving = Saving(Rhythm(end, checkpoint_minutes), watched, paths, team.ranks, saved_at)
     with interruption_requests() as interruption, torch.random.fork_rng(devices=[]):
         batches = _batches_from(loader, state.step)
@@ -58,7 +57,7 @@ def train(
             for callback in callbacks:
                 callback(state)
             if state.step >= end:
-                saving.finish()
+                saving.finish(interruption)
                 return
             batch = next(batches)
             interruption.work_begins()

@@ -16,14 +16,11 @@ from foundations.errors import InvalidValue
 def place(model: nn.Module, context: RunContext) -> nn.Module:
     """Move a network to the device, in convolutions' fastest layout, and compile it if asked.
 
-    Its parameters keep their names, and what is computed stays the same up to rounding. Where several processes train
-    it and are to normalise whole batches, its BatchNorm layers do so.
+    Its parameters keep their names, and what is computed stays the same up to rounding.
 
     Raises:
         InvalidValue: if it is to be compiled and this machine cannot.
     """
-    if context.ranks.size > 1 and context.sharing.batchnorm == "synchronised":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     model.to(context.device).to(memory_format=torch.channels_last)
     if context.compile:
         _check_compiler(context.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -102,6 +102,10 @@ class TrainingRun:
             precision=Precision(self.training_hparams.arithmetic, context.device),
             ranks=context.ranks,
         )
+
+    def without_ranks(self) -> TrainingRun:
+        """Return what another process of the run has to know of it."""
+        return replace(self, context=self.context.without_ranks(), further_hparams={})
 
     def describe(self, start: Step) -> SinkRun:
         """Return what sinks are told of this run if it goes on from a step."""

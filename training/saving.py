@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 
+from foundations.errors import UserError
 from foundations.interruption import Interrupted, InterruptionRequest
 from foundations.paths import RunPaths
 from foundations.ranks import Ranks
 from foundations.step import Step
 from training.agreement import Agreement
 from training.checkpoint import TrainingState
-from training.finite import WatchedObjective, check_finite
+from training.finite import Diverged, WatchedObjective, check_finite
 
 
 class Rhythm:
@@ -70,17 +71,35 @@ class Saving:
         place = f"{self._paths.directory} at {state.step}"
         if self._ranks.size == 1:
             interruption.everything_is_saved(place)
-        elif signal_number:  # a process that stopped at once would leave the others waiting
+        elif signal_number:
+            self._ranks.send()  # whoever ends before the leader has saved has it ended, too
             raise Interrupted(signal_number, place)
 
-    def finish(self) -> None:
-        """Wait for what the processes are still telling each other."""
+    def finish(self, interruption: InterruptionRequest) -> None:
+        """Hear what the processes are still telling each other, after the last step.
+
+        Raises:
+            Interrupted: if a signal has asked one of several processes for a stop.
+        """
         self._agreement.finish()
+        signal_number = max(self._ranks.collect(interruption.number))
+        if signal_number and self._ranks.size > 1:
+            raise Interrupted(signal_number)
 
     def _check(self, state: TrainingState) -> None:
         """Check what is to be saved, on all processes alike, so that none is left behind by one that fails."""
         self._watched.check()
-        state.unite_totals(self._ranks)
-        check_finite(state, self._paths)
+        self._check_finite(state)
+        state.gather_totals(self._ranks)
         if self._ranks.size > 1:
             self._ranks.check_same(f"{self._paths.directory} at {state.step}: the weights", state.digest())
+
+    def _check_finite(self, state: TrainingState) -> None:
+        found: UserError | None = None
+        try:
+            check_finite(state, self._paths)
+        except Diverged as error:
+            found = error
+        others = [other for other in self._ranks.collect(found and str(found)) if other]
+        if others:
+            raise found or UserError(others[0])

@@ -54,8 +54,8 @@ class Team:
         return streams.of_rank(self.example_ranks.number) if self.has_own_noise else streams
 
     def noise_of_layers(self, streams: RandomStreams) -> RandomStreams:
-        """Return the streams of layers that draw for themselves, such as dropout."""
-        return streams.of_rank(self.ranks.number) if self.has_own_noise else streams
+        """Return the streams of layers that draw for themselves, such as dropout: no two processes draw the same."""
+        return streams.of_rank(self.ranks.number)
 
 
 def check_batch(batch_size: int, ranks: Ranks) -> None:

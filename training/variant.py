@@ -131,7 +131,11 @@ class ModelVariant(ABC):
 
     @abstractmethod
     def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
-        """Return the log of the predictive distribution, (N, classes) in float32; the network is left as it was."""
+        """Return the log of the predictive distribution, (N, classes) in float32; the network is left as it was.
+
+        Several processes each predict a run of the batches. What is drawn for one batch should therefore not depend on
+        those before it; else measures depend on the number of processes.
+        """
 
 
 VARIANTS: Registry[type[ModelVariant]] = Registry("variant")

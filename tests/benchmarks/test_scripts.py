@@ -13,11 +13,13 @@ import pytest
 import torch
 
 RESNET, LENET = "cifar_resnet_8_2", "mnist_lenet_10"
+WIDER = "cifar_resnet_8_8"
+"""The grouped form knows plain layers only, not those that pick their pixels first (`models.strided_pointwise`)."""
 TINY = {
     "sampling": f"--networks {RESNET} {LENET} --batch 4 --rounds 1",
     "data_pipeline": f"--dataset_root ROOT --images 256 --network {RESNET} --rounds 1",
     "evaluation": f"--networks {RESNET} {LENET} --batches 8 16 --images 24 --rounds 1",
-    "grouped_samples": f"--network {RESNET} --samples 2 3 --batch 4 --rounds 1",
+    "grouped_samples": f"--network {WIDER} --samples 2 3 --batch 4 --rounds 1",
     "parity": f"--root ROOT --dataset digits --model {LENET} --levels 1 --epochs 1 --replicates 2 "
     "--estimators antithetic:2",
     "gpu_levels": "--tiny",
@@ -105,9 +107,9 @@ def test_grouped_convolutions_compute_what_the_network_computes_under_each_sampl
     from models.residual import ResidualNetwork
     from steps import model_hparams, random_batch
 
-    model = build_network(model_hparams(RESNET), 10, 0)
+    model = build_network(model_hparams(WIDER), 10, 0)
     assert isinstance(model, ResidualNetwork)
-    images, _ = random_batch(RESNET, 5)
+    images, _ = random_batch(WIDER, 5)
     weights = weight_samples(model, 3, torch.channels_last)
     logits = forward(model, weights, images, 3)
     layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)]

@@ -36,6 +36,9 @@ class Measured:
         self._losses = losses
         self.paths.logger.write_text("test_loss,0,2.0\ntest_accuracy,0,0.25\ntest_loss,12,1.0\ntest_accuracy,12,0.75")
 
+    def without_ranks(self) -> Measured:
+        return self
+
     def load_network(self, step: Step) -> nn.Module:
         assert step == self.end
         return nn.Linear(1, 1)

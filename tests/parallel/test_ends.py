@@ -14,6 +14,7 @@ import torch
 from pruning import Mask
 from tests.open_lth.running import Workplace
 from tests.parallel.conftest import LENET, Together
+from training import MetricLogger
 
 BAYESIAN = ("--bayesian", "--bayesian_samples=2", "--lr=0.01")
 LOTTERY = ("lottery", *LENET, *BAYESIAN, "--levels=1")
@@ -81,6 +82,20 @@ def test_it_goes_on_with_another_number_of_processes_to_other_bits(killed, whole
     assert 0 < greatest < 0.2
 
 
+def test_three_ranks_stopped_within_an_epoch_go_on_to_the_same_bits_and_measures(new_workplace, together):
+    # With three, the order of a sum matters.
+    words, event = ("train", *LENET), {"rank": 2, "step": 9, "signal": int(signal.SIGTERM)}
+    unbroken, stopped = new_workplace(), new_workplace()
+    assert together(unbroken, words, processes=3).code == 0
+    assert together(stopped, words, processes=3, event=event).codes == [[75]] * 3
+    assert together(stopped, words, processes=3).code == 0
+    places = [place.place(*words) for place in (unbroken, stopped)]
+    one, other = (MetricLogger.load(place / "logger").rows() for place in places)
+    assert one == other
+    expected, found = (torch.load(place / "model_ep2_it0.pth", weights_only=True) for place in places)
+    assert all(tensor.equal(found[name]) for name, tensor in expected.items())
+
+
 def test_a_signal_to_one_rank_stops_all_at_one_step_and_loses_nothing(whole, new_workplace, together):
     workplace = new_workplace()
     event = {"rank": 1, "step": LEVEL_1, "signal": int(signal.SIGUSR1)}
@@ -99,12 +114,7 @@ def test_mistakes_are_refused_by_the_leader_alone_and_divergence_by_all(new_work
         ("train", *LENET, "--batch_size=1"): "--batch_size=1: fewer examples than the 2 processes",
         ("train", *LENET, "--ranks_split=both"): "--ranks_split=both: valid values are examples, samples",
         ("train", *LENET, *BAYESIAN, "--bayesian_samples=1", "--ranks_split=samples"): "fewer than the 2 processes",
-        (
-            "train",
-            *LENET,
-            "--ranks_batchnorm=synchronised",
-            "--device=cpu",
-        ): "--ranks_batchnorm=synchronised: needs GPUs",
+        ("train", *LENET, *BAYESIAN, "--bayesian_batchnorm=running", "--ranks_split=samples"): "recalibrated, batch",
         ("lottery_branch", "reinit", *LENET, "--levels=0", "--jobs=2"): "is not there yet",
         ("reproduce", "--scale=small"): "reproduce starts processes of its own",
     }

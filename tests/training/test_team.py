@@ -39,6 +39,7 @@ def test_ranks_that_share_samples_count_alike_and_draw_what_one_process_draws():
 def test_ranks_that_share_examples_draw_their_own_samples_or_the_same():
     assert len({team(number).noise_of_samples(STREAMS) for number in range(4)}) == 4
     assert {team(number, noise="shared").noise_of_samples(STREAMS) for number in range(4)} == {STREAMS}
+    assert len({team(number, noise="shared").noise_of_layers(STREAMS) for number in range(4)}) == 4
 
 
 def test_every_rank_needs_an_example():
