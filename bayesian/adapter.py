@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from models import prunable_layers
 
 _VARIABLES = ("weight", "bias")
+_SAMPLE = "memory_of_sample"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,20 @@ def _tensors_of(name: str, layer: Any) -> Iterator[VariationalTensor]:
         if layer.variational_distribution.get(variable) is not None:
             mean, log_std = layer.get_variational_parameters(variable)
             yield VariationalTensor(f"{name}.{variable}", layer, variable, mean, log_std)
+
+
+def memory_of_sample(first: VariationalTensor, size: int) -> Tensor:
+    """Return the memory (size,) that stays with a network for the sample of its weights in use.
+
+    It lies beside the first layer's parameters, and is no part of the state dict.
+
+    Args:
+        first: the network's first variational tensor.
+    """
+    kept: Tensor | None = first.layer.__dict__.get(_SAMPLE)
+    if kept is None or (kept.numel(), kept.device, kept.dtype) != (size, first.mean.device, first.mean.dtype):
+        kept = first.layer.__dict__[_SAMPLE] = torch.empty(size, device=first.mean.device, dtype=first.mean.dtype)
+    return kept
 
 
 @contextmanager

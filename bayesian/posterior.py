@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from bayesian.adapter import VariationalTensor, variational_tensors, weights_in_place
-
-_PLACES: WeakKeyDictionary[nn.Module, Tensor] = WeakKeyDictionary()
-"""By a network's first layer: the memory that its samples are written to."""
+from bayesian.adapter import VariationalTensor, memory_of_sample, variational_tensors, weights_in_place
 
 
 @dataclass(frozen=True)
@@ -65,11 +61,7 @@ class Posterior:
 
         A captured graph reads the weights where they lay when it was captured; elsewhere, it is captured anew.
         """
-        first = self.tensors[0]
-        place = _PLACES.get(first.layer)
-        if place is None or (place.numel(), place.device, place.dtype) != (self.size, self.device, first.mean.dtype):
-            place = _PLACES[first.layer] = torch.empty(self.size, device=self.device, dtype=first.mean.dtype)
-        return place
+        return memory_of_sample(self.tensors[0], self.size)
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Return one sample of all weights, (size,), without gradient."""
