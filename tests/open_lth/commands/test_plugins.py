@@ -79,4 +79,6 @@ def test_a_failure_without_words_has_the_name_of_its_kind(own_branches):
     def register():
         raise NotImplementedError
 
-    assert load(Plugin("tides", "", register)).problem == "NotImplementedError"
+    assert re.fullmatch(
+        r"NotImplementedError \(test_plugins\.py, line \d+\)", load(Plugin("tides", "", register)).problem
+    )
