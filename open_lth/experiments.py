@@ -19,6 +19,9 @@ _REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
 _LEVEL = re.compile(r"level_(\d+)", re.ASCII)
 _FIELD = re.compile(r"    \* (\w+) => (.*)")
 
+NOT_KEPT = "not kept (OpenLTH does not)"
+"""What is said of a run's command in its place."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -67,7 +70,7 @@ class Experiment:
         """
         made: dict[str, list[str]] = {}
         for run in self.runs():
-            command = _command_of(run) or "not kept (OpenLTH does not)"
+            command = _command_of(run) or NOT_KEPT
             made.setdefault(command, []).append(str(run.directory.relative_to(self.directory)))
         return made
 

@@ -179,7 +179,7 @@ def broken_at_registration():
     [
         (broken_at_import, "No module named 'quantum'"),
         (broken_at_registration, "--branch: retrain is registered twice"),
-        (lambda: "not a function", "'str' object is not callable"),
+        (lambda: "not a function", r"TypeError: 'str' object is not callable \(cli\.py, line \d+\)"),
     ],
     ids=["import", "registration", "no function"],
 )
@@ -188,7 +188,7 @@ def test_a_broken_plugin_is_reported_by_name_and_is_not_fatal(monkeypatch, capsy
     assert cli.main(["train", *LENET, "--quiet", *places(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == f"warning: the plugin quantum_tickets could not be loaded: {reason}\n"
+    assert re.fullmatch(f"warning: the plugin quantum_tickets could not be loaded: {reason}\n", captured.err)
 
 
 def test_a_plugin_is_registered_once_before_flags_are_read(monkeypatch, capsys, tmp_path, fresh):

@@ -12,7 +12,7 @@ from foundations.errors import InvalidValue, UserError
 from open_lth.cluster.listing import list_jobs
 from open_lth.commands.table import table
 from open_lth.context_flags import path
-from open_lth.experiments import Experiment, find_experiments
+from open_lth.experiments import NOT_KEPT, Experiment, find_experiments
 
 _COLUMNS = ("name", "replicate", "model", "data", "kind", "strategy", "levels", "branches", "best accuracy", "MB")
 
@@ -35,9 +35,9 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         UserError: if the action is unknown, or no or several experiments have the name.
     """
     experiments = find_experiments(args.root)
-    if not experiments:
-        print(f"nothing lies under {args.root}", file=sys.stderr)
     if args.action == "list":
+        if not experiments:
+            print(f"no experiment lies under {args.root}", file=sys.stderr)
         print(table([_COLUMNS, *(_row(experiment) for experiment in experiments)]))
         _list_jobs(args.root.absolute())
     elif args.action == "show":
@@ -102,6 +102,6 @@ def _show(replicates: Sequence[Experiment]) -> None:
     for experiment in replicates:
         print(f"{experiment.name} (Replicate {experiment.replicate})\n{experiment.hparams_text}")
         print(f"Location: {experiment.directory}")
-        for command, runs in experiment.commands().items():
+        for command, runs in experiment.commands().items() or {NOT_KEPT: []}.items():
             print(f"Command: {command}" + (f"\n    made {', '.join(runs)}" if runs else ""))
         print()

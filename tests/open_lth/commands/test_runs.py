@@ -11,14 +11,18 @@ import pytest
 import cli
 from tests.open_lth.running import KINDS, LENET, Trunk, Workplace, measures, snapshot
 
-COLUMNS = ["name", "replicate", "model", "data", "plugin", "strategy", "levels", "branches", "best accuracy", "MB"]
+COLUMNS = ["name", "replicate", "model", "data", "kind", "strategy", "levels", "branches", "best accuracy", "MB"]
 
 
-def runs(root: Path, capsys, *words: str) -> str:
-    """Run the command, which takes no root of data sets."""
+def runs(root: Path, capsys, *words: str, said: str = "") -> str:
+    """Run the command, which takes no root of data sets.
+
+    Args:
+        said: what it says beside its output.
+    """
     assert cli.main(["runs", *words, f"--root={root}"]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err == said
     return str(out)
 
 
@@ -56,7 +60,7 @@ def test_a_lottery_is_listed_with_its_hyperparameters_and_its_progress(trunk, ki
         "replicate": "1",
         "model": "mnist_lenet_12",
         "data": "digits",
-        "plugin": "-" if kind == "deterministic" else "bayesian",
+        "kind": "-" if kind == "deterministic" else "bayesian",
         "strategy": "sparse_global" if kind == "deterministic" else "sparse_global_snr",
         "levels": "0-2",
         "branches": "3",
@@ -79,8 +83,8 @@ def test_levels_with_a_gap_are_listed_one_by_one(trunk, capsys):
 
 @pytest.mark.parametrize("words", [(), ("list",)])
 def test_an_empty_root_has_a_header_and_no_rows(tmp_path, capsys, words):
-    assert table(runs(tmp_path, capsys, *words)) == []
-    assert table(runs(tmp_path / "nowhere", capsys, *words)) == []
+    for root in (tmp_path, tmp_path / "nowhere"):
+        assert table(runs(root, capsys, *words, said=f"no experiment lies under {root}\n")) == []
     assert not (tmp_path / "nowhere").exists()
 
 
