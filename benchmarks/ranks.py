@@ -41,7 +41,7 @@ def main() -> None:
     args = _arguments()
     if "RANK" not in os.environ:
         torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={args.processes}")
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
         raise SystemExit(
             subprocess.run([sys.executable, *torchrun, *sys.argv], env=environment, check=False).returncode
         )
