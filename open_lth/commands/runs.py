@@ -10,6 +10,7 @@ from pathlib import Path
 from foundations.context import ROOT_VARIABLE, default_root
 from foundations.errors import InvalidValue, UserError
 from open_lth.cluster.listing import list_jobs
+from open_lth.cluster.records import FOLDER
 from open_lth.commands.table import table
 from open_lth.context_flags import path
 from open_lth.experiments import NOT_KEPT, Experiment, find_experiments
@@ -36,7 +37,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     """
     experiments = find_experiments(args.root)
     if args.action == "list":
-        if not experiments:
+        if not experiments and not (args.root / FOLDER).exists():
             print(f"no experiment lies under {args.root}", file=sys.stderr)
         print(table([_COLUMNS, *(_row(experiment) for experiment in experiments)]))
         _list_jobs(args.root.absolute())
