@@ -43,6 +43,8 @@ nitpick_ignore_regex = [
         )
     ),
     ("py:class", r"(nn\.)?(Tensor|Module)"),
+    # A type that autodoc cuts in two at its comma.
+    ("py:class", r"tuple\[str"),
     # Type variables, which have no documentation.
     ("py:class", r".*\.(Entry|Family|Group|Made)"),
 ]
