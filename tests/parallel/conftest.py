@@ -6,14 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from tests.one_thread import one_thread  # noqa: F401 - for every test here
 from tests.open_lth.running import Workplace
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -93,12 +93,3 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Together
 def new_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workplace]:
     """Make a root for results."""
     return lambda: Workplace(tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("datasets"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Compute on one thread, as the processes under torchrun do."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from foundations.step import Step
 from foundations.storage import load_tensors
 from models import ModelHparams
 from pruning import Mask, prunable_shapes
+from tests.one_thread import one_thread  # noqa: F401 - for every test here
 from training import Deterministic, TrainingCircumstances, TrainingHparams, TrainingRun
 from training.objective import Objective
 
@@ -97,15 +98,6 @@ def assert_same_bits(first: TrainingRun, second: TrainingRun) -> None:
     assert list(weights) == list(other_weights)
     for name, tensor in weights.items():
         assert torch.equal(tensor, other_weights[name]), name
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """On tensors this small, threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Runs:
