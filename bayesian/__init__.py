@@ -13,7 +13,7 @@ def register() -> None:
     from bayesian.transplant import Transplant
     from bayesian.variant import Bayesian
     from open_lth.branch import BRANCHES
-    from open_lth.registries import REGISTRIES
+    from open_lth.plugins.registries import REGISTRIES
     from training import VARIANTS
 
     VARIANTS.register(BAYESIAN)(Bayesian)

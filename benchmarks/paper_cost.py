@@ -21,8 +21,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import cli
 from measuring import figure, print_header, print_row
 from open_lth.command_runs import read_command
-from open_lth.scales import read_scale
 from open_lth.suites import Experiment, in_order, suites_of
+from open_lth.suites.scales import read_scale
 from steps import NUM_CLASSES, model_hparams, random_batch, variant_of
 
 MINUTES = {"cifar_resnet_20": (12.0, 33.0), "cifar_vgg_11": (13.0, 72.0), "cifar_vit_tiny": (9.0, 51.0)}

@@ -217,7 +217,7 @@ def test_a_mistake_of_ours_is_not_dressed_up_as_the_users(monkeypatch, tmp_path)
     def fail(*_, **__):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("open_lth.train.TrainRunner.run", fail)
+    monkeypatch.setattr("open_lth.runners.train.TrainRunner.run", fail)
     with pytest.raises(ZeroDivisionError):
         cli.main(["train", *LENET, "--quiet", *places(tmp_path)])
 

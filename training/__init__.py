@@ -4,12 +4,12 @@ from foundations.interruption import Interrupted
 from training.data import check_images_fit
 from training.deterministic import Deterministic
 from training.finite import Diverged
-from training.following import Task, follow
 from training.hparams import TrainingHparams
 from training.logger import MetricLogger
 from training.measures import measure, reliability
 from training.objective import Objective, accuracy
 from training.optimizers import OPTIMIZERS, ParameterGroups
+from training.parallel.following import Task, follow
 from training.placement import place
 from training.prediction import logits_of
 from training.reports import Report

@@ -19,9 +19,9 @@ from training.callbacks import Callback
 from training.checkpoint import TrainingState
 from training.finite import WatchedObjective
 from training.objective import Objective
+from training.parallel.team import Team
 from training.saving import Rhythm, Saving
 from training.schedule import Schedule, set_learning_rate
-from training.team import Team
 
 
 def train(

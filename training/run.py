@@ -26,16 +26,16 @@ from training.callbacks import Callback, evaluate, show_progress, standard_callb
 from training.checkpoint import TrainingState
 from training.data import load_test_for, load_train_for
 from training.evaluation import Evaluator
-from training.following import TrainingTask
 from training.hparams import TrainingHparams
 from training.loop import train
 from training.optimizers import OPTIMIZERS
+from training.parallel.following import TrainingTask
+from training.parallel.team import Team, check_batch
 from training.placement import place
 from training.precision import Precision
 from training.progress import Progress
 from training.schedule import make_schedule
 from training.sinks import SinkFeed
-from training.team import Team, check_batch
 from training.variant import ModelVariant, TrainingCircumstances
 
 LOSS_EVERY = 10

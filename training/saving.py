@@ -10,9 +10,9 @@ from foundations.interruption import Interrupted, InterruptionRequest
 from foundations.paths import RunPaths
 from foundations.ranks import Ranks
 from foundations.step import Step
-from training.agreement import Agreement
 from training.checkpoint import TrainingState
 from training.finite import Diverged, WatchedObjective, check_finite
+from training.parallel.agreement import Agreement
 
 
 class Rhythm:

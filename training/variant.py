@@ -17,10 +17,10 @@ from foundations.ranks import Ranks
 from foundations.registry import Registry
 from models import ModelFamily, ModelHparams
 from pruning import Prunable
-from training.exchange import GradientExchange
 from training.hparams import TrainingHparams
 from training.objective import Objective
 from training.optimizers import ParameterGroups
+from training.parallel.exchange import GradientExchange
 from training.precision import Precision
 
 ImageBatches = Callable[[], Iterable[Tensor]]

@@ -15,11 +15,11 @@ from torch import Tensor
 from bayesian.adapter import variational_tensors
 from bayesian.hparams import BAYESIAN
 from foundations.errors import UserError
-from open_lth.analysis.masks import ignored_tensors, last_common_level, load_mask
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import in_order_of, panel_grid, plain_log_y_axis
 from open_lth.figures.style import Style
-from open_lth.suite_runs import SuiteRuns
+from open_lth.results.masks import ignored_tensors, last_common_level, load_mask
+from open_lth.suites.suite_runs import SuiteRuns
 from pruning import Mask
 from training import TrainingRun
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bayesian.hparams import BAYESIAN
 from foundations.errors import UserError
-from open_lth.levels import read_levels
+from open_lth.flags.levels import read_levels
 
 _OF_BAYESIAN = f"--{BAYESIAN}_"
 

@@ -19,9 +19,9 @@ from foundations.hparams import Hparams, hashed_name, hparam
 from foundations.paths import RunPaths
 from foundations.registry import Registry
 from foundations.step import Step
-from open_lth.lottery import Lottery
-from open_lth.once import do_once
-from open_lth.provenance import save_command, save_hparams
+from open_lth.runners.lottery import Lottery
+from open_lth.runners.once import do_once
+from open_lth.runners.provenance import save_command, save_hparams
 from pruning import Mask, apply_mask
 from training import TrainingRun
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from foundations.context import user_path
 from foundations.errors import InvalidValue, one_of
-from open_lth.cluster.flags import PREFIX
+from open_lth.flags.platform_flags import PREFIX
 
 _TIME = re.compile(r"(?:(?P<d>\d{1,4})-)?(?P<a>\d{1,6})(?::(?P<b>\d{1,6}))?(?::(?P<c>\d{1,6}))?", re.ASCII)
 _SIZE = re.compile(r"\d{1,9}([KMGT]B?)?", re.ASCII | re.IGNORECASE)

@@ -11,12 +11,12 @@ from foundations.errors import UserError
 from foundations.interruption import interruption_requests
 from foundations.lock import exclusive
 from open_lth.cluster.executor import check_tools, submit_array
-from open_lth.cluster.flags import given_flags
 from open_lth.cluster.plan import Array, Conditions, Plan, Task, make_plan
 from open_lth.cluster.records import FOLDER, SubmittedJob, new_folder, read_records, write_record
 from open_lth.cluster.settings import SlurmSettings, read_settings
 from open_lth.cluster.states import ENDING, QUEUED, RUNNING, job_states
 from open_lth.cluster.tasks import tasks_of
+from open_lth.flags.platform_flags import given_flags
 
 _WAIT = 60.0  # seconds for another process that submits
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from foundations.errors import InvalidValue, UserError
-from open_lth.cluster.flags import without_platform_flags
 from open_lth.cluster.plan import Task
 from open_lth.cluster.records import Output
 from open_lth.command_runs import Words, read_command
 from open_lth.commands import lottery_branch, reproduce
-from open_lth.evaluation import is_measured
+from open_lth.flags.levels import read_levels
+from open_lth.flags.platform_flags import without_platform_flags
 from open_lth.jobs import Job
-from open_lth.levels import read_levels
+from open_lth.runners.evaluation import is_measured
 from training import TrainingRun
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?", re.ASCII)

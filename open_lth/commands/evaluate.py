@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from foundations.errors import InvalidValue, UserError, one_of
-from open_lth.evaluation import evaluate_run
+from open_lth.runners.evaluation import evaluate_run
 from training import TrainingRun
 
 _EVALUATED = ("train", "lottery", "lottery_branch")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from foundations.context import RunContext
-from open_lth.descs import Desc
-from open_lth.rank_flags import describe
+from open_lth.flags.rank_flags import describe
+from open_lth.runners.descs import Desc
 
 
 def print_header(desc: Desc, replicate: int, location: Path, context: RunContext, extra: str = "") -> None:

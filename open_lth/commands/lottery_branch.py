@@ -11,12 +11,12 @@ from foundations.arguments import add_group, read_group
 from foundations.errors import UserError, one_of
 from open_lth.branch import BRANCHES, Branch
 from open_lth.commands.header import print_header
-from open_lth.context_flags import add_context_flags, read_context, whole_number
-from open_lth.flags import add_lottery_flags, read_lottery_desc, select
+from open_lth.flags.context_flags import add_context_flags, read_context, whole_number
+from open_lth.flags.experiment_flags import add_lottery_flags, read_lottery_desc, select
+from open_lth.flags.levels import read_levels
+from open_lth.flags.rank_flags import check_alone
 from open_lth.jobs import Job, JobsRunner
-from open_lth.levels import read_levels
-from open_lth.lottery import Lottery
-from open_lth.rank_flags import check_alone
+from open_lth.runners.lottery import Lottery
 from training import TrainingRun
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from foundations.registry import Registry
 from open_lth.commands.table import table
-from open_lth.plugins import LoadedPlugin
-from open_lth.registries import REGISTRIES
+from open_lth.plugins.loading import LoadedPlugin
+from open_lth.plugins.registries import REGISTRIES
 
 _CORE = "open_lth"
 

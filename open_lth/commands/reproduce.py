@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 from foundations.arguments import Parser
 from foundations.errors import UserError
-from open_lth.cluster.flags import LOCAL, refuse_without_slurm, without_platform_flags
 from open_lth.command_runs import Words, read_command
-from open_lth.commands.scale_flags import add_scale_flags, chosen_scale
-from open_lth.context_flags import add_context_flags, whole_number
-from open_lth.evaluation import is_measured
+from open_lth.flags.context_flags import add_context_flags, whole_number
+from open_lth.flags.platform_flags import LOCAL, refuse_without_slurm, without_platform_flags
+from open_lth.flags.rank_flags import check_alone
 from open_lth.jobs import Job, JobsRunner
-from open_lth.rank_flags import check_alone
-from open_lth.suites import SUITES, Experiment, Series, in_order, suites_of
+from open_lth.runners.evaluation import is_measured
+from open_lth.suites.scale_flags import add_scale_flags, chosen_scale
+from open_lth.suites.suite import SUITES, Experiment, Series, in_order, suites_of
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:

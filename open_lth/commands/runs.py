@@ -12,8 +12,8 @@ from foundations.errors import InvalidValue, UserError
 from open_lth.cluster.listing import list_jobs
 from open_lth.cluster.records import FOLDER
 from open_lth.commands.table import table
-from open_lth.context_flags import path
-from open_lth.experiments import NOT_KEPT, Experiment, find_experiments
+from open_lth.flags.context_flags import path
+from open_lth.results.experiments import NOT_KEPT, Experiment, find_experiments
 
 _COLUMNS = ("name", "replicate", "model", "data", "kind", "strategy", "levels", "branches", "best accuracy", "MB")
 

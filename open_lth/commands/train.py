@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 
 from open_lth.commands.header import print_header
-from open_lth.context_flags import add_context_flags, read_context
-from open_lth.flags import add_training_flags, read_train_desc, select
-from open_lth.train import TrainRunner
+from open_lth.flags.context_flags import add_context_flags, read_context
+from open_lth.flags.experiment_flags import add_training_flags, read_train_desc, select
+from open_lth.runners.train import TrainRunner
 from training import TrainingRun
 
 

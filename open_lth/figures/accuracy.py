@@ -10,7 +10,7 @@ from open_lth.figures.curves import draw_curves
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.points import Measure, find_measure, has_pass_bars, points, readable
 from open_lth.figures.style import Style
-from open_lth.suite_runs import SuiteRuns
+from open_lth.suites.suite_runs import SuiteRuns
 
 
 def make(

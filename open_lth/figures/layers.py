@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from open_lth.analysis.masks import ignored_tensors, last_common_level, layer_densities, load_mask
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import at_weights, in_order_of, layer_axis, line_looks, method_line, panel_grid
 from open_lth.figures.style import Style
-from open_lth.suite_runs import SuiteRuns
+from open_lth.results.masks import ignored_tensors, last_common_level, layer_densities, load_mask
+from open_lth.suites.suite_runs import SuiteRuns
 
 HEADINGS = {
     "weights": "weights remaining (%)",

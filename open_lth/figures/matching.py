@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from open_lth.analysis.matching import matching_tickets
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import in_order_of, line_looks, panel_grid, weights_remaining_axis
 from open_lth.figures.style import Style
-from open_lth.suite_runs import SuiteRuns
+from open_lth.results.matching import matching_tickets
+from open_lth.suites.suite_runs import SuiteRuns
 
 HEADINGS = {
     "dense": "test accuracy of the dense network (%)",

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from foundations.errors import UserError
-from open_lth.analysis.masks import ALL_LAYERS, ignored_tensors, load_mask, overlap
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import (
     join_panel,
@@ -24,7 +23,8 @@ from open_lth.figures.layout import (
     weights_remaining_axis,
 )
 from open_lth.figures.style import DASHED, Style, styles_of
-from open_lth.suite_runs import SuiteRuns
+from open_lth.results.masks import ALL_LAYERS, ignored_tensors, load_mask, overlap
+from open_lth.suites.suite_runs import SuiteRuns
 
 CHANCE = "random masks with as many weights in each layer"
 _CHANCE_LOOKS: Mapping[str, Any] = {

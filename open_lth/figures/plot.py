@@ -8,7 +8,7 @@ from typing import Any
 
 from foundations.errors import InvalidValue, one_of
 from foundations.registry import Registry
-from open_lth.suites import SUITES
+from open_lth.suites.suite import SUITES
 
 
 @dataclass(frozen=True)

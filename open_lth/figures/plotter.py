@@ -13,8 +13,8 @@ from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import look
 from open_lth.figures.plot import figure_names, plot_of, title_of
 from open_lth.figures.style import Style, styles_of
-from open_lth.suite_runs import SuiteRuns, find_runs
-from open_lth.suites import SUITES, Scale, Series, Suite, in_order, suites_of
+from open_lth.suites.suite import SUITES, Scale, Series, Suite, in_order, suites_of
+from open_lth.suites.suite_runs import SuiteRuns, find_runs
 from training import TrainingRun
 
 

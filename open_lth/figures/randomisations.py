@@ -12,12 +12,12 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from foundations.errors import UserError
-from open_lth.analysis.masks import ignored_tensors, load_mask
-from open_lth.analysis.weights import initial_step, weights_at
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import panel_grid
 from open_lth.figures.style import Style
-from open_lth.suite_runs import SuiteRuns
+from open_lth.results.masks import ignored_tensors, load_mask
+from open_lth.results.weights import initial_step, weights_at
+from open_lth.suites.suite_runs import SuiteRuns
 from pruning import Mask
 from training import TrainingRun
 

@@ -13,11 +13,11 @@ from matplotlib.lines import Line2D
 from foundations.errors import UserError
 from foundations.paths import RunPaths
 from foundations.storage import read_json
-from open_lth.analysis.masks import last_common_level
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import at_weights, in_order_of, line_looks, method_line, panel_grid
 from open_lth.figures.style import SOLID, Style
-from open_lth.suite_runs import SuiteRuns
+from open_lth.results.masks import last_common_level
+from open_lth.suites.suite_runs import SuiteRuns
 
 FEWEST = 10
 """Bins with fewer predictions than this say nothing; they are in the table, not in the figure."""

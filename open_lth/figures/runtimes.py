@@ -13,7 +13,7 @@ from open_lth.figures.cost import machines
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import in_order_of, line_looks, method_line, panel_grid
 from open_lth.figures.style import Style
-from open_lth.suite_runs import SuiteRuns
+from open_lth.suites.suite_runs import SuiteRuns
 
 HEADINGS = {
     "minutes": "minutes per level",

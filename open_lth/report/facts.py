@@ -11,7 +11,7 @@ import pandas as pd
 from foundations.errors import UnreadableFile
 from foundations.paths import RunPaths
 from foundations.storage import read_json, read_text
-from open_lth.experiments import displayed_fields, experiment_of
+from open_lth.results.experiments import displayed_fields, experiment_of
 
 
 def hyperparameters(runs: pd.DataFrame) -> tuple[dict[str, str], pd.DataFrame]:

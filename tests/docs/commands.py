@@ -20,8 +20,8 @@ import cli
 from foundations.arguments import Parser
 from foundations.errors import UserError
 from open_lth.command_runs import read_command
-from open_lth.commands.scale_flags import chosen_scale
-from open_lth.levels import read_levels
+from open_lth.flags.levels import read_levels
+from open_lth.suites.scale_flags import chosen_scale
 from tests.docs.blocks import PROJECT
 from training import TrainingRun
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from open_lth.command_runs import read_command
-from open_lth.scales import read_scale
 from open_lth.suites import SUITES, Scale, Series
+from open_lth.suites.scales import read_scale
 from tests.docs import commands
 from tests.docs.blocks import PROJECT, Block, blocks
 from tests.docs.commands import Outcome, own_words

@@ -14,7 +14,7 @@ import torch
 import cli
 from foundations.storage import load_tensors
 from open_lth.branch import Branch
-from open_lth.experiments import find_experiments
+from open_lth.results.experiments import find_experiments
 from pruning import Strategy
 from tests.docs.pages import DOCS, blocks, commands, files
 from tests.examples.plugins import Shell, plant

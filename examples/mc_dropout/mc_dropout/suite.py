@@ -9,8 +9,8 @@ from typing import Any
 from foundations.errors import UserError
 from open_lth.figures.plot import PLOTS, Plot
 from open_lth.figures.style import PURPLE, STYLES, Style
-from open_lth.scales import SCALES
 from open_lth.suites import SUITES, Experiment, Scale, Series, Suite
+from open_lth.suites.scales import SCALES
 
 FIGURE = "mc_dropout"
 

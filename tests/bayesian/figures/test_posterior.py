@@ -11,10 +11,10 @@ import torch
 from bayesian.figures.posterior import KEPT, PRUNED, distributions, kept_and_pruned
 from foundations.errors import UserError
 from foundations.storage import load_tensors
-from open_lth.analysis.masks import load_mask
 from open_lth.command_runs import read_command
-from open_lth.suite_runs import SuiteRuns, find_runs
+from open_lth.results.masks import load_mask
 from open_lth.suites import Experiment, Series
+from open_lth.suites.suite_runs import SuiteRuns, find_runs
 from tests.open_lth.running import INPUT, OUTPUT, Workplace
 
 WORDS = ("lottery", "--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_size=512",

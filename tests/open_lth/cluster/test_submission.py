@@ -13,8 +13,8 @@ import pytest
 import cli
 from open_lth.cluster import executor, submission
 from open_lth.cluster.executor import sbatch_parameters
-from open_lth.cluster.flags import without_platform_flags
 from open_lth.cluster.settings import SlurmSettings
+from open_lth.flags.platform_flags import without_platform_flags
 from open_lth.results import read_runs
 from tests.open_lth.commands.test_reproduce import written
 from tests.open_lth.running import LENET, snapshot
@@ -165,7 +165,7 @@ def test_without_submitit_the_command_that_installs_it_is_named(workplace, monke
 
 def test_jobs_ask_for_what_the_flags_say_and_can_always_be_requeued():
     settings = SlurmSettings("gpu", 90, 2, 4, "16GB", "me", (("exclusive", None), ("qos", "high")), 100, 3)
-    found = sbatch_parameters(settings, "/a project/cli.py", "open_lth.train", "afterok:3")
+    found = sbatch_parameters(settings, "/a project/cli.py", "open_lth.runners.train", "afterok:3")
     assert (found["partition"], found["time"], found["mem"], found["account"]) == ("gpu", 90, "16GB", "me")
     assert (found["nodes"], found["gpus_per_node"], found["cpus_per_task"]) == (1, 2, 4)
     assert (found["signal_delay_s"], found["array_parallelism"], found["dependency"]) == (100, 3, "afterok:3")
@@ -177,7 +177,7 @@ def test_jobs_ask_for_what_the_flags_say_and_can_always_be_requeued():
 
 def test_the_batch_script_says_so_as_submitit_writes_it(tmp_path: Path):
     slurm = pytest.importorskip("submitit.slurm.slurm")
-    parameters = sbatch_parameters(SlurmSettings(gpus=1), "/project/cli.py", "open_lth.train", "")
+    parameters = sbatch_parameters(SlurmSettings(gpus=1), "/project/cli.py", "open_lth.runners.train", "")
     script = slurm._make_sbatch_string("run", tmp_path, **parameters)
     assert "#SBATCH --time=240\n" in script and "#SBATCH --requeue\n" in script
     assert "#SBATCH --signal=USR2@120\n" in script and "#SBATCH --gpus-per-node=1\n" in script

@@ -10,7 +10,7 @@ import cli
 from models import MODEL_FAMILIES
 from open_lth.branch import BRANCHES
 from open_lth.plugins import Plugin, load, registered
-from open_lth.registries import REGISTRIES
+from open_lth.plugins.registries import REGISTRIES
 
 
 @pytest.fixture

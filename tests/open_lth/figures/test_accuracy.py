@@ -10,7 +10,7 @@ from open_lth.figures.accuracy import make
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import look
 from open_lth.figures.style import styles_of
-from open_lth.suite_runs import SuiteRuns
+from open_lth.suites.suite_runs import SuiteRuns
 
 COLUMNS = ["method", "replicate", "level", "density", "peak_accuracy", "final_accuracy_std", "passes"]
 PARTLY_EVALUATED = [

@@ -1,1 +1,0 @@
-"""Computations on finished runs: from their files to tables of numbers."""

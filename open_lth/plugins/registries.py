@@ -1,0 +1,37 @@
+"""Every registry: what can be chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from datasets import DATASETS, STREAMED_DATASETS
+from foundations.registry import Registry
+from models import BATCHNORM_INITIALIZERS, INITIALIZERS, MODEL_FAMILIES
+from open_lth.branch import BRANCHES
+from open_lth.figures.plot import PLOTS
+from open_lth.suites.scales import SCALES
+from open_lth.suites.suite import SUITES
+from pruning import STRATEGIES
+from training import OPTIMIZERS, VARIANTS
+
+REGISTRIES: Registry[Registry[Any]] = Registry("registry")
+"""By what their entries are; a plugin that has registries of its own adds them."""
+
+_CORE: Mapping[str, Registry[Any]] = {
+    "model family": MODEL_FAMILIES,
+    "initializer": INITIALIZERS,
+    "BatchNorm initializer": BATCHNORM_INITIALIZERS,
+    "data set": DATASETS,
+    "streamed data set": STREAMED_DATASETS,
+    "kind of network": VARIANTS,
+    "optimizer": OPTIMIZERS,
+    "pruning strategy": STRATEGIES,
+    "branch": BRANCHES,
+    "suite": SUITES,
+    "figure": PLOTS,
+    "scale": SCALES,
+}
+
+for _what, _registry in _CORE.items():
+    REGISTRIES.register(_what)(_registry)

@@ -1,0 +1,154 @@
+"""What lies under the root: every experiment, as its files tell."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundations.errors import UnreadableFile, UserError
+from foundations.paths import RunPaths
+from foundations.storage import read_json, read_text
+from open_lth.runners.lottery import Rewinding
+from training import MetricLogger
+
+_REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
+_LEVEL = re.compile(r"level_(\d+)", re.ASCII)
+_FIELD = re.compile(r"    \* (\w+) => (.*)")
+
+NOT_KEPT = "not kept (OpenLTH does not)"
+"""What is said of a run's command in its place."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One replicate of one experiment, read from its directory alone, whichever program wrote it."""
+
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        """The experiment's hashed name."""
+        return self.directory.parent.name
+
+    @property
+    def replicate(self) -> int:
+        """The replicate's number."""
+        return int(self.directory.name.removeprefix("replicate_"))
+
+    @property
+    def first(self) -> RunPaths:
+        """The run that holds hyperparameters and command: level 0's or the only one."""
+        main = self.directory / "main"
+        return RunPaths(main if main.exists() else self.directory / "level_0" / "main")
+
+    @property
+    def hparams_text(self) -> str:
+        """The hyperparameters as they were written, or what is wrong with their file, or nothing."""
+        try:
+            return read_text(self.first.hparams, errors="replace") if self.first.hparams.exists() else ""
+        except UnreadableFile as error:
+            return str(error)
+
+    @property
+    def hparams(self) -> dict[str, str]:
+        """The displayed hyperparameters by field; of a field in several groups, the first."""
+        return displayed_fields(self.hparams_text)
+
+    @property
+    def command(self) -> str | None:
+        """The command that made its first run, ready to paste, or None if it was not kept."""
+        return _command_of(self.first)
+
+    def commands(self) -> dict[str, list[str]]:
+        """Return every command that made finished runs, with the runs, such as `level_3/main`, that it made.
+
+        Those whose command was not kept, as OpenLTH does not, are under words that say so.
+        """
+        made: dict[str, list[str]] = {}
+        for run in self.runs():
+            command = _command_of(run) or NOT_KEPT
+            made.setdefault(command, []).append(str(run.directory.relative_to(self.directory)))
+        return made
+
+    def runs(self) -> Iterator[RunPaths]:
+        """Iterate over the directories of its finished runs: levels, branches, or the only one."""
+        for logger in sorted(self.directory.rglob("logger")):
+            yield RunPaths(logger.parent)
+
+    @property
+    def levels(self) -> list[int]:
+        """The levels finished under iterative magnitude pruning."""
+        return self._levels(Rewinding.WEIGHTS)
+
+    @property
+    def lrr_levels(self) -> list[int]:
+        """The levels finished under learning rate rewinding, the shared level 0 left out."""
+        return self._levels(Rewinding.LEARNING_RATE)
+
+    def _levels(self, rewind: Rewinding) -> list[int]:
+        parents = (run.directory.parent.name for run in self.runs() if run.directory.name == rewind.value)
+        return sorted(int(match[1]) for match in map(_LEVEL.fullmatch, parents) if match)
+
+    @property
+    def branches(self) -> list[str]:
+        """The names of its finished branches, one for each level."""
+        return [run.directory.name for run in self.runs() if run.directory.name.startswith("lottery_branch_")]
+
+    @property
+    def best_accuracy(self) -> float:
+        """The best test accuracy of its runs, branches and pretraining aside, or NaN."""
+        own = {rewind.value for rewind in Rewinding}
+        main = (run for run in self.runs() if run.directory.name in own)
+        accuracies = [_best_accuracy(run) for run in main if run.directory.parent.name != "level_pretrain"]
+        return max((value for value in accuracies if not math.isnan(value)), default=math.nan)
+
+    @property
+    def size(self) -> int:
+        """What its files take, in bytes."""
+        return sum(map(_size, self.directory.rglob("*")))
+
+
+def displayed_fields(text: str) -> dict[str, str]:
+    """Return the fields of displayed hyperparameters; of a field in several groups, the first."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        match = _FIELD.fullmatch(line)
+        if match:
+            found.setdefault(match[1], match[2])
+    return found
+
+
+def experiment_of(run: Path) -> Experiment:
+    """Return the replicate of an experiment in which a run lies: below one of its levels, or directly."""
+    return Experiment(run.parent.parent if run.parent.name.startswith("level_") else run.parent)
+
+
+def find_experiments(root: Path) -> list[Experiment]:
+    """Return every replicate of every experiment under a root, by name and number."""
+    found = (path for path in root.glob("*/replicate_*") if path.is_dir() and _REPLICATE.fullmatch(path.name))
+    return sorted((Experiment(path) for path in found), key=lambda one: (one.name, one.replicate))
+
+
+def _command_of(run: RunPaths) -> str | None:
+    try:
+        return shlex.join(["python", "open_lth.py", *read_json(run.command)["command"]])
+    except (UnreadableFile, KeyError, TypeError):
+        return None
+
+
+def _best_accuracy(run: RunPaths) -> float:
+    try:
+        return MetricLogger.load(run.logger).best()
+    except UserError:  # a damaged file does not hide the other runs
+        return math.nan
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:  # a run that goes on renames its temporary files
+        return 0

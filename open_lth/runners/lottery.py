@@ -1,0 +1,128 @@
+"""The lottery ticket experiment: train, prune, rewind, level after level (paper section 3)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from torch import nn
+
+from datasets import DatasetHparams
+from foundations.context import RunContext
+from foundations.errors import UserError
+from foundations.paths import ExperimentPaths, RunPaths
+from foundations.randomness import RandomStreams
+from foundations.step import Step
+from open_lth.runners.descs import LotteryDesc
+from pruning import Mask, check_same_tensors, prunable_shapes
+from training import ModelVariant, TrainingHparams, TrainingRun
+
+PRETRAIN = "pretrain"
+
+
+class Rewinding(enum.Enum):
+    """What is rewound after pruning; the value names the levels' directories."""
+
+    WEIGHTS = "main"
+    LEARNING_RATE = "lrr"
+
+
+@dataclass(frozen=True)
+class Lottery:
+    """One replicate of one lottery ticket experiment.
+
+    Args:
+        rewind: what is rewound after pruning. Weights and learning rate schedule (iterative magnitude pruning), or the
+            schedule alone while training goes on from the learned weights (learning rate rewinding, Renda et al. 2020;
+            paper appendix B), whose levels lie beside the others and share level 0 with them.
+    """
+
+    desc: LotteryDesc
+    replicate: int
+    context: RunContext
+    rewind: Rewinding = Rewinding.WEIGHTS
+
+    @property
+    def variant(self) -> ModelVariant:
+        """The kind of network."""
+        return self.desc.variant
+
+    @property
+    def directories(self) -> ExperimentPaths:
+        """Where this replicate's directories lie."""
+        return ExperimentPaths(self.context.root, self.desc.name, self.replicate)
+
+    def paths(self, level: int | str) -> RunPaths:
+        """Return where a level's files lie."""
+        shared = level in (0, PRETRAIN)
+        return self.directories.level(level, Rewinding.WEIGHTS.value if shared else self.rewind.value)
+
+    def streams(self, level: int | str) -> RandomStreams:
+        """Return a level's random streams."""
+        return RandomStreams(self.replicate, level)
+
+    def new_network(self, seed: int) -> nn.Module:
+        """Return a newly initialised network."""
+        return self.training(0).new_network(seed)
+
+    def load_network(self, level: int | str, step: Step) -> nn.Module:
+        """Return the network as it was saved at a level and step.
+
+        Raises:
+            UserError: if it has not been saved, or does not fit the network.
+        """
+        run = self.pretraining() if level == PRETRAIN else self.training(level)
+        self._check_there(run.paths.model(step).exists(), level)
+        return run.load_network(step)
+
+    def load_mask(self, level: int) -> Mask:
+        """Return a level's mask.
+
+        Raises:
+            UserError: if there is none yet, it is damaged, or does not fit the network.
+        """
+        path = self.paths(level).mask
+        self._check_there(path.exists(), level)
+        mask = Mask.load(path)
+        check_same_tensors(mask, prunable_shapes(self.variant.prunable(self.new_network(seed=0))), str(path))
+        return mask
+
+    def training(self, level: int | str) -> TrainingRun:
+        """Return the training of a level."""
+        return self.training_in(self.paths(level), level)
+
+    def pretraining(self) -> TrainingRun:
+        """Return the training before level 0."""
+        dataset_hparams, training_hparams = self.desc.pretrain_dataset_hparams, self.desc.pretrain_training_hparams
+        return self.training_in(self.paths(PRETRAIN), PRETRAIN, dataset_hparams, training_hparams)
+
+    def training_in(
+        self,
+        paths: RunPaths,
+        level: int | str,
+        dataset_hparams: DatasetHparams | None = None,
+        training_hparams: TrainingHparams | None = None,
+        variant: ModelVariant | None = None,
+    ) -> TrainingRun:
+        """Return a training of this network in any directory, with a level's random streams.
+
+        What is not given is as in the lottery itself.
+        """
+        return TrainingRun(
+            paths=paths,
+            label=f"level_{level}/{paths.directory.name[:32]}",
+            variant=variant or self.variant,
+            model_hparams=self.desc.model_hparams,
+            dataset_hparams=dataset_hparams or self.desc.dataset_hparams,
+            training_hparams=training_hparams or self.desc.training_hparams,
+            streams=self.streams(level),
+            context=self.context,
+            further_hparams=self.desc.groups(),
+        )
+
+    def _check_there(self, exists: bool, level: int | str) -> None:
+        if not exists:
+            raise UserError(
+                f"level {level} of {self.desc.name} (replicate {self.replicate}) is not there yet; "
+                f"run the lottery command with the same hyperparameters and --levels={level} first"
+            )

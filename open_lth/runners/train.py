@@ -1,0 +1,58 @@
+"""The runner of single training runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foundations.context import RunContext
+from foundations.paths import ExperimentPaths, RunPaths
+from foundations.randomness import RandomStreams
+from open_lth.runners.descs import TrainDesc
+from open_lth.runners.once import do_once
+from open_lth.runners.provenance import save_command, save_hparams
+from pruning import Mask, prunable_shapes
+from training import TrainingRun
+
+
+@dataclass(frozen=True)
+class TrainRunner:
+    """One replicate of one training run."""
+
+    desc: TrainDesc
+    replicate: int
+    context: RunContext
+
+    @property
+    def paths(self) -> RunPaths:
+        """Where the run's files lie."""
+        return ExperimentPaths(self.context.root, self.desc.name, self.replicate).main()
+
+    def training(self) -> TrainingRun:
+        """Return the training."""
+        return TrainingRun(
+            paths=self.paths,
+            label="main",
+            variant=self.desc.variant,
+            model_hparams=self.desc.model_hparams,
+            dataset_hparams=self.desc.dataset_hparams,
+            training_hparams=self.desc.training_hparams,
+            streams=RandomStreams(self.replicate),
+            context=self.context,
+            further_hparams=self.desc.groups(),
+        )
+
+    def run(self) -> None:
+        """Train, unless that has been done already.
+
+        Raises:
+            Interrupted: if a signal asked for it.
+            RunIsLocked: if another process is at it.
+        """
+        do_once(self.paths.directory, self.context, lambda: self.training().is_done, self._run)
+
+    def _run(self) -> None:
+        training = self.training()
+        model = training.new_network(training.streams.seed("initial_weights"))
+        save_hparams(self.paths, self.desc.display())
+        save_command(self.paths, self.context)
+        training.train(model, Mask.ones(prunable_shapes(training.variant.prunable(model))), self.desc.step("0it"))

@@ -1,0 +1,82 @@
+"""The runs that a suite's experiments stand for: which are there, and which are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from open_lth.command_runs import Words
+from open_lth.results.tables import read_runs
+from open_lth.runners.evaluation import is_measured
+from open_lth.suites.suite import Series
+from training import TrainingRun
+
+
+@dataclass(frozen=True)
+class SuiteRuns:
+    """The runs behind a figure.
+
+    Args:
+        table: the finished runs as `read_runs` gives them, with `panel` and `method` in front, in the order of the
+            series.
+        trainings: the training run of each row, by its directory.
+        missing: a line for each experiment that is not finished.
+    """
+
+    table: pd.DataFrame
+    trainings: dict[str, TrainingRun]
+    missing: list[str]
+
+
+CommandReader = Callable[[Words], tuple[list[TrainingRun], int]]
+"""From a command to the training runs that it stands for, and with how many passes it measures them."""
+
+
+def find_runs(series: Iterable[Series], read: CommandReader) -> SuiteRuns:
+    """Return the finished runs of series, and what is missing.
+
+    Raises:
+        UserError: if a command is invalid.
+    """
+    places: list[tuple[str, str, str]] = []
+    trainings: dict[str, TrainingRun] = {}
+    missing: dict[tuple[str, str], list[int]] = {}
+    for one in series:
+        for experiment in one.experiments:
+            runs, passes = read(experiment.command)
+            done = [run for run in runs if run.paths.logger.exists()]
+            places += [(one.panel, one.method, str(run.paths.directory)) for run in done]
+            trainings |= {str(run.paths.directory): run for run in done}
+            for what in _missing(runs, passes):
+                missing.setdefault((f"{one.panel}, {one.method}", what), []).append(runs[0].streams.replicate)
+    table = read_runs(dict.fromkeys(directory for _, _, directory in places))
+    labelled = pd.DataFrame(places, columns=["panel", "method", "directory"]).astype("string").drop_duplicates()
+    lines = [f"{which}, {_several('replicate', numbers)}: {what}" for (which, what), numbers in missing.items()]
+    return SuiteRuns(labelled.merge(table, on="directory", how="inner"), trainings, lines)
+
+
+def _missing(runs: Sequence[TrainingRun], passes: int) -> Iterator[str]:
+    undone = [run for run in runs if not run.paths.logger.exists()]
+    if undone:
+        yield f"{_levels(undone)} not finished"
+    unmeasured = [run for run in runs if run not in undone and passes and not is_measured(run, passes)]
+    if unmeasured:
+        yield f"{_levels(unmeasured)} not evaluated with {passes} passes"
+
+
+def _levels(runs: Sequence[TrainingRun]) -> str:
+    levels = _several("level", [int(run.streams.level) for run in runs])
+    return f"{levels} {'are' if len(runs) > 1 else 'is'}"
+
+
+def _several(what: str, numbers: Sequence[int]) -> str:
+    return f"{what}{'s' if len(set(numbers)) > 1 else ''} {ranges(sorted(set(numbers)))}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Return ascending whole numbers as people write them: `0-2, 5`."""
+    starts = [index for index, n in enumerate(numbers) if index == 0 or n != numbers[index - 1] + 1]
+    groups = [numbers[start:end] for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True)]
+    return ", ".join(f"{group[0]}-{group[-1]}" if len(group) > 1 else str(group[0]) for group in groups)
