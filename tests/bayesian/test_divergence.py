@@ -30,7 +30,6 @@ def two_vectors(weights):
     return torch.tensor(weights, dtype=torch.float64).T.clone()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
 @given(WEIGHTS)
 def test_value_and_gradients_are_those_of_torch_distributions(weights):
     mean, log_std = two_vectors(weights)
@@ -38,7 +37,7 @@ def test_value_and_gradients_are_those_of_torch_distributions(weights):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50)
 @given(WEIGHTS, st.data())
 def test_pruned_weights_add_exactly_nothing_and_get_exactly_no_gradient(weights, data):
     mean, log_std = two_vectors(weights)

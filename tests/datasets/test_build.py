@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets import (
@@ -69,7 +69,7 @@ def test_every_source_states_consistent_facts(name: str) -> None:
     assert num_classes(hparams(dataset_name=name, unsupervised_labels="rotation")) == 4
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 70), st.none() | st.floats(0, 1, exclude_min=True))
 def test_an_epochs_length_is_known_without_the_data(
     small_cifar10: Examples, context: RunContext, batch_size: int, fraction: float | None

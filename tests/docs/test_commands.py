@@ -19,6 +19,7 @@ def python_of(page: str) -> list[str]:
 
 
 WITH_COMMANDS = [page for page in pages() if blocks(page)]
+FIRST = pytest.param("README.md", marks=pytest.mark.smoke)
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def session_of(shell: Shell, code: str, mode: str | None = None) -> Session:
     return shell.run([Block("page.md", 1, code, mode)])
 
 
-@pytest.mark.parametrize("page", WITH_COMMANDS)
+@pytest.mark.parametrize("page", [FIRST, *(page for page in WITH_COMMANDS if page != "README.md")])
 def test_the_commands_of_a_page_work(page, shell, record_property):
     session = shell.run(blocks(page))
     record_property("commands run and parsed", f"{session.count('run')} {session.count('parse')}")

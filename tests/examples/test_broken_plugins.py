@@ -36,6 +36,7 @@ def outcomes(tmp_path_factory) -> list[Outcome]:
     return Shell(place, place).commands([words, ("plugins",)])
 
 
+@pytest.mark.smoke
 def test_each_is_reported_by_name_and_what_was_asked_for_is_done(outcomes):
     assert outcomes[0].code == 0 and "/lottery_" in outcomes[0].out
     lines = outcomes[0].err.splitlines()

@@ -88,6 +88,17 @@ def greatest_difference(one: Tensors, other: Tensors) -> float:
     return max(differences)
 
 
+@pytest.mark.smoke
+def test_two_processes_end_where_one_ends_to_rounding(new_workplace, together):
+    words, alone, shared = ("train", *LENET), new_workplace(), new_workplace()
+    alone.done(*words, "--quiet")
+    outcome = together(shared, words)
+    assert outcome.codes == [[0], [0]], outcome.output
+    expected, found = (final_weights(workplace.place(*words)) for workplace in (alone, shared))
+    assert greatest_difference(initial_weights(alone.place(*words)), expected) > 1e-3
+    assert greatest_difference(found, expected) < 1e-4
+
+
 def test_all_commands_end_well_on_both_ranks(both):
     assert both.together.code == 0, both.together.output
     assert both.together.codes == [[0] * len(COMMANDS)] * 2

@@ -6,7 +6,7 @@ import contextlib
 import io
 from collections.abc import Callable, Sequence
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import cli
@@ -66,8 +66,7 @@ ANY_FLAG = st.one_of(
 
 def often(times: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator for a property that is to be tried so many times, on the same values every time."""
-    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return settings(max_examples=times, derandomize=True, deadline=None, suppress_health_check=checks, database=None)
+    return settings(max_examples=times, derandomize=True, database=None)
 
 
 def check(outcome: Outcome) -> None:

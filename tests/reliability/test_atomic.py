@@ -116,7 +116,6 @@ def test_a_kill_between_any_two_steps_leaves_whole_files_that_match_their_checks
     if not has_links:  # then a file cannot have the place of the previous one as well as its own
         monkeypatch.setattr(os, "link", no_link)
         allowed = {(None if new == old else new, old) for new, old in allowed}
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # it counts for power failures, not for kills, and takes time
     wrong, survived = [], False
     for moment in itertools.count(1):
         place = tmp_path / str(moment)

@@ -156,7 +156,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create", "ignore:.*fork.*")
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(next(iter(CASES)), marks=pytest.mark.smoke), *list(CASES)[1:]])
 def test_a_stop_at_any_step_costs_no_bit(case, workplace, tmp_path, steps, tries, tally):
     if case in AT_FULL_SIZE_ONLY and not tries(0, 1):
         pytest.skip("with --full_size")

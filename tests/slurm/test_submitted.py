@@ -44,6 +44,7 @@ def test_a_lottery_and_branches_that_wait_for_it_have_the_bits_of_a_local_run(su
     assert workplace.run("lottery", "--levels=1", *WORDS, "--platform=slurm").out == "everything is done already\n"
 
 
+@pytest.mark.smoke
 def test_a_command_that_fails_in_its_job_says_why(submit, workplace):
     damaged = workplace.place("train", *WORDS) / "checkpoint.pth"
     damaged.parent.mkdir(parents=True)
