@@ -40,8 +40,8 @@ setup(
         "torch-blue>=1.1",
         "timm>=1.0",
         "numpy>=1.26",
-        "scikit-learn>=1.4",  # the digits data set
-        "scipy>=1.11",  # the SVHN data set's file format
+        "scikit-learn>=1.4",  # the digits data set, and measures of out-of-distribution detection
+        "scipy>=1.11",  # the SVHN data set's file format, temperatures and intervals
         "matplotlib>=3.8",
         "pandas>=2.2",
         "jinja2>=3.1",  # the page that `report` writes

@@ -42,9 +42,7 @@ def brier_score(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Tensor:
     """Return the gap between confidence and accuracy, averaged over examples (Guo et al. 2017, equation 3)."""
-    correct, confidence = _top_label(probabilities, labels)
-    totals = _binned(correct - confidence, confidence, bins)
-    return totals.abs().sum() / len(labels)
+    return _calibration_errors(probabilities, labels, bins)["ece"]
 
 
 def mean_absolute_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Tensor:
@@ -54,10 +52,24 @@ def mean_absolute_calibration_error(probabilities: Tensor, labels: Tensor, bins:
 
     The bins have equal widths on the confidence of the predicted class; an empty one counts 0.
     """
-    correct, confidence = _top_label(probabilities, labels)
-    totals = _binned(correct - confidence, confidence, bins)
-    sizes = _binned(torch.ones_like(confidence), confidence, bins)
-    return (totals.abs() / sizes.clamp_min(1.0)).mean()
+    return _calibration_errors(probabilities, labels, bins)["mace"]
+
+
+def _calibration_errors(probabilities: Tensor, labels: Tensor, bins: int) -> dict[str, Tensor]:
+    correct, confidence = top_label(probabilities, labels)
+    gaps = _binned(correct - confidence, confidence, bins)
+    return calibration_errors(gaps, _binned(torch.ones_like(confidence), confidence, bins))
+
+
+def calibration_errors(gaps: Tensor, sizes: Tensor) -> dict[str, Tensor]:
+    """Return `ece` and `mace`, (...), from what is in each bin of the confidence.
+
+    Args:
+        gaps: (..., bins), the sum over a bin's examples of correct (0 or 1) minus confidence.
+        sizes: (..., bins), how many these are.
+    """
+    gaps = gaps.abs()
+    return {"ece": gaps.sum(dim=-1) / sizes.sum(dim=-1), "mace": (gaps / sizes.clamp_min(1.0)).mean(dim=-1)}
 
 
 def pooled_mean_absolute_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Tensor:
@@ -79,17 +91,23 @@ def reliability(log_probabilities: Tensor, labels: Tensor, bins: int = BINS) -> 
     Returns:
         `examples` (how many are in the bin), and the sums over them of `confidence` and `correct`.
     """
-    correct, confidence = _top_label(log_probabilities.double().exp(), labels)
+    correct, confidence = top_label(log_probabilities.double().exp(), labels)
     values = {"examples": torch.ones_like(confidence), "confidence": confidence, "correct": correct}
     return {name: _binned(value, confidence, bins).tolist() for name, value in values.items()}
 
 
-def _top_label(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def top_label(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return whether the most probable class of (N, classes) is the label's, as 0 or 1, and its probability: (N,)."""
     confidence, predicted = probabilities.max(dim=1)
     return (predicted == labels).to(probabilities), confidence
 
 
+def bin_indices(confidence: Tensor, bins: int = BINS) -> Tensor:
+    """Return in which bin (k/B, (k+1)/B] each confidence is; 0 falls into the first."""
+    return (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
+
+
 def _binned(values: Tensor, confidence: Tensor, bins: int) -> Tensor:
-    """Return the sums (bins,) of values over bins (k/B, (k+1)/B] of the confidence; 0 falls into the first."""
-    index = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
-    return torch.zeros(bins, dtype=values.dtype, device=values.device).index_add(0, index, values)
+    """Return the sums (bins,) of values over the bins of the confidence."""
+    sums = torch.zeros(bins, dtype=values.dtype, device=values.device)
+    return sums.index_add(0, bin_indices(confidence, bins), values)
