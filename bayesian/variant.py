@@ -1,4 +1,4 @@
-"""The Bayesian kind of network: every weight is a normal distribution."""
+"""The Bayesian variant: every weight is a normal distribution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from foundations.context import Sharing
 from foundations.errors import InvalidValue
 from foundations.randomness import default_generator_seeded
 from foundations.ranks import Ranks
-from models import ModelFamily, ModelHparams, build_network
+from models import ModelFamily, ModelHparams
 from pruning import Prunable, PrunableParameter
 from training import (
     ModelVariant,
@@ -25,7 +25,6 @@ from training import (
     PredictionRequest,
     TrainingCircumstances,
     TrainingHparams,
-    VariantHparams,
 )
 
 _CURRICULUM: Mapping[str, object] = {
@@ -48,15 +47,10 @@ class Bayesian(ModelVariant):
     name = BAYESIAN
     description = "a Bayesian network: every weight is a normal distribution, fitted by variational inference"
     hparams = BayesianHparams
+    objectives = ("cross_entropy",)  # the data fit of the ELBO, which is what training minimises
 
     def __init__(self, hparams: BayesianHparams) -> None:
         self._hparams = hparams
-
-    @classmethod
-    def from_hparams(cls, hparams: VariantHparams | None) -> Bayesian:
-        """Return the kind of network that the hyperparameters describe."""
-        assert isinstance(hparams, BayesianHparams)
-        return cls(hparams)
 
     @classmethod
     def preset(cls, family: ModelFamily) -> Mapping[str, object]:
@@ -70,7 +64,7 @@ class Bayesian(ModelVariant):
 
     def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
         """Return the deterministic network of the same seed, converted: its weights are the means."""
-        model = build_network(hparams, num_classes, seed)
+        model = super().build(hparams, num_classes, seed)
         with default_generator_seeded(seed):  # torch-blue draws means that are then replaced
             convert(model, self._hparams.init_std)
         return model

@@ -27,8 +27,7 @@ from foundations.ranks import Ranks, join_ranks
 from foundations.step import Step
 from measuring import Work, figure, print_header, print_row, spread
 from steps import NUM_CLASSES, NUM_EXAMPLES, model_hparams, random_batch, variant_of
-from training import TrainingCircumstances, TrainingHparams
-from training.optimizers import OPTIMIZERS
+from training import OPTIMIZERS, TrainingCircumstances, TrainingHparams
 from training.parallel.exchange import GradientExchange
 from training.precision import Precision
 

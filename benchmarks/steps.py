@@ -11,8 +11,7 @@ from foundations.randomness import RandomStreams
 from foundations.step import Step
 from measuring import Work
 from models import ModelHparams, find_family
-from training import Deterministic, ModelVariant, TrainingCircumstances, TrainingHparams
-from training.optimizers import OPTIMIZERS
+from training import OPTIMIZERS, Deterministic, ModelVariant, TrainingCircumstances, TrainingHparams
 from training.precision import Precision
 
 NUM_EXAMPLES, NUM_CLASSES = 50_000, 10

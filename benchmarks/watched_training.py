@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,20 +16,19 @@ from foundations.context import RunContext
 from foundations.paths import RunPaths
 from foundations.randomness import RandomStreams
 from foundations.step import Step
-from models import ModelFamily, ModelHparams
+from models import ModelHparams
 from pruning import Mask, Prunable, prunable_shapes
 from random_images import random_images
 from steps import model_hparams
 from training import (
     ModelVariant,
+    ParameterGroups,
     PredictionRequest,
     TrainingCircumstances,
     TrainingHparams,
     TrainingRun,
-    VariantHparams,
 )
 from training.objective import Objective
-from training.optimizers import ParameterGroups
 
 Watch = Callable[[Step], None]
 """Called when the gradient of a step is about to be found."""
@@ -110,23 +109,14 @@ def train_watched(
 
 
 class _Watched(ModelVariant):
-    """A kind of network whose objective is watched."""
+    """A variant whose objective is watched."""
 
     name = "watched"
-    description = "another kind of network, watched"
-    hparams = None
+    description = "another variant, watched"
 
     def __init__(self, variant: ModelVariant, watch: Watch) -> None:
         self._variant = variant
         self._watch = watch
-
-    @classmethod
-    def from_hparams(cls, hparams: VariantHparams | None) -> ModelVariant:
-        raise NotImplementedError
-
-    @classmethod
-    def preset(cls, family: ModelFamily) -> Mapping[str, object]:
-        raise NotImplementedError
 
     def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
         return self._variant.build(hparams, num_classes, seed)

@@ -1,31 +1,31 @@
 """Objectives, optimisers, schedules, the one training loop, checkpoints and measures."""
 
 from foundations.interruption import Interrupted
+from training import optimizers  # noqa: F401 - importing optimisers registers them
 from training.data import check_images_fit
-from training.deterministic import Deterministic
 from training.finite import Diverged
-from training.hparams import TrainingHparams
+from training.hparams import OPTIMIZERS, ParameterGroups, TrainingHparams
 from training.logger import MetricLogger
 from training.measures import measure, reliability
-from training.objective import Objective, accuracy
-from training.optimizers import OPTIMIZERS, ParameterGroups
+from training.objective import OBJECTIVES, Loss, Objective, TrainingCircumstances, accuracy
 from training.parallel.following import Task, follow
 from training.placement import place
-from training.prediction import logits_of
 from training.reports import Report
 from training.run import TrainingRun
 from training.sinks import SINKS
 from training.variant import (
     VARIANTS,
+    Deterministic,
     ImageBatches,
     ModelVariant,
     PredictionRequest,
-    TrainingCircumstances,
     VariantHparams,
     constant_name,
+    logits_of,
 )
 
 __all__ = [
+    "OBJECTIVES",
     "OPTIMIZERS",
     "SINKS",
     "VARIANTS",
@@ -33,6 +33,7 @@ __all__ = [
     "Diverged",
     "ImageBatches",
     "Interrupted",
+    "Loss",
     "MetricLogger",
     "ModelVariant",
     "Objective",

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import torch
 
 from foundations.errors import InvalidValue, one_of
 from foundations.hparams import Hparams, hparam
+from foundations.registry import Registry
 from foundations.step import parse_step, parse_steps
-from training.optimizers import OPTIMIZERS
+from training.objective import CROSS_ENTROPY, OBJECTIVES
+
+ParameterGroups = list[dict[str, Any]]
+"""What torch's optimisers take: dicts with `params` and whatever differs from the defaults."""
+
+OptimizerFactory = Callable[[ParameterGroups, "TrainingHparams"], torch.optim.Optimizer]
+
+OPTIMIZERS: Registry[OptimizerFactory] = Registry("optimizer_name")
+"""Filled by `training.optimizers`, whose entries read the hyperparameters below."""
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 
@@ -40,10 +52,16 @@ class TrainingHparams(Hparams):
     weight_decay: float | None = hparam("the L2 penalty on the weights", None)
     apex_fp16: bool = hparam("mixed precision under OpenLTH's name; the same arithmetic as --precision=fp16", False)
     precision: str = hparam("the forward pass's arithmetic: " + ", ".join(PRECISIONS), "fp32", display_default=False)
+    objective: str = hparam(
+        lambda: "the loss that training minimises: " + ", ".join(OBJECTIVES.names()),
+        CROSS_ENTROPY,
+        display_default=False,
+    )
 
     def __post_init__(self) -> None:
         """Check the values."""
         OPTIMIZERS.get(self.optimizer_name)
+        OBJECTIVES.get(self.objective)
         for name in ("training_steps", "warmup_steps"):
             self._check_steps(name, several=False)
         self._check_steps("milestone_steps", several=True)

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foundations.randomness import RandomStreams
+from foundations.ranks import Ranks
+from foundations.registry import Registry
 from foundations.step import Step
+from training.parallel.exchange import GradientExchange
 from training.precision import Precision
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""Returns the scalar loss of images (B, C, H, W) and labels (B,) under a network: a mean over the examples.
+
+Penalties on the weights may be added. The network is in training mode, and is called with the images; what its first
+call returns are the logits (B, classes) of which the accuracy is logged.
+"""
+
+OBJECTIVES: Registry[Loss] = Registry("objective")
+
+CROSS_ENTROPY = "cross_entropy"
+
+
+@OBJECTIVES.register(CROSS_ENTROPY)
+def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean negative log likelihood of the labels."""
+    return F.cross_entropy(model(images), labels)
 
 
 class Objective(Protocol):
-    """A loss that knows how to find its own gradient, so that a network may need more than one pass for it."""
+    """What finds its own gradient, so that a network may need more than one pass for it."""
 
     def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
         """Add the gradient of the batch's loss to the parameters' gradients.
@@ -31,20 +54,64 @@ class Objective(Protocol):
         ...
 
 
-class CrossEntropy:
-    """The mean negative log likelihood of the labels under one forward pass."""
+@dataclass(frozen=True)
+class TrainingCircumstances:
+    """What an objective may need to know of the run it serves.
 
-    def __init__(self, model: nn.Module, precision: Precision) -> None:
-        self._model = model
-        self._precision = precision
+    Args:
+        num_examples: the number of training examples.
+        streams: where anything random comes from; processes that share examples may have streams of their own.
+        exchange: what adds up the gradients of the processes that train the run together.
+        sample_ranks: the processes that share the samples that a stochastic network draws for a batch.
+        loss: the loss that `--objective` chose.
+    """
+
+    num_examples: int
+    streams: RandomStreams
+    precision: Precision
+    exchange: GradientExchange = field(default_factory=lambda: GradientExchange(Ranks()))
+    sample_ranks: Ranks = field(default_factory=Ranks)
+    loss: Loss = cross_entropy
+
+
+class LossObjective:
+    """A loss, minimised by one backward pass through what the network computed for it."""
+
+    def __init__(self, model: nn.Module, circumstances: TrainingCircumstances) -> None:
+        self._network = _Recorded(model, circumstances.exchange.overlapped(model))
+        self._loss = circumstances.loss
+        self._precision = circumstances.precision
 
     def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
-        """Add the gradient of the cross-entropy."""
+        """Add the gradient of the loss."""
+        self._network.logits = None
         with self._precision.autocast():
-            logits = self._model(images)
-            loss = F.cross_entropy(logits, labels)
+            loss = self._loss(self._network, images, labels)
         self._precision.scale(loss).backward()
-        return {"loss": loss.detach(), "accuracy": accuracy(logits.detach(), labels)}
+        logits = self._network.logits
+        assert logits is not None, "a loss has to call the network"
+        return {"loss": loss.detach(), "accuracy": accuracy(logits, labels)}
+
+
+class _Recorded(nn.Module):
+    """A network with the layers and parameters of another, under their names, that keeps what its first call returned.
+
+    Args:
+        model: the other network.
+        passes: what is called for it, such as its form that adds up the gradients of several processes.
+    """
+
+    def __init__(self, model: nn.Module, passes: nn.Module) -> None:
+        super().__init__()
+        self._modules, self._parameters, self._buffers = model._modules, model._parameters, model._buffers
+        self._passes: Callable[[Tensor], Tensor] = passes.__call__  # which is no layer
+        self.logits: Tensor | None = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self._passes(images)
+        if self.logits is None:
+            self.logits = logits.detach()
+        return logits
 
 
 def accuracy(scores: Tensor, labels: Tensor) -> Tensor:

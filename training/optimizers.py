@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from foundations.registry import Registry
-
-if TYPE_CHECKING:
-    from training.hparams import TrainingHparams
-
-ParameterGroups = list[dict[str, Any]]
-"""What torch's optimisers take: dicts with `params` and whatever differs from the defaults."""
-
-OptimizerFactory = Callable[[ParameterGroups, "TrainingHparams"], torch.optim.Optimizer]
-
-OPTIMIZERS: Registry[OptimizerFactory] = Registry("optimizer_name")
+from training.hparams import OPTIMIZERS, ParameterGroups, TrainingHparams
 
 
 @OPTIMIZERS.register("sgd")

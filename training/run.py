@@ -26,9 +26,9 @@ from training.callbacks import Callback, evaluate, show_progress, standard_callb
 from training.checkpoint import TrainingState
 from training.data import load_test_for, load_train_for
 from training.evaluation import Evaluator
-from training.hparams import TrainingHparams
+from training.hparams import OPTIMIZERS, TrainingHparams
 from training.loop import train
-from training.optimizers import OPTIMIZERS
+from training.objective import OBJECTIVES, TrainingCircumstances
 from training.parallel.following import TrainingTask
 from training.parallel.team import Team, check_batch
 from training.placement import place
@@ -36,7 +36,7 @@ from training.precision import Precision
 from training.progress import Progress
 from training.schedule import make_schedule
 from training.sinks import SinkFeed
-from training.variant import ModelVariant, TrainingCircumstances
+from training.variant import ModelVariant
 
 LOSS_EVERY = 10
 
@@ -134,6 +134,7 @@ class TrainingRun:
         if self.is_done:
             return
         ranks = self.context.ranks
+        self.variant.check_objective(self.training_hparams)
         self.variant.check_sharing(self.context.sharing, ranks)
         check_batch(self.dataset_hparams.batch_size, self.context.example_ranks)
         sweep_temporaries(self.paths.directory)
@@ -158,6 +159,7 @@ class TrainingRun:
             precision=evaluator.precision,
             exchange=team.exchange,
             sample_ranks=team.sample_ranks,
+            loss=OBJECTIVES.get(self.training_hparams.objective),
         )
         progress = Progress(self.label, self.end, self.context.quiet, self.context.report_to)
         feed = SinkFeed(self.context.sinks, self.describe)

@@ -1,12 +1,12 @@
-"""Kinds of network: how one is built, masked, trained and evaluated."""
+"""Variants: how networks are built, pruned, trained and evaluated."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from foundations.context import Sharing
@@ -15,12 +15,10 @@ from foundations.hparams import Hparams
 from foundations.randomness import RandomStreams
 from foundations.ranks import Ranks
 from foundations.registry import Registry
-from models import ModelFamily, ModelHparams
-from pruning import Prunable
-from training.hparams import TrainingHparams
-from training.objective import Objective
-from training.optimizers import ParameterGroups
-from training.parallel.exchange import GradientExchange
+from models import ModelFamily, ModelHparams, build_network, prunable_tensor_names
+from pruning import DETERMINISTIC, Prunable, PrunableParameter
+from training.hparams import ParameterGroups, TrainingHparams
+from training.objective import LossObjective, Objective, TrainingCircumstances
 from training.precision import Precision
 
 ImageBatches = Callable[[], Iterable[Tensor]]
@@ -29,9 +27,9 @@ ImageBatches = Callable[[], Iterable[Tensor]]
 
 @dataclass(frozen=True, kw_only=True)
 class VariantHparams(Hparams):
-    """The hyperparameters of a kind of network.
+    """The hyperparameters of a variant.
 
-    A subclass declares `variant_name` by `constant_name`: the name is always part of the text, so that no two kinds
+    A subclass declares `variant_name` by `constant_name`: the name is always part of the text, so that no two variants
     share a hash.
     """
 
@@ -39,26 +37,8 @@ class VariantHparams(Hparams):
 
 
 def constant_name(name: str) -> Any:
-    """Declare the field `variant_name` of a kind of network: no flag, no choice, and in every hash."""
+    """Declare the field `variant_name` of a variant: no flag, no choice, and in every hash."""
     return field(default_factory=lambda: name, metadata={"help": "the kind of network", "flag": False})
-
-
-@dataclass(frozen=True)
-class TrainingCircumstances:
-    """What an objective may need to know of the run it serves.
-
-    Args:
-        num_examples: the number of training examples.
-        streams: where anything random comes from; processes that share examples may have streams of their own.
-        exchange: what adds up the gradients of the processes that train the run together.
-        sample_ranks: the processes that share the samples that a stochastic network draws for a batch.
-    """
-
-    num_examples: int
-    streams: RandomStreams
-    precision: Precision
-    exchange: GradientExchange = field(default_factory=lambda: GradientExchange(Ranks()))
-    sample_ranks: Ranks = field(default_factory=Ranks)
 
 
 @dataclass(frozen=True)
@@ -79,45 +59,51 @@ class PredictionRequest:
     precision: Precision
 
 
-class ModelVariant(ABC):
-    """A kind of network: the extension point by which a plugin changes what a model is."""
+class ModelVariant:
+    """What a model is made into: how its networks are built, pruned, trained and evaluated.
+
+    This is the extension point by which a plugin changes what a network is. As it stands it is a deterministic
+    network's, as OpenLTH has it: a variant writes what it changes.
+
+    Args:
+        hparams: those of its own group, for a variant that has one.
+    """
 
     name: ClassVar[str]
     description: ClassVar[str]
-    hparams: ClassVar[type[VariantHparams] | None]
+    hparams: ClassVar[type[VariantHparams] | None] = None
     weights_like: ClassVar[str] = ""
-    """Another kind whose weights are the same thing, if there is one, such as `deterministic` if every weight is a
-    number: the pruning strategies and branches that fit networks of that kind fit these, too."""
+    """Another variant whose weights are the same thing, if there is one, such as `deterministic` if every weight is a
+    number: the pruning strategies and branches that fit networks of that variant fit these, too."""
+    objectives: ClassVar[tuple[str, ...]] = ()
+    """The choices of `--objective` that its training can minimise; empty means all."""
+
+    def __init__(self, hparams: VariantHparams | None = None) -> None:
+        pass
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
-        """Return the kinds as which its networks can be pruned and branched from, its own first."""
+        """Return the variants as which its networks can be pruned and branched from, its own first."""
         return (cls.name, cls.weights_like) if cls.weights_like else (cls.name,)
 
     @classmethod
-    @abstractmethod
-    def from_hparams(cls, hparams: VariantHparams | None) -> ModelVariant:
-        """Return the kind of network that the hyperparameters describe."""
+    def preset(cls, family: ModelFamily) -> Mapping[str, object]:
+        """Return the defaults, by flag, of a family's networks in this variant."""
+        return family.defaults
 
     @classmethod
-    @abstractmethod
-    def preset(cls, family: ModelFamily) -> Mapping[str, object]:
-        """Return the defaults, by flag, of a family's networks when they are of this kind."""
+    def check_objective(cls, hparams: TrainingHparams) -> None:
+        """Check that its training can minimise what was chosen.
 
-    @abstractmethod
-    def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
-        """Return a network with initial weights that depend on the seed alone."""
-
-    @abstractmethod
-    def prunable(self, model: nn.Module) -> Prunable:
-        """Return the parameters behind every prunable weight, by canonical name."""
-
-    @abstractmethod
-    def parameter_groups(self, model: nn.Module, hparams: TrainingHparams) -> ParameterGroups:
-        """Return the trainable parameters in the groups that the optimiser treats differently."""
+        Raises:
+            InvalidValue: if it cannot.
+        """
+        if cls.objectives and hparams.objective not in cls.objectives:
+            fitting = ", ".join(cls.objectives)
+            raise InvalidValue("objective", hparams.objective, f"a {cls.name} network is trained with {fitting}")
 
     def check_sharing(self, sharing: Sharing, ranks: Ranks) -> None:
-        """Check that several processes can share the training in this way; a kind that draws samples overrides this.
+        """Check that several processes can share the training in this way; a variant that draws samples overrides this.
 
         Raises:
             InvalidValue: if they cannot.
@@ -125,17 +111,54 @@ class ModelVariant(ABC):
         if sharing.split == "samples" and ranks.size > 1:
             raise InvalidValue("ranks_split", sharing.split, f"a {self.name} network draws no samples to share")
 
-    @abstractmethod
-    def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
-        """Return what training minimises."""
+    def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
+        """Return a network with initial weights that depend on the seed alone."""
+        return build_network(hparams, num_classes, seed)
 
-    @abstractmethod
+    def prunable(self, model: nn.Module) -> Prunable:
+        """Return the parameters behind every prunable weight, by canonical name: every Linear's and Conv2d's weight."""
+        return {name: (PrunableParameter(model.get_parameter(name)),) for name in prunable_tensor_names(model)}
+
+    def parameter_groups(self, model: nn.Module, hparams: TrainingHparams) -> ParameterGroups:
+        """Return the trainable parameters in the groups that the optimiser treats differently.
+
+        They are one group: weight decay acts on all of them, as in OpenLTH.
+        """
+        return [{"params": [parameter for parameter in model.parameters() if parameter.requires_grad]}]
+
+    def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
+        """Return what training minimises: the loss that `--objective` chose."""
+        return LossObjective(model, circumstances)
+
+    @torch.no_grad()
     def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
         """Return the log of the predictive distribution, (N, classes) in float32; the network is left as it was.
 
-        Several processes each predict a run of the batches. What is drawn for one batch should therefore not depend on
-        those before it; else measures depend on the number of processes.
+        It is the log softmax of one pass, in memory for one batch and the result. Several processes each predict a run
+        of the batches: what a variant draws for one batch should not depend on those before it, or else measures depend
+        on the number of processes.
         """
+        was_training = model.training
+        model.eval()
+        with request.precision.autocast():
+            logits = logits_of(model, request.images())
+        model.train(was_training)
+        return logits.log_softmax(dim=1)
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
+    """Return the logits of batches of images, (N, classes) in float32."""
+    # Copies, because a captured graph writes every batch's output to the same place.
+    return torch.cat([model(images).to(torch.float32, copy=True) for images in batches])
 
 
 VARIANTS: Registry[type[ModelVariant]] = Registry("variant")
+
+
+@VARIANTS.register(DETERMINISTIC)
+class Deterministic(ModelVariant):
+    """Networks as OpenLTH has them: every weight is a number."""
+
+    name = DETERMINISTIC
+    description = "every weight is a number"

@@ -15,8 +15,7 @@ from foundations.hparams import Hparams
 from models import BATCHNORM_INITIALIZERS, INITIALIZERS, MODEL_FAMILIES, ModelHparams
 from open_lth.branch import BRANCHES, Branch
 from pruning import STRATEGIES, PruningHparams
-from training import VARIANTS, TrainingHparams
-from training.optimizers import OPTIMIZERS
+from training import OPTIMIZERS, VARIANTS, TrainingHparams
 
 
 def groups() -> str:

@@ -43,6 +43,10 @@ class Retrain(Branch):
             check_images_fit(desc.model_hparams, retrain_d)
         except InvalidValue as error:
             raise error.prefixed("retrain_d") from None
+        try:
+            self.lottery.variant.check_objective(retrain_t)
+        except InvalidValue as error:
+            raise error.prefixed("retrain_t") from None
         if num_classes(retrain_d) != desc.num_classes:
             raise InvalidValue(
                 "retrain_d_dataset_name",

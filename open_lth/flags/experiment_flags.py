@@ -124,6 +124,7 @@ def read_lottery_desc(args: argparse.Namespace, selection: Selection) -> Lottery
         groups["pretrain_training_hparams"] = read_group(args, TrainingHparams, "pretrain")
         try:
             check_images_fit(groups["model_hparams"], groups["pretrain_dataset_hparams"])
+            selection.variant.check_objective(groups["pretrain_training_hparams"])
         except InvalidValue as error:
             raise error.prefixed("pretrain") from None
     elif args.rewinding_steps is not None:
@@ -161,6 +162,7 @@ def _read_training_groups(args: argparse.Namespace, selection: Selection) -> dic
         "variant_hparams": read_variant_hparams(args, selection.variant),
     }
     check_images_fit(groups["model_hparams"], groups["dataset_hparams"])
+    selection.variant.check_objective(groups["training_hparams"])
     return groups
 
 

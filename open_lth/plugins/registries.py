@@ -13,7 +13,7 @@ from open_lth.figures.plot import PLOTS
 from open_lth.suites.scales import SCALES
 from open_lth.suites.suite import SUITES
 from pruning import STRATEGIES
-from training import OPTIMIZERS, VARIANTS
+from training import OBJECTIVES, OPTIMIZERS, VARIANTS
 
 REGISTRIES: Registry[Registry[Any]] = Registry("registry")
 """By what their entries are; a plugin that has registries of its own adds them."""
@@ -24,8 +24,9 @@ _CORE: Mapping[str, Registry[Any]] = {
     "BatchNorm initializer": BATCHNORM_INITIALIZERS,
     "data set": DATASETS,
     "streamed data set": STREAMED_DATASETS,
-    "kind of network": VARIANTS,
+    "variant": VARIANTS,
     "optimizer": OPTIMIZERS,
+    "objective": OBJECTIVES,
     "pruning strategy": STRATEGIES,
     "branch": BRANCHES,
     "suite": SUITES,

@@ -47,7 +47,7 @@ class Desc:
         """The kind of network."""
         if self.variant_hparams is None:
             return Deterministic()
-        return VARIANTS.get(self.variant_hparams.variant_name).from_hparams(self.variant_hparams)
+        return VARIANTS.get(self.variant_hparams.variant_name)(self.variant_hparams)
 
     @property
     def num_classes(self) -> int:

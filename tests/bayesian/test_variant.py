@@ -23,8 +23,7 @@ from pruning import (
     check_strategy_fits,
     prunable_shapes,
 )
-from training import VARIANTS, TrainingHparams
-from training.optimizers import OPTIMIZERS
+from training import OPTIMIZERS, VARIANTS, TrainingHparams
 from training.schedule import set_learning_rate
 
 FAMILIES = [family for _, family in MODEL_FAMILIES.items()]

@@ -16,8 +16,7 @@ from datasets import DATASETS, STREAMED_DATASETS
 from models import MODEL_FAMILIES
 from open_lth.branch import BRANCHES
 from pruning import STRATEGIES
-from training import VARIANTS
-from training.optimizers import OPTIMIZERS
+from training import OBJECTIVES, OPTIMIZERS, VARIANTS
 
 Words = tuple[str, ...]
 
@@ -45,6 +44,7 @@ REGISTRIES: Mapping[str, Any] = {
     "branch": BRANCHES,
     "estimator": ESTIMATORS,
     "optimizer": OPTIMIZERS,
+    "objective": OBJECTIVES,
 }
 
 OF_PLUGINS: list[Mapping[str, Mapping[str, Words]]] = [
@@ -106,6 +106,8 @@ ROWS: dict[str, dict[str, Words]] = {
     "estimator": {"weights": (), "antithetic": (), "local_reparameterization": (), "recycled": ()},
     # Flags besides the optimiser's name.
     "optimizer": {"sgd": ("--momentum=0.9", "--lr=0.1", "--weight_decay=1e-4"), "adam": ("--lr=0.001",)},
+    # Flags besides the objective's name.
+    "objective": {"cross_entropy": ()},
 }
 for _rows in OF_PLUGINS:
     for _registry, _own in _rows.items():
@@ -156,11 +158,13 @@ def _settings(registry: str, name: str, row: Words, kind: str) -> tuple[Words, W
     if registry == "model":
         # Every family's tickets can be transplanted.
         return (*words, *row), ("transplant", *ROWS["branch"]["transplant"]) if kind == "deterministic" else branch
-    flag = {"strategy": "pruning_strategy", "optimizer": "optimizer_name"}[registry]
+    flag = {"strategy": "pruning_strategy", "optimizer": "optimizer_name", "objective": "objective"}[registry]
     return (*words, f"--{flag}={name}", *row), branch
 
 
 def _fitting_kinds(registry: str, name: str) -> list[str]:
+    if registry == "objective":
+        return [kind for kind in KINDS if name in (VARIANTS.get(kind).objectives or (name,))]
     entry = REGISTRIES[registry].get(name)
     fitting = {"strategy": lambda: entry.variants, "branch": lambda: entry.trunk_variants}.get(registry, tuple)()
     return [kind for kind in KINDS if fits(kind, fitting)]

@@ -19,6 +19,7 @@ from tests.open_lth.running import Outcome, mask
 PAGE = "extending.md"
 FILES = files(PAGE)
 COMMANDS = commands(PAGE)
+REFUSED = ["train", "--default_hparams=small_cnn_4", "--bayesian", "--objective=label_smoothing"]
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +40,13 @@ def shell(tmp_path_factory) -> Shell:
 @pytest.fixture(scope="module")
 def outcomes(shell: Shell) -> dict[str, Outcome]:
     """What became of every command, by the command."""
-    asked = [*COMMANDS, ["train", "--help"]]
+    asked = [*COMMANDS, ["train", "--help"], REFUSED]
     return dict(zip(map(" ".join, asked), shell.commands(asked), strict=True))
 
 
 def directory(shell: Shell, model: str, **fields: str | None) -> Path:
     """Return the replicate of the lottery with these hyperparameters; deterministic unless they say otherwise."""
-    wanted = {"model_name": model, "variant_name": None, **fields}
+    wanted = {"model_name": model, "variant_name": None, "objective": None, **fields}
     logs = (shell.place / "results").glob("lottery_*/replicate_1/level_0/main/hparams.log")
     shown = {log: displayed_fields(log.read_text()) for log in logs}
     [found] = [log for log, has in shown.items() if all(has.get(name) == value for name, value in wanted.items())]
@@ -65,8 +66,9 @@ def test_everything_is_registered_by_the_page_s_package(outcomes):
         "model family": "small_cnn",
         "initializer": "truncated_normal",
         "data set": "stripes",
-        "kind of network": "tempered",
+        "variant": "tempered",
         "optimizer": "adamw",
+        "objective": "label_smoothing",
         "pruning strategy": "sparse_global_lamp, sparse_layerwise",
         "branch": "constant_signs",
         "suite": "widths",
@@ -110,13 +112,27 @@ def test_the_branch_starts_from_one_magnitude_in_every_layer(shell, outcomes):
         assert not bool(start[name][one == 0].any())
 
 
-def test_the_kind_of_network_trains_as_the_deterministic_one_and_predicts_otherwise(shell, outcomes):
+def test_the_variant_trains_as_the_deterministic_one_and_predicts_otherwise(shell, outcomes):
     plain = directory(shell, "small_cnn_4", pruning_strategy="sparse_global")
     tempered = directory(shell, "small_cnn_4", variant_name="tempered", temperature="4.0")
     names = ("level_1/main/model_ep2_it0.pth", "level_1/main/mask.pth")
     assert plain != tempered
     assert all((plain / name).read_bytes() == (tempered / name).read_bytes() for name in names)
     assert (plain / "level_1/main/logger").read_text() != (tempered / "level_1/main/logger").read_text()
+
+
+def test_the_objective_changes_what_training_finds_and_nothing_before(shell, outcomes):
+    plain = directory(shell, "small_cnn_4", pruning_strategy="sparse_global")
+    smoothed = directory(shell, "small_cnn_4", objective="label_smoothing")
+    start, end = (f"level_0/main/model_ep{epoch}_it0.pth" for epoch in (0, 2))
+    assert (plain / start).read_bytes() == (smoothed / start).read_bytes()
+    assert (plain / end).read_bytes() != (smoothed / end).read_bytes()
+
+
+def test_a_network_with_an_objective_of_its_own_refuses_the_pages_in_one_line(outcomes):
+    outcome = outcomes[" ".join(REFUSED)]
+    text = "error: --objective=label_smoothing: a bayesian network is trained with cross_entropy\n"
+    assert (outcome.code, outcome.err) == (2, text)
 
 
 def test_the_figure_has_its_picture_and_its_numbers(shell, outcomes):

@@ -152,7 +152,7 @@ def test_runs_and_plugins_know_it(outcomes):
     assert [row[4] for row in rows] == ["kind", "mc_dropout", "mc_dropout"]
     listed = [line.split() for line in outcomes["plugins"].out.splitlines()]
     assert ["mc_dropout", "open-lth-mc-dropout", "0.1.0", "loaded"] in listed
-    assert ["kind", "of", "network", "mc_dropout", "mc_dropout"] in listed
+    assert ["variant", "mc_dropout", "mc_dropout"] in listed
 
 
 def test_strategies_for_other_kinds_of_network_are_refused(outcomes):

@@ -13,8 +13,7 @@ from bayesian.variant import Bayesian
 from foundations.randomness import RandomStreams
 from foundations.step import Step
 from models import ModelHparams
-from training import Deterministic, ModelVariant, TrainingCircumstances, TrainingHparams
-from training.optimizers import OPTIMIZERS
+from training import OPTIMIZERS, Deterministic, ModelVariant, TrainingCircumstances, TrainingHparams
 from training.precision import Precision
 
 LARGE = {"cifar_resnet_110": 1_700_000, "cifar_vgg_19": 20_000_000, "cifar_vit_base": 85_000_000}

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from foundations.errors import InvalidValue
-from training import TrainingHparams
+from training import OBJECTIVES, TrainingHparams
 
 VALID = {"optimizer_name": "sgd", "lr": 0.1, "training_steps": "160ep"}
 
@@ -31,6 +31,7 @@ WRONG = [
     ({"nesterov_momentum": 1.5}, "--nesterov_momentum=1.5: must be at least 0 and less than 1"),
     ({"weight_decay": -1e-4}, "--weight_decay=-0.0001: must not be negative"),
     ({"weight_decay": math.nan}, "--weight_decay=nan: must not be negative"),
+    ({"objective": "hinge"}, "--objective=hinge: valid values are cross_entropy"),
     ({"precision": "fp8"}, "--precision=fp8: valid values are fp32, bf16, fp16"),
 ]
 
@@ -55,6 +56,14 @@ def test_an_invalid_value_is_refused_in_one_line_that_names_the_flag(changes, me
 def test_what_openlth_takes_is_taken(changes):
     hparams = TrainingHparams(**{**VALID, **changes})
     assert all(getattr(hparams, name) == value for name, value in changes.items())
+
+
+def test_an_objective_enters_the_text_only_if_it_is_another(monkeypatch):
+    monkeypatch.setattr(OBJECTIVES, "_entries", {**OBJECTIVES._entries, "hinge": None})
+    plain, other = TrainingHparams(**VALID), TrainingHparams(**VALID, objective="hinge")
+    assert str(plain) == "Hparams(lr=0.1, optimizer_name='sgd', training_steps='160ep')"
+    assert str(other) == "Hparams(lr=0.1, objective='hinge', optimizer_name='sgd', training_steps='160ep')"
+    assert "objective" not in plain.display() and "objective => hinge" in other.display()
 
 
 def test_the_text_is_openlths():

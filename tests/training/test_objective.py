@@ -1,15 +1,23 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from foundations.randomness import RandomStreams
 from foundations.step import Step
-from training.objective import CrossEntropy, accuracy
+from training import Loss, TrainingCircumstances, accuracy
+from training.objective import LossObjective, cross_entropy
 from training.precision import Precision
 
 CPU = torch.device("cpu")
+
+
+def objective(model: nn.Module, loss: Loss = cross_entropy, precision: str = "fp32") -> LossObjective:
+    return LossObjective(model, TrainingCircumstances(50, RandomStreams(1), Precision(precision, CPU), loss=loss))
 
 
 def test_accuracy_is_the_fraction_of_rows_whose_greatest_entry_is_the_labels():
@@ -21,7 +29,7 @@ def test_the_loss_and_its_gradient_are_those_of_softmax_regression():
     torch.manual_seed(0)
     model = nn.Linear(3, 4)
     images, labels = torch.randn(5, 3), torch.tensor([0, 3, 1, 1, 2])
-    terms = CrossEntropy(model, Precision("fp32", CPU)).backward(images, labels, Step(0, 1))
+    terms = objective(model).backward(images, labels, Step(0, 1))
 
     logits = [
         [
@@ -43,17 +51,62 @@ def test_the_loss_and_its_gradient_are_those_of_softmax_regression():
 
 def test_gradients_are_added_to_those_that_are_there():
     model = nn.Linear(3, 4)
-    objective = CrossEntropy(model, Precision("fp32", CPU))
+    twice = objective(model)
     images, labels = torch.randn(5, 3), torch.tensor([0, 3, 1, 1, 2])
-    objective.backward(images, labels, Step(0, 1))
+    twice.backward(images, labels, Step(0, 1))
     assert model.weight.grad is not None
     once = model.weight.grad.clone()
-    objective.backward(images, labels, Step(0, 1))
+    twice.backward(images, labels, Step(0, 1))
     torch.testing.assert_close(model.weight.grad, 2 * once)
 
 
 def test_terms_are_scalars_without_a_graph():
-    terms = CrossEntropy(nn.Linear(3, 4), Precision("fp32", CPU)).backward(
-        torch.randn(2, 3), torch.tensor([0, 1]), Step(0, 1)
-    )
+    terms = objective(nn.Linear(3, 4)).backward(torch.randn(2, 3), torch.tensor([0, 1]), Step(0, 1))
     assert all(term.shape == () and not term.requires_grad for term in terms.values())
+
+
+def test_a_loss_of_ones_own_is_differentiated_and_its_first_pass_tells_the_accuracy():
+    """Of the mean squared error with a ridge penalty, the gradient is 2 (x (W x - y)^T / n + W)."""
+
+    def ridge(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        error = model(images) - F.one_hot(labels, 4)
+        model(torch.zeros_like(images))
+        return error.square().sum(dim=1).mean() + model.weight.square().sum()
+
+    model = nn.Linear(3, 4, bias=False)
+    images, labels = torch.randn(5, 3), torch.tensor([0, 3, 1, 1, 2])
+    terms = objective(model, ridge).backward(images, labels, Step(0, 1))
+    with torch.no_grad():
+        error = images @ model.weight.T - F.one_hot(labels, 4)
+        torch.testing.assert_close(terms["loss"], error.square().sum() / 5 + model.weight.square().sum())
+        torch.testing.assert_close(model.weight.grad, 2 * (error.T @ images / 5 + model.weight))
+        assert terms["accuracy"] == accuracy(images @ model.weight.T, labels)
+
+
+def test_a_loss_sees_the_network_under_its_own_names_and_in_its_own_mode():
+    seen = []
+
+    def curious(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        seen.append(([name for name, _ in model.named_parameters()], model.training, model.fc.out_features))
+        return F.cross_entropy(model(images), labels)
+
+    model = nn.Sequential(OrderedDict(fc=nn.Linear(3, 4)))
+    objective(model, curious).backward(torch.randn(2, 3), torch.tensor([0, 1]), Step(0, 1))
+    assert seen == [(["fc.weight", "fc.bias"], True, 4)]
+
+
+def test_a_loss_is_computed_in_the_runs_precision_and_its_gradient_scaled_for_it():
+    dtypes = []
+
+    def noted(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        logits = model(images)
+        dtypes.append(logits.dtype)
+        return F.cross_entropy(logits, labels)
+
+    images, labels = torch.randn(5, 3), torch.tensor([0, 3, 1, 1, 2])
+    scaled, plain = nn.Linear(3, 4), nn.Linear(3, 4)
+    plain.load_state_dict(scaled.state_dict())
+    objective(scaled, noted, "fp16").backward(images, labels, Step(0, 1))
+    objective(plain, noted).backward(images, labels, Step(0, 1))
+    assert dtypes == [torch.float16, torch.float32]
+    torch.testing.assert_close(scaled.weight.grad, 65536 * plain.weight.grad, rtol=0.02, atol=65536 * 1e-3)

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from training import TrainingHparams
-from training.optimizers import OPTIMIZERS
+from training import OPTIMIZERS, TrainingHparams
 
 
 def one_weight(**changes: object) -> tuple[nn.Parameter, torch.optim.Optimizer]:

@@ -10,8 +10,8 @@ import torch
 from foundations.context import RunContext
 from foundations.errors import InvalidValue
 from models import ModelHparams, build_network
+from training import logits_of
 from training.placement import place
-from training.prediction import logits_of
 
 # The compiler's own code warns.
 pytestmark = pytest.mark.filterwarnings("ignore")

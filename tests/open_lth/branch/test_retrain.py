@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.open_lth.running import INPUT, KINDS, OUTPUT, is_kept, mask, means, measures, same, snapshot, weights
+from training import OBJECTIVES
 
 DIGITS = ("--retrain_d_dataset_name=digits", "--retrain_d_batch_size=256", "--retrain_t_training_steps=2ep")
 
@@ -102,3 +103,11 @@ def test_wrong_values_are_refused_by_the_flags_full_name(finished, word, expecte
     trunk = finished()
     words = ("lottery_branch", "retrain", "--levels=1", *trunk.words, *DIGITS, word, "--quiet")
     assert expected in trunk.workplace.refused(*words)
+
+
+def test_an_objective_that_the_network_has_none_of_is_refused_by_the_flags_full_name(finished, monkeypatch):
+    monkeypatch.setattr(OBJECTIVES, "_entries", {**OBJECTIVES._entries, "hinge": None})
+    trunk = finished(*KINDS["bayesian"])
+    words = ("lottery_branch", "retrain", "--levels=1", *trunk.words, *DIGITS, "--retrain_t_objective=hinge", "--quiet")
+    expected = "error: --retrain_t_objective=hinge: a bayesian network is trained with cross_entropy"
+    assert trunk.workplace.refused(*words) == expected

@@ -75,6 +75,7 @@ def test_every_flag_of_openlth_is_there_and_explained(workplace):
         "warmup_steps",
         "weight_decay",
         "apex_fp16",
+        "objective",
         "pruning_strategy",
         "pruning_fraction",
         "pruning_layers_to_ignore",

@@ -35,12 +35,13 @@ def test_the_plugin_that_comes_along_is_listed_first(listed):
 @pytest.mark.parametrize(
     ("what", "owner", "names"),
     [
-        ("kind of network", "open_lth", "deterministic"),
-        ("kind of network", "bayesian", "bayesian"),
+        ("variant", "open_lth", "deterministic"),
+        ("variant", "bayesian", "bayesian"),
         ("branch", "open_lth", "randomly_prune/shuffle, randomly_reinitialize/reinit, retrain"),
         ("branch", "bayesian", "transplant"),
         ("pruning strategy", "open_lth", "sparse_global, sparse_random"),
         ("optimizer", "open_lth", "sgd, adam"),
+        ("objective", "open_lth", "cross_entropy"),
         ("estimator", "bayesian", "weights, antithetic, local_reparameterization, recycled"),
         ("streamed data set", "open_lth", "imagenet"),
         ("scale", "bayesian", "paper, small"),

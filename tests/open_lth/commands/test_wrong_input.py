@@ -21,6 +21,7 @@ UNKNOWN_NAMES = [
     ("--model_init=xavier", ("=xavier: valid values are binary, kaiming_normal, kaiming_uniform, orthogonal",)),
     ("--batchnorm_init=zero", ("--batchnorm_init=zero: valid values are uniform, fixed, oneone, positivenegative",)),
     ("--optimizer_name=lamb", ("--optimizer_name=lamb: valid values are sgd, adam",)),
+    ("--objective=hinge", ("--objective=hinge: valid values are cross_entropy",)),
     ("--device=abacus", ("--device=abacus: this machine has auto, cpu",)),
     ("--platform=cloud", ("--platform=cloud: valid values are local, slurm",)),
     ("--precision=fp8", ("--precision=fp8: valid values are fp32, bf16, fp16",)),
