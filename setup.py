@@ -11,10 +11,9 @@ README = Path(__file__).parent / "README.md"
 TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4", "setuptools>=70.1"]
 TENSORBOARD = ["tensorboard>=2.20"]
 WANDB = ["wandb>=0.28"]
-SLURM = ["submitit>=1.5,<2"]
 DOCS = ["sphinx>=8.1", "furo>=2024.8", "myst-parser>=4", "sphinx-copybutton>=0.5.2"]
 CHECKS = ["ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
-EXTRAS = {"tensorboard": TENSORBOARD, "wandb": WANDB, "slurm": SLURM, "docs": DOCS, "test": TEST}
+EXTRAS = {"tensorboard": TENSORBOARD, "wandb": WANDB, "docs": DOCS, "test": TEST}
 DEV = [*CHECKS, *(package for extra in EXTRAS.values() for package in extra)]
 
 setup(
@@ -29,6 +28,7 @@ setup(
     package_data={
         **{name: ["py.typed"] for name in PACKAGES},
         "bayesian.paper": ["scales/*.json"],
+        "open_lth.cluster": ["job.sh"],
         "open_lth.report": ["page.html"],
     },
     # Not open_lth: that script is for a checkout, and installed it would have the package's name.

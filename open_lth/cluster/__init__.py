@@ -1,1 +1,1 @@
-"""Commands as jobs of the batch system Slurm, through the package submitit."""
+"""Commands as jobs of the batch system Slurm."""

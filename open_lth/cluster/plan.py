@@ -81,14 +81,9 @@ def make_plan(tasks: Sequence[Task], active: Sequence[SubmittedJob], ending: Seq
     for task in tasks:
         if task not in queued:
             groups.setdefault(_conditions(task, queued, (*active, *ending)), []).append(task)
-    depths: dict[Task, int] = {}
-    for conditions, members in groups.items():
-        depth = 1 + max((depths[task] for task in conditions.tasks), default=0)
-        depths |= dict.fromkeys(members, depth)
-    in_order = sorted(groups.items(), key=lambda item: depths[item[1][0]])
-    arrays = [
+    arrays = [  # the first task of a group comes after all that the group waits for, and so does the group
         Array(tuple(members[start : start + LARGEST_ARRAY]), conditions)
-        for conditions, members in in_order
+        for conditions, members in groups.items()
         for start in range(0, len(members), LARGEST_ARRAY)
     ]
     return Plan(arrays, queued)

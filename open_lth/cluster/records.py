@@ -60,8 +60,13 @@ class SubmittedJob:
 
     @property
     def log(self) -> Path:
-        """What the job prints, as submitit names it."""
-        return self.folder / f"{self.job_id}_0_log.out"
+        """What the job prints, over all its starts."""
+        return self.folder / f"{self.job_id}.out"
+
+    @property
+    def outcome(self) -> Path:
+        """What its command ended with, once it has ended by itself."""
+        return self.folder / f"{self.job_id}_outcome.json"
 
     def is_done(self, root: Path) -> bool:
         """Return whether everything that it is to make is there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ _KEY = re.compile(r"[a-z][a-z-]*", re.ASCII)
 _OWN_FLAGS = {"partition": "partition", "time": "time", "gpus": "gpus", "gpus-per-node": "gpus",
               "cpus-per-task": "cpus", "mem": "mem", "account": "account", "signal": "signal_delay"}  # fmt: skip
 _NOT_FOR_USERS = ("array", "dependency", "error", "kill-on-invalid-dep", "nodes", "no-requeue", "ntasks",
-                  "ntasks-per-node", "open-mode", "output", "requeue")  # fmt: skip
+                  "ntasks-per-node", "open-mode", "output", "parsable", "requeue", "test-only", "wait",
+                  "wrap")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -142,9 +143,14 @@ def _extra(values: object) -> tuple[tuple[str, str | None], ...]:
         key = key.replace("_", "-")
         if not _KEY.fullmatch(key) or (has_value and not rest):
             raise InvalidValue(name, value, "must look like KEY or KEY=VALUE, e.g. constraint=a100")
-        if key in _OWN_FLAGS:
-            raise InvalidValue(name, value, f"--{PREFIX}{_OWN_FLAGS[key]} is there for this")
-        if key in _NOT_FOR_USERS:
+        if own := _abbreviated(key, _OWN_FLAGS):
+            raise InvalidValue(name, value, f"--{PREFIX}{_OWN_FLAGS[own]} is there for this")
+        if _abbreviated(key, _NOT_FOR_USERS):
             raise InvalidValue(name, value, "is decided by the project")
         found[key] = rest if has_value else None
     return tuple(found.items())
+
+
+def _abbreviated(key: str, options: Iterable[str]) -> str | None:
+    """Return which of some options sbatch may take a key for: it takes beginnings, too."""
+    return next((option for option in options if option.startswith(key)), None)

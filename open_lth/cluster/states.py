@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from foundations.errors import UserError
-from open_lth.cluster.job import outcome_path
 from open_lth.cluster.records import SubmittedJob
 
 QUEUED, RUNNING, ENDING, DONE, FAILED, STOPPED = "queued", "running", "ending", "done", "failed", "stopped"
 
 _QUEUED = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "CONFIGURING")
 _PATIENCE = 20  # seconds for Slurm to answer
+_KEPT = 1 << 14  # bytes at the end of a log in which a reason is looked for
+BEGINS = re.compile(r"^job \w+ begins on .*\n", re.MULTILINE)
+"""What a job prints first whenever it starts."""
 
 
 class JobState(NamedTuple):
@@ -74,10 +78,36 @@ def _own_account(job: SubmittedJob, root: Path) -> JobState | None:
     if job.is_done(root):
         return JobState(DONE)
     try:
-        reason = json.loads(outcome_path(job.folder, job.job_id).read_bytes())["reason"]
+        code = int(json.loads(job.outcome.read_bytes())["exit_code"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return JobState(FAILED, str(reason)) if reason else JobState(STOPPED, "what it made is no longer there")
+    if code == 0:
+        return JobState(STOPPED, "what it made is no longer there")
+    return JobState(FAILED, reason_of(code, _end_of(job.log)))
+
+
+def reason_of(code: int, printed: Sequence[str]) -> str:
+    """Return in a line why a command failed.
+
+    Args:
+        code: its exit code, as a shell reports it.
+        printed: the last lines that it printed.
+    """
+    ended_by = [f"ended by {one.name}" for one in signal.Signals if code == 128 + one]
+    errors = [line.removeprefix("error: ") for line in printed if line.startswith("error: ")]
+    said = [line for line in printed if line.strip() and not line.startswith("to go on: ")]
+    return [f"exit code {code}", *said[-1:], *errors[-1:], *ended_by][-1]
+
+
+def _end_of(log: Path) -> list[str]:
+    """Return the last lines that a job has printed since it last began."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _KEPT))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return BEGINS.split(text)[-1].splitlines()
 
 
 def _from_accounting(jobs: Sequence[SubmittedJob]) -> Mapping[str, JobState]:

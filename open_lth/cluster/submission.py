@@ -10,9 +10,9 @@ from pathlib import Path
 from foundations.errors import UserError
 from foundations.interruption import interruption_requests
 from foundations.lock import exclusive
-from open_lth.cluster.executor import check_tools, submit_array
 from open_lth.cluster.plan import Array, Conditions, Plan, Task, make_plan
 from open_lth.cluster.records import FOLDER, SubmittedJob, new_folder, read_records, write_record
+from open_lth.cluster.sbatch import check_sbatch, submit_array
 from open_lth.cluster.settings import SlurmSettings, read_settings
 from open_lth.cluster.states import ENDING, QUEUED, RUNNING, job_states
 from open_lth.cluster.tasks import tasks_of
@@ -25,15 +25,15 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     """Submit what a command stands for, unless it is done, queued or running already.
 
     Raises:
-        UserError: if a flag is missing or invalid, Slurm or submitit is not there, or Slurm refuses.
+        UserError: if a flag is missing or invalid, Slurm is not there, or it refuses.
     """
     settings = read_settings(given_flags(args))
     tasks = tasks_of(args, argv)
     if not tasks:
         _say(args, "everything is done already")
         return
-    check_tools()
     root = args.root.absolute()
+    check_sbatch(root)
     with exclusive(root / FOLDER, _WAIT):  # else two of the same command would both find nothing queued
         states = job_states(read_records(root), root)
         active = [job for job, state in states.items() if state.word in (QUEUED, RUNNING)]
@@ -47,11 +47,12 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
 def _submit(plan: Plan, args: argparse.Namespace, settings: SlurmSettings, folder: Path) -> None:
     submitted: dict[Task, SubmittedJob] = {}
     try:
-        for array in plan.arrays:
+        for number, array in enumerate(plan.arrays, start=1):
+            script = folder / f"submission_{number}.sh"
             commands = [task.command for task in array.tasks]
             waits_for = dependency(array.conditions, submitted)
             with interruption_requests():  # what is submitted is recorded, whatever comes in between
-                ids = submit_array(commands, args.program, folder, settings, _name(array), waits_for)
+                ids = submit_array(commands, args.program, script, settings, _name(array), waits_for)
                 submitted |= {
                     task: SubmittedJob(job_id, task.label, task.command, task.outputs, folder)
                     for task, job_id in zip(array.tasks, ids, strict=True)

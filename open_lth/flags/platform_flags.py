@@ -20,7 +20,7 @@ _FLAGS = {
     "cpus": ("INT", "CPUs (default: what the cluster gives)"),
     "mem": ("SIZE", "memory as sbatch takes it, e.g. 16GB (default: what the cluster gives)"),
     "account": ("NAME", "whom to charge (default: the cluster's)"),
-    "extra": ("KEY[=VALUE]", "a further line #SBATCH --KEY=VALUE, e.g. constraint=a100; may be repeated"),
+    "extra": ("KEY[=VALUE]", "a further option of sbatch, e.g. constraint=a100; may be repeated"),
     "signal_delay": ("SECONDS", "how long before its time limit a job is told to save and to make way "
                      "(default: 120, or a quarter of a shorter limit)"),
     "parallel": ("INT", "how many elements of an array run at a time (default: as many as the cluster lets)"),

@@ -113,7 +113,7 @@ class Submission:
 
     def log(self, job: str) -> str:
         """Return what a job has printed so far."""
-        path = self.folder / f"{job}_0_log.out"
+        path = self.folder / f"{job}.out"
         return path.read_text() if path.exists() else ""
 
     def logs(self) -> str:
@@ -134,9 +134,9 @@ class Submission:
         states = dict(line.split() for line in lines if line.strip())
         return {job: states[job] for job in self.jobs if job in states}
 
-    def outcome(self, job: str) -> str:
-        """Return why a job failed, or nothing if it is done."""
-        return str(json.loads((self.folder / f"{job}_outcome.json").read_text())["reason"])
+    def exit_code(self, job: str) -> int:
+        """Return what a job's command ended with by itself."""
+        return int(json.loads((self.folder / f"{job}_outcome.json").read_text())["exit_code"])
 
 
 def restarts(job: str) -> int:

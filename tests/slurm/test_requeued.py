@@ -41,9 +41,9 @@ def test_a_job_told_to_make_way_saves_is_requeued_and_ends_in_the_same_bits(subm
     submission, waiting = submit(*lottery), submit(*branch)
     [job] = submission.jobs
     submission.wait_for(job, AMID)
-    asked("scancel", "--signal=USR2", job)  # what Slurm sends before the time limit
+    asked("scancel", "--batch", "--signal=USR1", job)  # what Slurm sends before the time limit
     submission.wait_for(job, "stopped by SIGTERM in ")
-    until(lambda: submission.log(job).count("Starting with JobEnvironment") == 2, what=submission.logs)
+    until(lambda: submission.log(job).count(" begins on ") == 2, what=submission.logs)
     assert restarts(job) == 1
     submission.wait()
     waiting.wait()  # what depends on a requeued job waits for its real end
@@ -58,7 +58,7 @@ def test_a_command_that_alone_is_asked_to_stop_is_requeued_as_well(submit, workp
     submission.wait_for(job, AMID)
     process = processes_of(workplace).split()[0]
     subprocess.run(["kill", "-TERM", process], check=True)
-    until(lambda: submission.log(job).count("Starting with JobEnvironment") == 2, what=submission.logs)
+    until(lambda: submission.log(job).count(" begins on ") == 2, what=submission.logs)
     submission.wait()
     assert results(workplace.root) == local_results(workplace, tmp_path, words)
 
@@ -66,9 +66,9 @@ def test_a_command_that_alone_is_asked_to_stop_is_requeued_as_well(submit, workp
 def test_a_job_goes_on_after_its_time_limit_and_a_cancelled_one_stays_away_but_can_be_resumed(submit, workplace):
     submission = submit("train", *WORDS, ENDLESS, "--slurm_time=1", "--slurm_signal_delay=5")
     [job] = submission.jobs
-    until(lambda: submission.log(job).count("Starting with JobEnvironment") == 2, what=submission.logs)
+    until(lambda: submission.log(job).count(" begins on ") == 2, what=submission.logs)
     assert restarts(job) == 1
-    before, _, _ = submission.log(job).rpartition("Starting with JobEnvironment")
+    before, _, _ = submission.log(job).rpartition(" begins on ")
     assert before.count("stopped by SIGTERM") == 1 and "TIME LIMIT" not in before
     reached = last_epoch(before)
     until(lambda: last_epoch(submission.log(job)) > reached + 3, what=submission.logs)
@@ -90,7 +90,7 @@ def test_the_controller_may_be_killed_while_jobs_run_and_wait(slurm: Loopback, s
     lottery = ("lottery", "--levels=0", *words)
     branch = ("lottery_branch", "reinit", "--levels=0", *words)
     running, waiting = submit(*lottery), submit(*branch)
-    running.wait_for(running.jobs[0], "Starting with JobEnvironment")
+    running.wait_for(running.jobs[0], " begins on ")
     slurm.kill_controller(waiting.jobs[0])
     assert cli.main(["runs", f"--root={workplace.root}"]) == 0
     assert capsys.readouterr().err.startswith("warning: squeue: ")

@@ -35,7 +35,7 @@ def test_a_lottery_and_branches_that_wait_for_it_have_the_bits_of_a_local_run(su
     local.done("lottery_branch", "shuffle", "--levels=0-1", "--seed=0", *WORDS, "--quiet")
     assert results(workplace.root) == results(local.root), lottery.logs() + branches.logs()
     assert "level_1/main  test  ep 2" in lottery.log(lottery.jobs[0])
-    assert [lottery.outcome(job) for job in lottery.jobs] == [""]
+    assert [lottery.exit_code(job) for job in lottery.jobs] == [0]
     assert runs_of(workplace).endswith("\n3 submitted jobs are done\n")
     [command] = workplace.root.glob("*/replicate_1/level_0/main/command.json")
     assert not [
@@ -51,7 +51,7 @@ def test_a_command_that_fails_in_its_job_says_why(submit, workplace):
     damaged.write_bytes(b"no checkpoint")
     job = submit("train", *WORDS)
     job.wait()
-    assert str(damaged) in job.outcome(job.jobs[0])
+    assert job.exit_code(job.jobs[0]) == 2
     assert f"error: {damaged}" in job.log(job.jobs[0])
     row = rf"^{job.jobs[0]} +failed +train_\w+ +1 +main +train +{re.escape(str(damaged))}"
     assert re.search(row, runs_of(workplace), re.MULTILINE)

@@ -89,6 +89,9 @@ def test_further_options_of_sbatch_are_taken_with_and_without_a_value():
         ("--time=5", "--slurm_time is there for this"),
         ("array=0-3", "is decided by the project"),
         ("no-requeue", "is decided by the project"),
+        ("arr=0-3", "is decided by the project"),  # sbatch takes beginnings of options as well
+        ("tim=5", "--slurm_time is there for this"),
+        ("wait", "is decided by the project"),
     ],
 )
 def test_a_further_option_that_would_break_something_is_refused(text, expected):

@@ -11,7 +11,7 @@ from foundations.errors import UnreadableFile
 from open_lth.cluster import states
 from open_lth.cluster.listing import list_jobs
 from open_lth.cluster.records import Output, SubmittedJob, new_folder, read_records, write_record
-from open_lth.cluster.states import JobState, SlurmIsSilent, job_states, read_sacct, read_squeue
+from open_lth.cluster.states import JobState, SlurmIsSilent, job_states, read_sacct, read_squeue, reason_of
 
 RUN = "lottery_0/replicate_1/level_0/main"
 
@@ -47,8 +47,9 @@ def made(root: Path, run: str = RUN) -> None:
     (root / run / "logger").write_text("test_accuracy,0,0.5")
 
 
-def ended(job: SubmittedJob, reason: str) -> None:
-    (job.folder / f"{job.job_id}_outcome.json").write_text(json.dumps({"reason": reason}))
+def ended(job: SubmittedJob, code: int, *printed: str) -> None:
+    job.outcome.write_text(json.dumps({"exit_code": code}))
+    job.log.write_text("\n".join([f"job {job.job_id} begins on node, restart 0", *printed, ""]))
 
 
 def test_the_queue_is_read_by_job():
@@ -88,9 +89,54 @@ def test_measures_are_there_once_they_have_the_passes(tmp_path, monkeypatch):
 def test_a_job_says_itself_why_it_failed(tmp_path, monkeypatch):
     asked = says(monkeypatch, "")
     [job] = record(tmp_path, ("12_3", RUN, 0))
-    ended(job, "training diverged")
+    ended(job, 2, "main  test  ep 1", "error: training diverged")
     assert job_states([job], tmp_path) == {job: JobState("failed", "training diverged")}
     assert not asked
+
+
+def test_a_job_that_made_what_has_gone_since_counts_as_stopped(tmp_path, monkeypatch):
+    says(monkeypatch, "")
+    [job] = record(tmp_path, ("12", RUN, 0))
+    ended(job, 0)
+    assert job_states([job], tmp_path) == {job: JobState("stopped", "what it made is no longer there")}
+
+
+def test_only_what_was_printed_since_the_last_start_is_a_reason(tmp_path, monkeypatch):
+    says(monkeypatch, "")
+    [job] = record(tmp_path, ("12", RUN, 0))
+    ended(job, 1, "error: of an earlier start", "job 12 begins on other, restart 1", "KeyError: 3")
+    assert job_states([job], tmp_path) == {job: JobState("failed", "KeyError: 3")}
+    job.log.unlink()
+    assert job_states([job], tmp_path) == {job: JobState("failed", "exit code 1")}
+
+
+def test_a_long_log_is_read_at_its_end(tmp_path, monkeypatch):
+    says(monkeypatch, "")
+    [job] = record(tmp_path, ("12", RUN, 0))
+    ended(job, 2, *["error: of another time"] * 10**5, *["x" * 99] * 10**4, "error: the last")
+    assert job_states([job], tmp_path) == {job: JobState("failed", "the last")}
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"exit_code": null}'])
+def test_a_job_whose_word_is_damaged_has_said_nothing(tmp_path, monkeypatch, content):
+    says(monkeypatch, "")
+    [job] = record(tmp_path, ("12", RUN, 0))
+    job.outcome.write_text(content)
+    assert job_states([job], tmp_path) == {job: JobState("stopped", "cancelled or killed")}
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "reason"),
+    [
+        (2, ["warning: old", "error: --lr=x: must be a number"], "--lr=x: must be a number"),
+        (2, ["error: first", "error: last", "to go on: python open_lth.py train"], "last"),
+        (1, ["Traceback (most recent call last):", "KeyError: 3", ""], "KeyError: 3"),
+        (1, [], "exit code 1"),
+        (137, ["warning: memory"], "ended by SIGKILL"),
+    ],
+)
+def test_the_reason_of_a_failure_is_one_line(code, printed, reason):
+    assert reason_of(code, printed) == reason
 
 
 def test_slurm_is_asked_once_about_all_others(tmp_path, monkeypatch):
@@ -115,7 +161,6 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     ]
     write_record(folder, ["reproduce"], jobs)
     assert read_records(tmp_path) == jobs
-    assert jobs[0].log == folder / "1_0_0_log.out"
 
 
 def test_a_damaged_record_is_named(tmp_path):
@@ -131,8 +176,8 @@ def test_the_list_shows_what_is_not_done_and_counts_the_rest(tmp_path, monkeypat
     other = "lottery_1/replicate_2/level_10/lottery_branch_shuffle_0"
     jobs = record(tmp_path, ("12", RUN, 0), ("13", other, 0), ("14", other, 0), ("15", "train_2/replicate_1/main", 0))
     made(tmp_path)
-    ended(jobs[1], "the node was on fire")
-    ended(jobs[3], "no such data set")
+    ended(jobs[1], 2, "error: the node was on fire")
+    ended(jobs[3], 2, "error: no such data set")
     listing = list_jobs(tmp_path)
     assert listing.rows == [  # 14 makes up for 13
         ("14", "running", "lottery_1", "2", "level_10/lottery_branch_shuffle_0", "lottery 14", ""),

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 import cli
-from open_lth.cluster import executor, submission
-from open_lth.cluster.executor import sbatch_parameters
-from open_lth.cluster.settings import SlurmSettings
+from open_lth.cluster import submission
 from open_lth.flags.platform_flags import without_platform_flags
 from open_lth.results import read_runs
 from tests.open_lth.commands.test_reproduce import written
@@ -34,7 +30,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[tuple[str, ...]], s
         return [f"{number}_{index}" for index in range(len(commands))] if len(commands) > 1 else [str(number)]
 
     monkeypatch.setattr(submission, "submit_array", submit_array)
-    monkeypatch.setattr(submission, "check_tools", lambda: None)
+    monkeypatch.setattr(submission, "check_sbatch", lambda root: None)
     monkeypatch.setattr(submission, "job_states", lambda jobs, root: {})
     return found
 
@@ -156,39 +152,9 @@ def test_without_slurm_the_way_out_is_named(workplace, monkeypatch):
     assert not workplace.root.exists()
 
 
-def test_without_submitit_the_command_that_installs_it_is_named(workplace, monkeypatch):
+def test_a_root_in_which_slurm_could_not_write_logs_is_refused(workplace, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    line = workplace.refused(*LOTTERY, SUBMITTED)
-    assert line == "error: --platform=slurm needs the package submitit: pip install 'submitit>=1.5,<2'"
-
-
-def test_jobs_ask_for_what_the_flags_say_and_can_always_be_requeued():
-    settings = SlurmSettings("gpu", 90, 2, 4, "16GB", "me", (("exclusive", None), ("qos", "high")), 100, 3)
-    found = sbatch_parameters(settings, "/a project/cli.py", "open_lth.runners.train", "afterok:3")
-    assert (found["partition"], found["time"], found["mem"], found["account"]) == ("gpu", 90, "16GB", "me")
-    assert (found["nodes"], found["gpus_per_node"], found["cpus_per_task"]) == (1, 2, 4)
-    assert (found["signal_delay_s"], found["array_parallelism"], found["dependency"]) == (100, 3, "afterok:3")
-    assert found["srun_args"] == ["--cpus-per-task=4"]
-    assert found["setup"] == ["export PYTHONPATH='/a project'${PYTHONPATH:+:$PYTHONPATH}"]
-    extra = found["additional_parameters"]
-    assert extra == {"exclusive": True, "qos": "high", "requeue": True, "kill-on-invalid-dep": "yes"}
-
-
-def test_the_batch_script_says_so_as_submitit_writes_it(tmp_path: Path):
-    slurm = pytest.importorskip("submitit.slurm.slurm")
-    parameters = sbatch_parameters(SlurmSettings(gpus=1), "/project/cli.py", "open_lth.runners.train", "")
-    script = slurm._make_sbatch_string("run", tmp_path, **parameters)
-    assert "#SBATCH --time=240\n" in script and "#SBATCH --requeue\n" in script
-    assert "#SBATCH --signal=USR2@120\n" in script and "#SBATCH --gpus-per-node=1\n" in script
-    assert "partition" not in script and "wckey" not in script and "dependency" not in script
-
-
-def test_a_job_may_submit_jobs_that_do_not_take_over_what_it_was_given_itself(monkeypatch):
-    pytest.importorskip("submitit")
-    for name, value in (("SLURM_JOB_ID", "3"), ("SLURM_MEM_PER_NODE", "900"), ("SLURM_CONF", "/etc/slurm.conf")):
-        monkeypatch.setenv(name, value)
-    before = dict(os.environ)
-    with executor._as_from_outside():
-        assert {name for name in os.environ if name.startswith("SLURM_")} == {"SLURM_CONF"}
-    assert dict(os.environ) == before
+    strange = replace(workplace, root=workplace.root / "a\\b")
+    line = strange.refused(*LOTTERY, SUBMITTED)
+    assert line == f"error: --platform=slurm: {strange.root}: Slurm takes no backslash in the path of a log"
+    assert not strange.root.exists()
