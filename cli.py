@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from foundations.allocator import keep_freed_memory
 from foundations.arguments import Parser
 from foundations.errors import RankLost, UserError, is_out_of_memory
+from foundations.hardware import keep_freed_memory
 from foundations.interruption import (
     START_AGAIN,
     Interrupted,

@@ -18,8 +18,8 @@ import torch
 from bayesian.hparams import BATCHNORM_MODES, BayesianHparams
 from bayesian.variant import Bayesian
 from datasets import DatasetHparams, find_source
-from foundations.allocator import keep_freed_memory
 from foundations.context import RunContext, choose_device, default_dataset_root
+from foundations.hardware import keep_freed_memory
 from foundations.paths import RunPaths
 from foundations.randomness import RandomStreams
 from measuring import print_header, print_row

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from measuring import Competitor, Work, figure, print_header, print_row, side_by_side, spread
 from models import build_network
-from models.residual import Block, ResidualNetwork
+from models.cifar_resnet import Block, ResidualNetwork
 from steps import NUM_CLASSES, model_hparams, random_batch
 
 LAYOUTS = {"channels_last": torch.channels_last, "NCHW": torch.contiguous_format}

@@ -128,7 +128,7 @@ def _process(competitor: Competitor, threads: int) -> Iterator[Callable[[int], f
 def _serve(connection: Connection, competitor: Competitor, threads: int) -> None:
     import torch
 
-    from foundations.allocator import keep_freed_memory
+    from foundations.hardware import keep_freed_memory
 
     if competitor.keeps_freed_memory:
         keep_freed_memory()

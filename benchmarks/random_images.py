@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from datasets import DATASETS, LabelledImages
-from datasets.sources.cifar10 import Cifar10
+from datasets.sources.cifar import Cifar10
 
 
 def random_images(num_train: int, num_test: int) -> str:

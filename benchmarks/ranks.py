@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import torch
 import torch.distributed as dist
 
-from foundations.allocator import keep_freed_memory
+from foundations.hardware import keep_freed_memory
 from foundations.randomness import RandomStreams
 from foundations.ranks import Ranks, join_ranks
 from foundations.step import Step

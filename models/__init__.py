@@ -1,18 +1,10 @@
 """Networks as plain `nn.Module`s, chosen by name, and the names of their prunable tensors."""
 
-from models import (  # noqa: F401 - importing a family registers it
-    cifar_resnet,
-    cifar_resnet_18,
-    cifar_vgg,
-    cifar_vit,
-    imagenet_resnet,
-    lenet,
-)
-from models.batchnorm_initializers import BATCHNORM_INITIALIZERS
+from models import cifar_resnet, cifar_vgg, cifar_vit, imagenet_resnet, lenet  # noqa: F401 - registers the families
 from models.build import build_network
 from models.family import ModelFamily, numbers_in
 from models.hparams import ModelHparams
-from models.initializers import INITIALIZERS, Initializer
+from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS, Initializer
 from models.registry import MODEL_FAMILIES, find_family, register_family
 from models.tensors import (
     batchnorm_tensor_names,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from foundations.randomness import default_generator_seeded
-from models.batchnorm_initializers import BATCHNORM_INITIALIZERS
 from models.freezing import freeze
 from models.hparams import ModelHparams
-from models.initializers import INITIALIZERS
+from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS
 from models.registry import find_family
 from models.strided_pointwise import avoid_narrow_strided_pointwise
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from foundations.hparams import Hparams, hparam
-from models.batchnorm_initializers import BATCHNORM_INITIALIZERS
-from models.initializers import INITIALIZERS
+from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS
 from models.registry import find_family
 
 

@@ -1,4 +1,4 @@
-"""Distributions of the initial weights of linear and convolutional layers; biases stay as the layer made them."""
+"""Initial weights of linear and convolutional layers, whose biases stay as the layer made them, and of BatchNorm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from foundations.registry import Registry
 Initializer: TypeAlias = Callable[[nn.Module], None]
 
 INITIALIZERS: Registry[Initializer] = Registry("model_init")
+BATCHNORM_INITIALIZERS: Registry[Initializer] = Registry("batchnorm_init")
 
 
 @INITIALIZERS.register("binary")
@@ -57,3 +58,35 @@ def orthogonal(module: nn.Module) -> None:
     """
     if isinstance(module, (nn.Linear, nn.Conv2d)):
         nn.init.orthogonal_(module.weight)
+
+
+@BATCHNORM_INITIALIZERS.register("uniform")
+def uniform(module: nn.Module) -> None:
+    """Draw weights from U[0, 1) and set biases to 0."""
+    if isinstance(module, nn.BatchNorm2d) and module.affine:
+        nn.init.uniform_(module.weight, 0, 1)
+        nn.init.zeros_(module.bias)
+
+
+@BATCHNORM_INITIALIZERS.register("fixed")
+def fixed(module: nn.Module) -> None:
+    """Set weights to 1 and biases to 0."""
+    if isinstance(module, nn.BatchNorm2d) and module.affine:
+        nn.init.ones_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+@BATCHNORM_INITIALIZERS.register("oneone")
+def oneone(module: nn.Module) -> None:
+    """Set weights to 1 and biases to 1."""
+    if isinstance(module, nn.BatchNorm2d) and module.affine:
+        nn.init.ones_(module.weight)
+        nn.init.ones_(module.bias)
+
+
+@BATCHNORM_INITIALIZERS.register("positivenegative")
+def positivenegative(module: nn.Module) -> None:
+    """Draw weights from U[-1, 1) and set biases to 0."""
+    if isinstance(module, nn.BatchNorm2d) and module.affine:
+        nn.init.uniform_(module.weight, -1, 1)
+        nn.init.zeros_(module.bias)

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from models import prunable_tensor_names
 from pruning.mask import Mask
-from pruning.scores import magnitude, uniform_noise
 from pruning.strategy import DETERMINISTIC, register_global_strategy
 
 
@@ -16,15 +15,15 @@ def prunable_weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: model.get_parameter(name) for name in prunable_tensor_names(model)}
 
 
-def _magnitudes(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
-    return magnitude(prunable_weights(model))
+def magnitude(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return |w| for every weight: iterative magnitude pruning (Frankle and Carbin 2019)."""
+    return {name: weight.detach().abs() for name, weight in prunable_weights(model).items()}
 
 
-def _noise(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
-    return uniform_noise(mask, generator)
+def uniform_noise(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return a score for every weight that knows nothing of it: the control."""
+    return {name: torch.rand(kept.shape, generator=generator, dtype=torch.float64) for name, kept in mask.items()}
 
 
-register_global_strategy(
-    "sparse_global", "the smallest magnitudes of all layers together", _magnitudes, (DETERMINISTIC,)
-)
-register_global_strategy("sparse_random", "weights drawn by lot: the control", _noise, ())
+register_global_strategy("sparse_global", "the smallest magnitudes of all layers together", magnitude, (DETERMINISTIC,))
+register_global_strategy("sparse_random", "weights drawn by lot: the control", uniform_noise, ())

@@ -1,5 +1,5 @@
-"""The data sets, one file each; importing this registers them."""
+"""The data sets, one file for each kind of files; importing this registers them."""
 
-from datasets.sources import cifar10, cifar100, digits, fashion_mnist, imagenet, mnist, svhn
+from datasets.sources import cifar, digits, idx, imagenet, svhn
 
-__all__ = ["cifar10", "cifar100", "digits", "fashion_mnist", "imagenet", "mnist", "svhn"]
+__all__ = ["cifar", "digits", "idx", "imagenet", "svhn"]

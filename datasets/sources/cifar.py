@@ -1,14 +1,14 @@
-"""The files that CIFAR-10 and CIFAR-100 come in."""
+"""CIFAR-10 and CIFAR-100: natural images, 32x32."""
 
 from __future__ import annotations
 
 import warnings
-from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from datasets.registry import DATASETS
 from datasets.source import LabelledImages
 from datasets.torchvision_files import TorchvisionSource
 from foundations.errors import UserError
@@ -23,17 +23,24 @@ class CifarSource(TorchvisionSource):
     Unpickling runs what a file says, so a file is unpickled only if it is byte for byte the published one:
     torchvision's class compares every batch with its known MD5 digest before it opens any, and nothing here
     reads a batch without that class, or goes on when a digest is wrong.
+
+    Attributes:
+        torchvision_name: the name of torchvision's class.
     """
 
+    torchvision_name: ClassVar[str]
     num_train = 50000
     num_test = 10000
     image_shape = (3, 32, 32)
     flip = True
     crop_padding = 4
 
-    @abstractmethod
     def torchvision_class(self) -> type[CIFAR10]:
         """Return torchvision's class."""
+        from torchvision import datasets
+
+        found: type[CIFAR10] = getattr(datasets, self.torchvision_name)
+        return found
 
     def _digests(self) -> dict[str, str]:
         """Return the file names and the digests that torchvision knows."""
@@ -78,3 +85,25 @@ class CifarSource(TorchvisionSource):
     def download(self, stage: Path, train: bool) -> None:
         """Let torchvision download and unpack the archive."""
         self.torchvision_class()(str(stage), train=train, download=True)
+
+
+@DATASETS.register("cifar10")
+class Cifar10(CifarSource):
+    """CIFAR-10, under `<root>/cifar10/cifar-10-batches-py` or `<root>/cifar-10-batches-py`."""
+
+    name = "cifar10"
+    torchvision_name = "CIFAR10"
+    num_classes = 10
+    mean = (0.4914, 0.4822, 0.4465)
+    std = (0.2023, 0.1994, 0.2010)
+
+
+@DATASETS.register("cifar100")
+class Cifar100(CifarSource):
+    """CIFAR-100, under `<root>/cifar100/cifar-100-python` or `<root>/cifar-100-python`."""
+
+    name = "cifar100"
+    torchvision_name = "CIFAR100"
+    num_classes = 100
+    mean = (0.5071, 0.4865, 0.4409)
+    std = (0.2673, 0.2564, 0.2762)

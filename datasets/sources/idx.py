@@ -1,14 +1,14 @@
-"""MNIST's file format, which other data sets share."""
+"""MNIST and Fashion-MNIST, 28x28, which share a file format."""
 
 from __future__ import annotations
 
 import gzip
 import shutil
 import zlib
-from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from datasets.registry import DATASETS
 from datasets.source import LabelledImages
 from datasets.torchvision_files import TorchvisionSource
 from foundations.checksum import open_checked
@@ -21,16 +21,16 @@ _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx
 
 
 class IdxSource(TorchvisionSource):
-    """Four files under `<folder>/raw`, each as it is or gzipped.
+    """Four files under `<torchvision_name>/raw`, each as it is or gzipped.
 
     A gzipped file need not be torchvision's own (Debian packs the same data anew): gzip's checksum is checked
     instead of its digest. What torchvision downloads is checked against its digests.
 
     Attributes:
-        folder: the name of torchvision's class.
+        torchvision_name: the name of torchvision's class, and of the folder.
     """
 
-    folder: ClassVar[str]
+    torchvision_name: ClassVar[str]
     num_classes = 10
     num_train = 60000
     num_test = 10000
@@ -38,13 +38,16 @@ class IdxSource(TorchvisionSource):
     flip = False
     crop_padding = 0
 
-    @abstractmethod
     def torchvision_class(self) -> type[MNIST]:
         """Return torchvision's class."""
+        from torchvision import datasets
+
+        found: type[MNIST] = getattr(datasets, self.torchvision_name)
+        return found
 
     def files(self, train: bool) -> list[str]:
         """Return all four files: they come together."""
-        return [f"{self.folder}/raw/{name}" for name in _FILES]
+        return [f"{self.torchvision_name}/raw/{name}" for name in _FILES]
 
     def wanted(self, train: bool) -> list[str]:
         """Return the four gzipped files."""
@@ -79,6 +82,27 @@ class IdxSource(TorchvisionSource):
     def download(self, stage: Path, train: bool) -> None:
         """Let torchvision download and unpack all four files."""
         self.torchvision_class()(str(stage), train=train, download=True)
+
+
+@DATASETS.register("mnist")
+class Mnist(IdxSource):
+    """Handwritten digits, under `<root>/mnist/MNIST/raw` or `<root>/MNIST/raw`."""
+
+    name = "mnist"
+    torchvision_name = "MNIST"
+    mean = (0.1307,)
+    std = (0.3081,)
+
+
+@DATASETS.register("fashion_mnist")
+class FashionMnist(IdxSource):
+    """Pieces of clothing, under `<root>/fashion_mnist/FashionMNIST/raw` or `<root>/FashionMNIST/raw`."""
+
+    name = "fashion_mnist"
+    torchvision_name = "FashionMNIST"
+    hint = " (Debian's package dataset-fashion-mnist holds them)"
+    mean = (0.2860,)
+    std = (0.3530,)
 
 
 def _gunzip(packed: Path, target: Path) -> None:

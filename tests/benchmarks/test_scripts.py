@@ -104,7 +104,7 @@ def test_the_overlap_of_masks() -> None:
 def test_grouped_convolutions_compute_what_the_network_computes_under_each_sample() -> None:
     from grouped_samples import forward, weight_samples
     from models import build_network
-    from models.residual import ResidualNetwork
+    from models.cifar_resnet import ResidualNetwork
     from steps import model_hparams, random_batch
 
     model = build_network(model_hparams(WIDER), 10, 0)

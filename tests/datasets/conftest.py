@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datasets.source import LabelledImages
-from datasets.sources.cifar10 import Cifar10
+from datasets.sources.cifar import Cifar10
 from foundations.context import RunContext
 
 

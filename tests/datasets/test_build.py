@@ -27,7 +27,7 @@ from datasets import (
     num_classes,
     num_train_examples,
 )
-from datasets.sources.cifar10 import Cifar10
+from datasets.sources.cifar import Cifar10
 from foundations.context import RunContext
 from foundations.errors import InvalidValue, UserError
 from foundations.randomness import RandomStreams

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models import INITIALIZERS
+from models import BATCHNORM_INITIALIZERS, INITIALIZERS
 
 # (layer, fan_in)
 LAYERS = [
@@ -77,3 +77,42 @@ def test_biases_and_other_modules_keep_what_they_had(name):
     assert torch.equal(linear.bias, bias)
     assert torch.equal(norm.weight, scale)
     assert linear.weight.requires_grad
+
+
+def batchnorm_initialised(name: str) -> nn.BatchNorm2d:
+    torch.manual_seed(0)
+    module = nn.BatchNorm2d(20_000)
+    nn.init.constant_(module.weight, 7)
+    nn.init.constant_(module.bias, 7)
+    BATCHNORM_INITIALIZERS.get(name)(module)
+    return module
+
+
+def test_batchnorms_names_are_those_of_openlth():
+    assert BATCHNORM_INITIALIZERS.names() == ["uniform", "fixed", "oneone", "positivenegative"]
+
+
+@pytest.mark.parametrize(("name", "weight", "bias"), [("fixed", 1, 0), ("oneone", 1, 1)])
+def test_batchnorm_constants(name, weight, bias):
+    module = batchnorm_initialised(name)
+    assert (module.weight == weight).all()
+    assert (module.bias == bias).all()
+
+
+@pytest.mark.parametrize(("name", "low"), [("uniform", 0), ("positivenegative", -1)])
+def test_batchnorm_has_uniform_weights_and_zero_biases(name, low):
+    module = batchnorm_initialised(name)
+    assert low <= module.weight.min() < low + 0.01
+    assert 0.99 < module.weight.max() <= 1
+    assert module.weight.mean().item() == pytest.approx((low + 1) / 2, abs=0.03)
+    assert (module.bias == 0).all()
+
+
+@pytest.mark.parametrize("name", BATCHNORM_INITIALIZERS.names())
+def test_modules_other_than_batchnorm_keep_what_they_had(name):
+    torch.manual_seed(0)
+    linear = nn.Linear(3, 2)
+    before = linear.weight.clone()
+    BATCHNORM_INITIALIZERS.get(name)(linear)
+    BATCHNORM_INITIALIZERS.get(name)(nn.BatchNorm2d(3, affine=False))
+    assert torch.equal(linear.weight, before)

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from models import find_family, prunable_tensor_names
-from models.cifar_resnet import CifarResNetFamily
-from models.cifar_resnet_18 import CifarResNet18Family
+from models.cifar_resnet import CifarResNet18Family, CifarResNetFamily
 from models.cifar_vgg import CifarVggFamily
 from models.cifar_vit import CifarVitFamily
 from models.imagenet_resnet import ImageNetResNetFamily

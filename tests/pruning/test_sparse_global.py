@@ -13,6 +13,7 @@ from foundations.step import Step
 from foundations.storage import load_tensors
 from models import ModelHparams, build_network
 from pruning import STRATEGIES, GlobalPruningHparams, Mask, apply_mask, prunable_weights
+from pruning.sparse_global import magnitude, uniform_noise
 from training import Deterministic
 
 END = Step.from_str("2ep", 10)
@@ -116,3 +117,37 @@ def test_random_pruning_prunes_only_what_is_left(lenet):
     assert second.unpruned == first.unpruned - math.ceil(0.2 * first.unpruned) - 1
     assert all(bool((second[name] <= first[name]).all()) for name in first)
     assert torch.equal(second["fc.weight"], first["fc.weight"])
+
+
+def test_the_score_of_magnitude_pruning_is_the_absolute_value_without_a_gradient():
+    model = nn.Sequential(nn.Linear(3, 1), nn.ReLU(), nn.Linear(1, 1))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[-2.0, 0.0, 3.0]]))
+        model[2].weight.copy_(torch.tensor([[-1.0]]))
+    scores = magnitude(model, Mask({}), torch.Generator())
+    assert {name: score.tolist() for name, score in scores.items()} == {
+        "0.weight": [[2.0, 0.0, 3.0]],
+        "2.weight": [[1.0]],
+    }
+    assert not scores["0.weight"].requires_grad
+
+
+def noise(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    return uniform_noise(nn.Identity(), Mask.ones(shapes), torch.Generator().manual_seed(1))
+
+
+def test_noise_is_uniform_without_ties_and_the_generators():
+    shapes = {"a": (300, 200), "b": (7,)}
+    scores, again = noise(shapes), noise(shapes)
+    assert all(torch.equal(scores[name], again[name]) for name in shapes)
+    assert {name: score.shape for name, score in scores.items()} == shapes
+    flat = scores["a"].flatten()
+    assert flat.unique().numel() == flat.numel()
+    counts = torch.histc(flat, bins=10, min=0, max=1)
+    assert bool(((counts - 6000).abs() < 5 * 73.5).all())  # five standard deviations of a binomial
+
+
+def test_noise_leaves_the_default_generator_alone():
+    before = torch.get_rng_state()
+    noise({"a": (9,)})
+    assert torch.equal(torch.get_rng_state(), before)

@@ -15,7 +15,7 @@ from torch import nn
 
 import training.loop
 from datasets.source import LabelledImages
-from datasets.sources.cifar10 import Cifar10
+from datasets.sources.cifar import Cifar10
 from datasets.sources.imagenet import ImageNet
 from models import MODEL_FAMILIES, ModelFamily, register_family
 from tests.open_lth.running import Workplace, results
