@@ -10,25 +10,33 @@ from datasets.build import (
     num_classes,
     num_train_examples,
 )
+from datasets.corruptions import CORRUPTIONS, SEVERITIES, corruption
+from datasets.extra_tests import ExtraTests
 from datasets.fit import ImageShape
 from datasets.hparams import DatasetHparams
 from datasets.loader import Batch, EvaluationLoader, Loader
+from datasets.ood import OOD_CHANGES
 from datasets.registry import DATASETS, STREAMED_DATASETS, dataset_names, find_source
 from datasets.sharing import share_of_batch
 from datasets.source import DatasetSource, LabelledImages, Source, StreamedSource
 
 __all__ = [
+    "CORRUPTIONS",
     "DATASETS",
+    "OOD_CHANGES",
+    "SEVERITIES",
     "STREAMED_DATASETS",
     "Batch",
     "DatasetHparams",
     "DatasetSource",
     "EvaluationLoader",
+    "ExtraTests",
     "ImageShape",
     "LabelledImages",
     "Loader",
     "Source",
     "StreamedSource",
+    "corruption",
     "dataset_names",
     "evaluation_batch_size",
     "find_source",

@@ -14,7 +14,7 @@ from datasets.hparams import DatasetHparams
 from datasets.image_files import open_files
 from datasets.loader import DeviceEvaluationLoader, DeviceLoader, EvaluationLoader, Loader
 from datasets.registry import DATASETS, STREAMED_DATASETS, find_source
-from datasets.source import checked
+from datasets.source import LabelledImages, checked
 from datasets.streaming import Reader, StreamingEvaluationLoader, StreamingLoader
 from datasets.transforms import NUM_ROTATIONS, portion, rotation_task
 from foundations.context import RunContext
@@ -112,8 +112,35 @@ def load_test(
     input_shape(hparams, image_shape, model_name)
     if hparams.dataset_name in STREAMED_DATASETS:
         return _streamed_test(hparams, context, memory_format)
-    source = DATASETS.get(hparams.dataset_name)()
-    examples = checked(hparams.dataset_name, source, source.load(context.dataset_root, train=False), train=False)
+    examples = test_examples(hparams.dataset_name, context)
+    return evaluation_loader(examples, hparams, image_shape, model_name, context, memory_format=memory_format)
+
+
+def test_examples(dataset_name: str, context: RunContext) -> LabelledImages:
+    """Return the test examples of a data set in memory, as it has them.
+
+    Raises:
+        UserError: if the data are not there and cannot be had, or are damaged.
+    """
+    source = DATASETS.get(dataset_name)()
+    return checked(dataset_name, source, source.load(context.dataset_root, train=False), train=False)
+
+
+def evaluation_loader(
+    examples: LabelledImages,
+    hparams: DatasetHparams,
+    image_shape: ImageShape | None,
+    model_name: str,
+    context: RunContext,
+    *,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> EvaluationLoader:
+    """Return the batches of examples that have the shape of a data set's own, normalised as these are.
+
+    Raises:
+        InvalidValue: if they do not fit the network.
+    """
+    source = find_source(hparams.dataset_name)
     examples = fit_examples(examples, image_shape, hparams.dataset_name, model_name)
     if hparams.rotations:
         examples = rotation_task(examples, rotation_generator(hparams, train=False))

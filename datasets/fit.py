@@ -66,3 +66,25 @@ def fit_examples(
 ) -> LabelledImages:
     """Return the examples with their images as `fit_images` makes them."""
     return LabelledImages(fit_images(examples.images, wanted, dataset_name, model_name), examples.labels)
+
+
+def bring_to_shape(images: torch.Tensor, shape: tuple[int, int, int]) -> torch.Tensor:
+    """Return another data set's images in the shape of this one's: (C, H, W), whatever they have.
+
+    Colours become grey by their luminance, and one channel is repeated; 28x28 gets a black border for 32x32, as
+    everywhere; other sizes are interpolated.
+
+    Args:
+        images: uint8, (N, C, H, W).
+    """
+    from torchvision.transforms.functional import rgb_to_grayscale
+
+    channels, height, width = shape
+    if images.shape[1] == 3 and channels == 1:
+        images = rgb_to_grayscale(images)
+    if images.shape[1] != channels:
+        images = images[:, :1].repeat(1, channels, 1, 1)
+    if images.shape[2] == images.shape[3] and height == width and (images.shape[2], height) in _PADDED:
+        border = _PADDED[(images.shape[2], height)]
+        return pad(images, (border, border, border, border))
+    return images if images.shape[2:] == (height, width) else resize(images, height, width)
