@@ -9,9 +9,9 @@ import torch
 
 from datasets import CORRUPTIONS, OOD_CHANGES, DatasetHparams, ExtraTests, LabelledImages
 from datasets.corruptions import corrupt
-from datasets.sources.cifar10 import Cifar10
+from datasets.sources.cifar import Cifar10
 from datasets.sources.digits import Digits
-from datasets.sources.mnist import Mnist
+from datasets.sources.idx import Mnist
 from foundations.context import RunContext
 from foundations.errors import InvalidValue
 from tests.datasets.sources import test_idx
