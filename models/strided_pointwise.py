@@ -30,6 +30,9 @@ def _is_affected(layer: nn.Conv2d) -> bool:
 class _Subsample:
     """Takes every so-manieth pixel of a layer's input (B, C, H, W)."""
 
+    keeps_channels = True
+    """Each channel of the output comes from the same one of the input alone."""
+
     def __init__(self, height: int, width: int) -> None:
         self._height = height
         self._width = width
