@@ -12,10 +12,8 @@ import sys
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from foundations.arguments import Parser
 from foundations.errors import RankLost, UserError, is_out_of_memory
 from foundations.hardware import keep_freed_memory
 from foundations.interruption import (
@@ -26,22 +24,13 @@ from foundations.interruption import (
     interruption_requests,
     stopping_at_once,
 )
+from open_lth.command import read_flags
+from open_lth.commands import COMMANDS
 
 if TYPE_CHECKING:
     from foundations.ranks import Ranks
     from open_lth.plugins import LoadedPlugin, Plugin
 
-COMMANDS = {
-    "train": "train one network",
-    "lottery": "find lottery tickets: train, prune, rewind, level after level",
-    "lottery_branch": "run an ablation from the levels of a lottery",
-    "evaluate": "measure what a command has made: evaluate lottery ..., with repeated passes",
-    "reproduce": "run the experiments of the paper's figures and tables, or print their commands",
-    "plot": "draw figures and tables from finished runs",
-    "report": "write one HTML page with all figures, tables, hyperparameters, versions and commands",
-    "runs": "list what lies under the root, or show one experiment and the command that made it",
-    "plugins": "list the plugins, and all that can be chosen by name with who registered it",
-}
 PLUGINS = "open_lth.plugins"
 USER_ERROR = 2
 
@@ -60,14 +49,12 @@ def main(argv: list[str] | None = None) -> int:
         the same command goes on; 130 after Ctrl-C, likewise.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    if not arguments or arguments[0] not in COMMANDS:
-        return _list_commands(arguments)
     keep_freed_memory()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
             with stopping_at_once():
-                code = _obey(arguments)
+                code = _dispatch(arguments)
             if argv is None:  # all is done: nothing shall change the process's exit code any more
                 ignore_stop_signals()
             return code
@@ -79,19 +66,24 @@ def main(argv: list[str] | None = None) -> int:
             return _reported(error)
 
 
-def _obey(arguments: Sequence[str]) -> int:
+def _dispatch(arguments: Sequence[str]) -> int:
     _check_words(arguments)
+    name = arguments[0] if arguments else ""
     if "WORLD_SIZE" in os.environ:  # torch's native code warns every rank of what is as it should be
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    with interruption_requests():  # an exception that arrives amid torch's import aborts the process
-        load_plugins()
-        command = importlib.import_module(f"open_lth.commands.{arguments[0]}")
+    # Plugins may bring commands. What comes along brings none: without others, a list need not wait for torch.
+    if name in COMMANDS or importlib.metadata.entry_points(group=PLUGINS):
+        with interruption_requests():  # an exception that arrives amid torch's import aborts the process
+            load_plugins()
+    if name not in COMMANDS:
+        return _list_commands(arguments)
+    with interruption_requests():
         from foundations.ranks import join_ranks
 
         ranks = join_ranks()
     if not ranks.is_leader:
         return _follow(ranks)
-    return _run(command, arguments[0], arguments[1:], ranks)
+    return _run(arguments, ranks)
 
 
 def _reported(error: Exception, by: str = "error") -> int:
@@ -122,16 +114,17 @@ def _check_words(arguments: Sequence[str]) -> None:
             raise UserError(f"{word!a}: holds characters that are no text")
 
 
-def _run(command: ModuleType, name: str, rest: Sequence[str], ranks: Ranks) -> int:
-    parser = Parser(prog=f"open_lth.py {name}", description=COMMANDS[name], usage="%(prog)s [flags]")
+def _run(arguments: Sequence[str], ranks: Ranks) -> int:
+    name, *rest = arguments
     handed_down = {"ranks": ranks, "plugins": (*_loaded.values(),)}
-    parser.set_defaults(command_line=(name, *rest), program=(sys.executable, __file__), **handed_down)
-    parser.set_defaults(platform="local", display_output_location=False, dry_run=False)  # where there are no such flags
     try:
-        command.add_flags(parser, rest)
-        args = parser.parse_args(rest)
-        stays_here = args.platform == "local" or args.display_output_location or args.dry_run
-        (command if stays_here else importlib.import_module("open_lth.cluster.submission")).execute(args, rest)
+        args = read_flags(tuple(arguments), (sys.executable, __file__), with_help=True, **handed_down)
+        if args.platform == "local" or args.display_output_location or args.dry_run:
+            COMMANDS.get(name).execute(args, rest)
+        else:
+            from open_lth.cluster.submission import submit
+
+            submit(args, rest)
     finally:
         ranks.dismiss()
     ranks.leave()
@@ -157,10 +150,10 @@ def _list_commands(arguments: Sequence[str]) -> int:
     asked = bool(arguments) and arguments[0] in ("-h", "--help")
     if arguments and not asked:
         print(f"error: {arguments[0]} is no subcommand", file=sys.stderr)
-    width = max(map(len, COMMANDS))
+    width = max(map(len, COMMANDS.names()))
     print("usage: open_lth.py SUBCOMMAND ...\n\nSubcommands (each explains itself with --help):")
-    for name, description in COMMANDS.items():
-        print(f"    {name:<{width}}  {description}")
+    for name, command in COMMANDS.items():
+        print(f"    {name:<{width}}  {command.description}")
     return 0 if asked else 1
 
 

@@ -20,7 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import cli
 from measuring import figure, print_header, print_row
-from open_lth.command_runs import read_command
+from open_lth import commands  # noqa: F401 - importing registers them
+from open_lth.command import read_command
 from open_lth.suites import Experiment, in_order, suites_of
 from open_lth.suites.scales import read_scale
 from steps import NUM_CLASSES, model_hparams, random_batch, variant_of

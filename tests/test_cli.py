@@ -15,6 +15,7 @@ import pytest
 
 import cli
 from foundations.interruption import Interrupted
+from open_lth.command import COMMANDS
 
 PROJECT = Path(__file__).parent.parent
 LENET = ("--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_size=256", "--training_steps=1ep")
@@ -54,10 +55,10 @@ def install(monkeypatch, name: str, load) -> None:
 def test_without_a_known_subcommand_they_are_listed_with_a_description_each(capsys, words):
     assert cli.main(words) == 1
     out = capsys.readouterr().out
-    for name, description in cli.COMMANDS.items():
-        assert re.search(rf"^ +{name} +{re.escape(description)}$", out, re.MULTILINE)
-        assert len(description.split()) >= 3
-    assert {"train", "lottery", "lottery_branch"} <= set(cli.COMMANDS)
+    for name, command in COMMANDS.items():
+        assert re.search(rf"^ +{name} +{re.escape(command.description)}$", out, re.MULTILINE)
+        assert len(command.description.split()) >= 3
+    assert {"train", "lottery", "lottery_branch"} <= set(COMMANDS.names())
 
 
 def test_an_unknown_subcommand_is_named(capsys):
@@ -77,7 +78,7 @@ def test_help_lists_the_subcommands_and_is_a_success(capsys, word):
     assert "lottery_branch" in captured.out and captured.err == ""
 
 
-@pytest.mark.parametrize("command", list(cli.COMMANDS))
+@pytest.mark.parametrize("command", COMMANDS.names())
 def test_every_subcommand_explains_itself(capsys, command):
     with pytest.raises(SystemExit) as leaving:
         cli.main([command, "--help"])
@@ -87,7 +88,7 @@ def test_every_subcommand_explains_itself(capsys, command):
     assert captured.err == ""
 
 
-@pytest.mark.parametrize("command", list(cli.COMMANDS))
+@pytest.mark.parametrize("command", COMMANDS.names())
 def test_every_subcommand_refuses_an_unknown_flag_in_one_line(capsys, command):
     first = {"lottery_branch": ["reinit"], "evaluate": ["train"]}.get(command, [])
     assert cli.main([command, *first, "--no_such_flag=1"]) == 2

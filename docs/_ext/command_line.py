@@ -8,13 +8,15 @@ from pathlib import Path
 
 import cli
 from open_lth.branch import BRANCHES
+from open_lth.command import COMMANDS
 
 
 def commands() -> str:
     """Return the help of every subcommand, and of every branch."""
     sections = []
-    for name, description in cli.COMMANDS.items():
-        sections.append(f"## {name}\n\n{description[0].upper()}{description[1:]}.\n\n{_help(name)}")
+    for name, command in COMMANDS.items():
+        description = f"{command.description[0].upper()}{command.description[1:]}."
+        sections.append(f"## {name}\n\n{description}\n\n{_help(name)}")
         if name == "lottery_branch":
             sections += [f"### {name} {branch}\n\n{_branch_help(branch)}" for branch, _ in BRANCHES.items()]
     return "\n".join(sections)

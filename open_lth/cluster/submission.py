@@ -1,4 +1,4 @@
-"""What a command does with `--platform=slurm`: it is checked, submitted, recorded, and returns at once."""
+"""What becomes of a command with `--platform=slurm`: it is checked, submitted, recorded, and returns at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from open_lth.flags.platform_flags import given_flags
 _WAIT = 60.0  # seconds for another process that submits
 
 
-def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
+def submit(args: argparse.Namespace, argv: Sequence[str]) -> None:
     """Submit what a command stands for, unless it is done, queued or running already.
 
     Raises:

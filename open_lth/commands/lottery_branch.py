@@ -14,8 +14,9 @@ from open_lth.commands.header import print_header
 from open_lth.flags.context_flags import add_context_flags, read_context, whole_number
 from open_lth.flags.experiment_flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.flags.levels import read_levels
+from open_lth.flags.platform_flags import without_platform_flags
 from open_lth.flags.rank_flags import check_alone
-from open_lth.jobs import Job, JobsRunner
+from open_lth.jobs import Job, JobsRunner, read_job
 from open_lth.runners.lottery import Lottery
 from training import TrainingRun
 
@@ -72,6 +73,21 @@ def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun
     return [branch.training() for branch in _branches(args, argv)]
 
 
+def jobs(args: argparse.Namespace, argv: Sequence[str]) -> list[Job]:
+    """Return a job for each level, or one that trains several levels at a time if `--jobs` asks for that.
+
+    Raises:
+        UserError: if a flag is missing or invalid.
+    """
+    words = without_platform_flags(args.command_line)
+    if args.jobs > 1:
+        return [read_job(words, words[0], args.program, elsewhere=True)]
+    return [
+        read_job(command_of_level(words, level), f"{words[0]} {words[1]}, level {level}", args.program, elsewhere=True)
+        for level in read_levels(args.levels)
+    ]
+
+
 def _branches(args: argparse.Namespace, argv: Sequence[str]) -> list[Branch]:
     if args.lrr:
         raise UserError("--lrr: branches start from rewound weights, which the levels of lottery --lrr do not have")
@@ -87,11 +103,11 @@ def _run_side_by_side(branches: Sequence[Branch], args: argparse.Namespace) -> N
     extra = f"{first.branch_hparams.display()}\nLevels: {args.levels}, {how}"
     print_header(first.lottery.desc, args.replicate, first.lottery.directories.directory, first.lottery.context, extra)
     trainings = [branch.training() for branch in branches]
-    jobs = [
+    of_levels = [
         Job(run.label, command_of_level(args.command_line, branch.level), run.end.iteration, run.is_done)
         for branch, run in zip(branches, trainings, strict=True)
     ]
-    JobsRunner(jobs, args.jobs, args.program, args.quiet).run()
+    JobsRunner(of_levels, args.jobs, args.program, args.quiet).run()
 
 
 def command_of_level(words: Sequence[str], level: int) -> tuple[str, ...]:

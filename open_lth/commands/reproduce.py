@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 from foundations.arguments import Parser
 from foundations.errors import UserError
-from open_lth.command_runs import Words, read_command
+from open_lth.command import Words
 from open_lth.flags.context_flags import add_context_flags, whole_number
 from open_lth.flags.platform_flags import LOCAL, refuse_without_slurm, without_platform_flags
 from open_lth.flags.rank_flags import check_alone
-from open_lth.jobs import Job, JobsRunner
-from open_lth.runners.evaluation import is_measured
+from open_lth.jobs import Job, JobsRunner, read_job
 from open_lth.suites.scale_flags import add_scale_flags, chosen_scale
 from open_lth.suites.suite import SUITES, Experiment, Series, in_order, suites_of
 
@@ -42,23 +41,25 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if a flag is missing or invalid, or experiments failed; then the others are done.
     """
-    jobs = jobs_of(args, argv)
+    experiments = jobs(args, argv)
     if args.dry_run:
-        print("\n".join(map(str, jobs)))
+        print("\n".join(map(str, experiments)))
         return
     check_alone(args.ranks, "reproduce")
     if not args.quiet:
-        print(f"{len(jobs)} experiments, {args.jobs} at a time; results in {args.root.expanduser().absolute()}")
-    JobsRunner(jobs, args.jobs, args.program, args.quiet, show_evaluations=False).run()
+        print(f"{len(experiments)} experiments, {args.jobs} at a time; results in {args.root.expanduser().absolute()}")
+    JobsRunner(experiments, args.jobs, args.program, args.quiet, show_evaluations=False).run()
 
 
-def jobs_of(args: argparse.Namespace, argv: Sequence[str]) -> list[Job]:
+def jobs(args: argparse.Namespace, argv: Sequence[str]) -> list[Job]:
     """Return a job for every experiment, each after those it must come after.
 
     Raises:
         UserError: if a flag is missing or invalid.
     """
     refuse_without_slurm(args)
+    if args.platform != LOCAL and args.jobs > 1 and not args.dry_run:
+        raise UserError(f"--jobs={args.jobs}: with --platform=slurm, --slurm_parallel says how many run at a time")
     return _jobs(_series(args), passed_on(argv), args)
 
 
@@ -80,21 +81,14 @@ def _series(args: argparse.Namespace) -> list[Series]:
 
 def _jobs(series: Sequence[Series], places: Words, args: argparse.Namespace) -> list[Job]:
     labels = _labels(series)
-    jobs: dict[Experiment, Job] = {}
+    found: dict[Experiment, Job] = {}
     for one in in_order(series):
-        words = (*one.command, *places)
+        words, after = (*one.command, *places), tuple(found[earlier] for earlier in one.after)
         try:
-            trainings, passes = read_command(words, args.program, elsewhere=args.platform != LOCAL)
+            found[one] = read_job(words, labels[one], args.program, args.platform != LOCAL, after)
         except UserError as error:
             raise UserError(f"--scale={args.scale}: {shlex.join(one.command)}: {error}") from None
-        jobs[one] = Job(
-            label=labels[one],
-            command=words,
-            iterations=0 if passes else sum(run.end.iteration for run in trainings),
-            is_done=all(run.is_done and (not passes or is_measured(run, passes)) for run in trainings),
-            after=tuple(jobs[earlier] for earlier in one.after),
-        )
-    return list(jobs.values())
+    return list(found.values())
 
 
 def _labels(series: Sequence[Series]) -> dict[Experiment, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from foundations.errors import UserError
-from open_lth.command_runs import Words, read_command
+from open_lth.command import Words, read_command
 from open_lth.figures.drawn import Drawn
 from open_lth.figures.layout import look
 from open_lth.figures.plot import figure_names, plot_of, title_of

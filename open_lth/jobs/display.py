@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from open_lth.jobs.job import Job
+from open_lth.command import Job
 from training import Report
 
 _EVERY = 0.25  # seconds between two pictures of the bar

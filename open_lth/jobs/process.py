@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 
 from foundations.context import REPORT_VARIABLE
-from open_lth.jobs.job import Job
+from open_lth.command import Job
 from training import Report
 
 

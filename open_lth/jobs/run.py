@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from foundations.errors import UserError
 from foundations.interruption import START_AGAIN, interruption_requests
+from open_lth.command import Job
 from open_lth.jobs.display import JobsDisplay
-from open_lth.jobs.job import Job
 from open_lth.jobs.process import JobProcess
 
 _EVERY = 0.05  # seconds between two looks at the processes

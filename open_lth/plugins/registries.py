@@ -9,6 +9,7 @@ from datasets import DATASETS, STREAMED_DATASETS
 from foundations.registry import Registry
 from models import BATCHNORM_INITIALIZERS, INITIALIZERS, MODEL_FAMILIES
 from open_lth.branch import BRANCHES
+from open_lth.command import COMMANDS
 from open_lth.figures.plot import PLOTS
 from open_lth.suites.scales import SCALES
 from open_lth.suites.suite import SUITES
@@ -19,6 +20,7 @@ REGISTRIES: Registry[Registry[Any]] = Registry("registry")
 """By what their entries are; a plugin that has registries of its own adds them."""
 
 _CORE: Mapping[str, Registry[Any]] = {
+    "subcommand": COMMANDS,
     "model family": MODEL_FAMILIES,
     "initializer": INITIALIZERS,
     "BatchNorm initializer": BATCHNORM_INITIALIZERS,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from open_lth.command_runs import Words
+from open_lth.command import Words
 from open_lth.results.tables import read_runs
 from open_lth.runners.evaluation import is_measured
 from open_lth.suites.suite import Series

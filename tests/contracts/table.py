@@ -5,7 +5,6 @@ An installed plugin adds rows for its own entries by the entry-point group `open
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from bayesian.estimators import ESTIMATORS
 from datasets import DATASETS, STREAMED_DATASETS
 from models import MODEL_FAMILIES
 from open_lth.branch import BRANCHES
+from open_lth.command import COMMANDS, read_command
 from pruning import STRATEGIES
 from training import OBJECTIVES, OPTIMIZERS, VARIANTS
 
@@ -36,6 +36,7 @@ RETRAINING: Words = ("--retrain_d_dataset_name=cifar10", "--retrain_d_batch_size
 BAYESIAN: Words = ("--bayesian", "--bayesian_samples=2")
 
 REGISTRIES: Mapping[str, Any] = {
+    "subcommand": {name: command for name, command in COMMANDS.items() if command.has_trainings},
     "model": MODEL_FAMILIES,
     "variant": VARIANTS,
     "dataset": DATASETS,
@@ -57,6 +58,13 @@ for _rows in OF_PLUGINS:
 """The row of every kind of network; every family, optimiser, strategy and branch is tested with each that it fits."""
 
 ROWS: dict[str, dict[str, Words]] = {
+    # What a command that stands for training runs needs besides the flags of a lottery, of which level 1 is there.
+    "subcommand": {
+        "train": (),
+        "lottery": ("--levels=1",),
+        "lottery_branch": ("reinit", "--levels=1"),
+        "evaluate": ("lottery", "--levels=1", "--passes=2"),
+    },
     # A small member of the family, by `--default_hparams`, and images that it takes.
     "model": {
         "cifar_resnet": ("--default_hparams=cifar_resnet_8_4",),
@@ -137,7 +145,7 @@ def unknown(registry: str) -> list[str]:
 def cases() -> list[Case]:
     """Return what the generic tests run over; rows of entries that do not exist are left to another test."""
     return [
-        case for registry in ROWS for name in ROWS[registry] if name in REGISTRIES[registry]
+        case for registry in ROWS if registry != "subcommand" for name in ROWS[registry] if name in REGISTRIES[registry]
         for case in _cases_of(registry, name, ROWS[registry][name])
     ]  # fmt: skip
 
@@ -177,11 +185,4 @@ def fits(kind: str, kinds: Collection[str]) -> bool:
 
 def read_trainings(command: str, *words: str) -> list[Any]:
     """Return the training runs that a command stands for."""
-    from foundations.arguments import Parser
-
-    module = importlib.import_module(f"open_lth.commands.{command}")
-    parser = Parser(prog=command)
-    parser.set_defaults(command_line=(command, *words))
-    module.add_flags(parser, words)
-    found: list[Any] = module.trainings(parser.parse_args(words), words)
-    return found
+    return read_command((command, *words))[0]

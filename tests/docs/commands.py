@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cli
-from foundations.arguments import Parser
 from foundations.errors import UserError
-from open_lth.command_runs import read_command
+from open_lth.command import COMMANDS, read_command, read_flags
 from open_lth.flags.levels import read_levels
 from open_lth.suites.scale_flags import chosen_scale
 from tests.docs.blocks import PROJECT
@@ -91,7 +90,7 @@ def own_command(words: Sequence[str], mode: str | None) -> Outcome:
     """Run or parse a command of this project, as its cost or the page says."""
     if not words or any(word in HARMLESS for word in words) or (words[0] == "runs" and mode != "parse"):
         return _run(words)
-    if words[0] not in cli.COMMANDS:
+    if words[0] not in COMMANDS:
         raise Untested(f"{shlex.join(words)}: no such subcommand")
     try:
         trainings = _parse(words)
@@ -113,7 +112,7 @@ def is_cheap(trainings: Sequence[TrainingRun]) -> bool:
 
 def _parse(words: Sequence[str]) -> list[TrainingRun]:
     """Read a command as it reads itself, and return the trainings that it stands for."""
-    name, *rest = words
+    name = words[0]
     if name in TRAINING:
         return read_command(tuple(words))[0]
     if name == "reproduce":
@@ -121,11 +120,7 @@ def _parse(words: Sequence[str]) -> list[TrainingRun]:
         if outcome.code:
             raise UserError(outcome.err)
         return []
-    command = importlib.import_module(f"open_lth.commands.{name}")
-    parser = Parser(add_help=False)
-    parser.set_defaults(command_line=words, program=())
-    command.add_flags(parser, rest)
-    args = parser.parse_args(rest)
+    args = read_flags(tuple(words))
     if "scale" in args:
         chosen_scale(args)
     return []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from open_lth.command_runs import read_command
+from open_lth.command import read_command
 from open_lth.suites import SUITES, Scale, Series
 from open_lth.suites.scales import read_scale
 from tests.docs import commands

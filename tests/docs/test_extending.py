@@ -63,6 +63,7 @@ def test_everything_is_registered_by_the_page_s_package(outcomes):
     rows = [re.split(r"  +", line) for line in outcomes["plugins"].out.splitlines()]
     assert ["my_tickets", "my-tickets 0.1.0", "loaded"] in rows
     assert {row[0]: row[2] for row in rows if row[1:2] == ["my_tickets"]} == {
+        "subcommand": "kept_signs",
         "model family": "small_cnn",
         "initializer": "truncated_normal",
         "data set": "stripes",
@@ -139,6 +140,20 @@ def test_the_figure_has_its_picture_and_its_numbers(shell, outcomes):
     table = (shell.place / "figures" / "widths.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in table] == ["method", "2 filters", "4 filters"]
     assert (shell.place / "figures" / "widths.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_tells_of_the_levels_of_a_lottery(outcomes):
+    [command] = [command for command in outcomes if command.startswith("kept_signs ")]
+    lines = outcomes[command].out.splitlines()
+    found = [re.fullmatch(r"level_(\d)/main: ([\d.]+) % of (\d+) weights kept their sign", line) for line in lines]
+    assert [match[1] for match in found if match] == ["0", "1"]
+    assert all(50 < float(match[2]) <= 100 for match in found if match)
+    assert int(found[1][3]) < int(found[0][3])
+
+
+def test_the_command_is_listed(shell):
+    [listed] = shell.commands([[]])
+    assert re.search("^ +kept_signs +count the weights that training leaves their sign$", listed.out, re.MULTILINE)
 
 
 def test_the_rows_for_the_contract_tests_name_what_the_package_registers(shell, outcomes):

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-import cli
 from foundations.hparams import hparam
 from open_lth.branch import BRANCHES, Branch
+from open_lth.command import COMMANDS
 from pruning import STRATEGIES, Mask, Strategy
 from pruning.hparams import PruningHparams
 from tests.docs.blocks import PROJECT
@@ -123,7 +123,7 @@ def test_what_a_plugin_registers_is_listed():
 
 def test_every_subcommand_and_branch_has_its_help():
     text = page("command_line")
-    for name in cli.COMMANDS:
+    for name in COMMANDS.names():
         assert f"## {name}\n" in text and f"usage: open_lth.py {name}" in text
     assert "--retrain_t_lr FLOAT" in text and text.count("--training_steps STR") == 3
 

@@ -11,7 +11,7 @@ import torch
 from bayesian.figures.posterior import KEPT, PRUNED, distributions, kept_and_pruned
 from foundations.errors import UserError
 from foundations.storage import load_tensors
-from open_lth.command_runs import read_command
+from open_lth.command import read_command
 from open_lth.results.masks import load_mask
 from open_lth.suites import Experiment, Series
 from open_lth.suites.suite_runs import SuiteRuns, find_runs

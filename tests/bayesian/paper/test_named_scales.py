@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bayesian.paper.scale import NAMED_SCALES
-from open_lth.command_runs import read_command
+from open_lth.command import read_command
 from open_lth.suites import SUITES, Experiment, in_order, with_replicates
 from open_lth.suites.scales import read_scale
 from tests.contracts.table import read_trainings

@@ -1,0 +1,141 @@
+"""What it takes to be a subcommand: the extension point for what the program can be asked to do."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from foundations.arguments import Parser
+from foundations.errors import UserError
+from foundations.registry import Registry
+
+if TYPE_CHECKING:  # it comes with torch, for which a list of the subcommands need not wait
+    from training import TrainingRun
+
+Words = tuple[str, ...]
+"""A command: the words after the program's name, the subcommand first."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its line in the list, and the module that does it, imported once it is asked for.
+
+    The module's functions are given `argv`, the words after the subcommand, since some flags decide on others.
+
+    Args:
+        description: what it does, in a line.
+        module: the module with the functions `add_flags(parser, argv)` and `execute(args, argv)`. If the command stands
+            for training runs, it also has `trainings(args, argv)`: then `evaluate` can measure them, figures can be
+            drawn from them, and a cluster knows what the command makes. If it falls into several jobs, it also has
+            `jobs(args, argv)`: then a cluster runs each by itself.
+    """
+
+    description: str
+    module: str
+
+    def add_flags(self, parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+        """Add its flags to a parser."""
+        self._implementation.add_flags(parser, argv)
+
+    def execute(self, args: argparse.Namespace, argv: Sequence[str]) -> None:
+        """Do it."""
+        self._implementation.execute(args, argv)
+
+    @property
+    def has_trainings(self) -> bool:
+        """Whether it stands for training runs."""
+        return "trainings" in vars(self._implementation)
+
+    def trainings(self, args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
+        """Return the training runs that it stands for."""
+        runs: list[TrainingRun] = self._implementation.trainings(args, argv)
+        return runs
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether it falls into several jobs."""
+        return "jobs" in vars(self._implementation)
+
+    def jobs(self, args: argparse.Namespace, argv: Sequence[str]) -> list[Job]:
+        """Return the jobs that it falls into, each after those whose results it needs."""
+        jobs: list[Job] = self._implementation.jobs(args, argv)
+        return jobs
+
+    @property
+    def _implementation(self) -> ModuleType:
+        return importlib.import_module(self.module)
+
+
+COMMANDS: Registry[Command] = Registry("subcommand")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One command of the project, to be run in a process of its own.
+
+    Args:
+        label: what it is called; a job that is one training run is called as the run is.
+        command: the words after the program's name.
+        iterations: how many it trains in all, as far as is known beforehand.
+        is_done: whether its results are there already.
+        after: the jobs whose results it needs.
+        runs: the training runs that it makes or measures.
+        passes: with how many the runs are measured; 0 if they are trained.
+    """
+
+    label: str
+    command: Words
+    iterations: int = 0
+    is_done: bool = False
+    after: tuple[Job, ...] = ()
+    runs: tuple[TrainingRun, ...] = ()
+    passes: int = 0
+
+    def __str__(self) -> str:
+        return shlex.join(["python", "open_lth.py", *self.command])
+
+
+def read_flags(
+    words: Words, program: Sequence[str] = (), with_help: bool = False, **handed_down: Any
+) -> argparse.Namespace:
+    """Return what the flags of a command say.
+
+    Args:
+        program: the words before the command that make it run: the interpreter and the program.
+        with_help: whether `--help` prints the command's help and leaves.
+        handed_down: what else the command is told.
+
+    Raises:
+        UserError: if there is no such subcommand, or a flag is missing, unknown or invalid.
+    """
+    name, *rest = words
+    command = COMMANDS.get(name)
+    parser = Parser(
+        prog=f"open_lth.py {name}", description=command.description, usage="%(prog)s [flags]", add_help=with_help
+    )
+    parser.set_defaults(command_line=words, program=program, **handed_down)
+    # Where there are no such flags.
+    parser.set_defaults(platform="local", display_output_location=False, dry_run=False, passes=0)
+    command.add_flags(parser, rest)
+    return parser.parse_args(rest)
+
+
+def read_command(words: Words, program: Sequence[str] = (), elsewhere: bool = False) -> tuple[list[TrainingRun], int]:
+    """Return the training runs that a command stands for, and with how many passes it measures them.
+
+    Args:
+        elsewhere: whether it will run on another machine, whose devices are not known here.
+
+    Raises:
+        UserError: if a flag is missing, unknown or invalid, or the command stands for no training runs.
+    """
+    args = read_flags((*words, "--device=auto") if elsewhere else words, program)
+    command = COMMANDS.get(words[0])
+    if not command.has_trainings:
+        raise UserError(f"{words[0]}: stands for no training runs")
+    return command.trainings(args, words[1:]), args.passes

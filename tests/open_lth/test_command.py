@@ -1,0 +1,97 @@
+"""Subcommands, whoever brings them: listed at once, imported once they are asked for."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import cli
+from foundations.errors import InvalidValue, UserError
+from open_lth.command import COMMANDS, Command, read_command, read_flags
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def greet(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A plugin's command, `greet NAME`, in a module of the plugin's."""
+
+    def add_flags(parser, argv):
+        parser.add_argument("name")
+        parser.add_argument("--loudly", action="store_true", help="say it loudly")
+
+    def execute(args, argv):
+        print(f"hello {args.name}{'!' if args.loudly else ''} {argv}")
+
+    module = ModuleType("a_plugin.greeting")
+    module.add_flags, module.execute = add_flags, execute
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(COMMANDS, "_entries", dict(COMMANDS._entries))
+    COMMANDS.register("greet")(Command("say hello to somebody", module.__name__))
+    return module
+
+
+@pytest.mark.usefixtures("greet")
+def test_a_plugins_command_is_listed_explained_and_run(capsys):
+    assert cli.main([]) == 1
+    assert re.search("^ +greet +say hello to somebody$", capsys.readouterr().out, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        cli.main(["greet", "--help"])
+    out = capsys.readouterr().out
+    assert out.startswith("usage: open_lth.py greet [flags]") and "say hello to somebody" in out
+    assert re.search("--loudly +say it loudly", out)
+    assert cli.main(["greet", "Ada", "--loudly"]) == 0
+    assert capsys.readouterr().out == "hello Ada! ['Ada', '--loudly']\n"
+
+
+@pytest.mark.usefixtures("greet")
+def test_what_stands_for_no_training_runs_cannot_be_measured(capsys):
+    with pytest.raises(UserError, match=r"^greet: stands for no training runs$"):
+        read_command(("greet", "Ada"))
+    assert cli.main(["evaluate", "greet", "Ada"]) == 2
+    assert capsys.readouterr().err == "error: --command=greet: valid values are train, lottery, lottery_branch\n"
+
+
+def test_a_command_that_stands_for_training_runs_can_be_measured(capsys, greet):
+    greet.trainings = lambda args, argv: []
+    assert read_command(("greet", "Ada")) == ([], 0)
+    assert cli.main(["evaluate", "greet", "Ada"]) == 0
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--help"])
+    assert "train, lottery, lottery_branch, greet" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.usefixtures("greet")
+def test_flags_that_a_command_does_not_have_say_that_it_runs_here_and_measures_nothing():
+    args = read_flags(("greet", "Ada"), program=("python", "program.py"), plugins=("tides",))
+    assert (args.platform, args.display_output_location, args.dry_run, args.passes) == ("local", False, False, 0)
+    assert (args.command_line, args.program) == (("greet", "Ada"), ("python", "program.py"))
+    assert args.plugins == ("tides",)
+
+
+def test_an_unknown_command_is_named_with_those_that_there_are():
+    with pytest.raises(InvalidValue, match="=learn: valid values are train, lottery, "):
+        read_command(("learn", "--levels=1"))
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["learn"]])
+def test_a_list_of_the_commands_does_not_wait_for_torch(words):
+    without_plugins = "import importlib.metadata as m; m.entry_points = lambda **_: ()"
+    program = f"import sys; {without_plugins}; import cli; cli.main({words}); print('torch' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "lottery_branch" in result.stdout and result.stdout.endswith("\nFalse\n")
+
+
+@pytest.mark.usefixtures("greet")
+def test_the_module_of_a_command_is_imported_once_it_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "a_plugin.greeting", None)
+    assert COMMANDS.get("greet").description == "say hello to somebody"
+    with pytest.raises(ImportError):
+        read_flags(("greet", "Ada"))
