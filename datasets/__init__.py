@@ -1,15 +1,8 @@
 """Image data sets: which there are, how they are changed, and their batches."""
 
 from datasets import sources as _sources  # registers the data sets
-from datasets.build import (
-    evaluation_batch_size,
-    input_shape,
-    iterations_per_epoch,
-    load_test,
-    load_train,
-    num_classes,
-    num_train_examples,
-)
+from datasets.build import input_shape, iterations_per_epoch, load_train, num_classes, num_train_examples
+from datasets.build_evaluation import evaluation_batch_size, load_test, load_validation
 from datasets.corruptions import CORRUPTIONS, SEVERITIES, corruption
 from datasets.extra_tests import ExtraTests
 from datasets.fit import ImageShape
@@ -44,6 +37,7 @@ __all__ = [
     "iterations_per_epoch",
     "load_test",
     "load_train",
+    "load_validation",
     "num_classes",
     "num_train_examples",
     "share_of_batch",

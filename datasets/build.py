@@ -1,4 +1,4 @@
-"""From hyperparameters to batches."""
+"""From hyperparameters to facts about the data, and to batches of training."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ import math
 import torch
 
 from datasets.augmentation import Augmentation, Normalization
-from datasets.changes import change_files, change_images, rotation_generator, turn_files
+from datasets.changes import change_files, change_images
 from datasets.epoch_streams import EpochStreams
 from datasets.fit import ImageShape, fit_examples, fitted_shape
 from datasets.hparams import DatasetHparams
 from datasets.image_files import open_files
-from datasets.loader import DeviceEvaluationLoader, DeviceLoader, EvaluationLoader, Loader
+from datasets.loader import DeviceLoader, Loader
 from datasets.registry import DATASETS, STREAMED_DATASETS, find_source
 from datasets.source import LabelledImages, checked
-from datasets.streaming import Reader, StreamingEvaluationLoader, StreamingLoader
-from datasets.transforms import NUM_ROTATIONS, portion, rotation_task
+from datasets.streaming import Reader, StreamingLoader
+from datasets.transforms import NUM_ROTATIONS, portion
 from foundations.context import RunContext
 from foundations.randomness import RandomStreams
-
-_EVALUATION_IMAGES = 512
-"""Images of 32x32 at a time, the same everywhere: with batch statistics in BatchNorm, measures depend on it."""
 
 
 def num_classes(hparams: DatasetHparams) -> int:
@@ -30,8 +27,10 @@ def num_classes(hparams: DatasetHparams) -> int:
 
 
 def num_train_examples(hparams: DatasetHparams) -> int:
-    """Return the number of training examples after subsampling, without loading them."""
-    return portion(find_source(hparams.dataset_name).num_train, hparams.subsample_fraction)
+    """Return the number of training examples, without loading them: none is held out, and all are in the subsample."""
+    count = find_source(hparams.dataset_name).num_train
+    held_out = 0 if hparams.validation_fraction is None else portion(count, hparams.validation_fraction)
+    return portion(count - held_out, hparams.subsample_fraction)
 
 
 def iterations_per_epoch(hparams: DatasetHparams) -> int:
@@ -78,8 +77,8 @@ def load_train(
     seeds = EpochStreams(streams, data_order_seed, hparams.transformation_seed)
     if hparams.dataset_name in STREAMED_DATASETS:
         return _streamed_train(hparams, seeds, context, memory_format)
-    source = DATASETS.get(hparams.dataset_name)()
-    examples = checked(hparams.dataset_name, source, source.load(context.dataset_root, train=True), train=True)
+    source = find_source(hparams.dataset_name)
+    examples = load_examples(hparams.dataset_name, context, train=True)
     examples = change_images(examples, hparams, source.num_classes)
     examples = fit_examples(examples, image_shape, hparams.dataset_name, model_name)
     return DeviceLoader(
@@ -94,68 +93,14 @@ def load_train(
     )
 
 
-def load_test(
-    hparams: DatasetHparams,
-    image_shape: ImageShape | None,
-    model_name: str,
-    context: RunContext,
-    *,
-    memory_format: torch.memory_format = torch.contiguous_format,
-) -> EvaluationLoader:
-    """Load the test examples and return their batches, bigger ones than those of training.
-
-    Of the changes to the data, only rotations concern them; the angles are the same in every replicate and level.
-
-    Raises:
-        UserError: as `load_train` does.
-    """
-    input_shape(hparams, image_shape, model_name)
-    if hparams.dataset_name in STREAMED_DATASETS:
-        return _streamed_test(hparams, context, memory_format)
-    examples = test_examples(hparams.dataset_name, context)
-    return evaluation_loader(examples, hparams, image_shape, model_name, context, memory_format=memory_format)
-
-
-def test_examples(dataset_name: str, context: RunContext) -> LabelledImages:
-    """Return the test examples of a data set in memory, as it has them.
+def load_examples(dataset_name: str, context: RunContext, *, train: bool) -> LabelledImages:
+    """Return the training or the test examples of a data set in memory, as it has them.
 
     Raises:
         UserError: if the data are not there and cannot be had, or are damaged.
     """
     source = DATASETS.get(dataset_name)()
-    return checked(dataset_name, source, source.load(context.dataset_root, train=False), train=False)
-
-
-def evaluation_loader(
-    examples: LabelledImages,
-    hparams: DatasetHparams,
-    image_shape: ImageShape | None,
-    model_name: str,
-    context: RunContext,
-    *,
-    memory_format: torch.memory_format = torch.contiguous_format,
-) -> EvaluationLoader:
-    """Return the batches of examples that have the shape of a data set's own, normalised as these are.
-
-    Raises:
-        InvalidValue: if they do not fit the network.
-    """
-    source = find_source(hparams.dataset_name)
-    examples = fit_examples(examples, image_shape, hparams.dataset_name, model_name)
-    if hparams.rotations:
-        examples = rotation_task(examples, rotation_generator(hparams, train=False))
-    return DeviceEvaluationLoader(
-        examples.to(context.device),
-        num_classes=num_classes(hparams),
-        batch_size=evaluation_batch_size(examples.images.shape[-2], examples.images.shape[-1]),
-        normalization=Normalization(source.mean, source.std, context.device, memory_format),
-        ranks=context.ranks,
-    )
-
-
-def evaluation_batch_size(height: int, width: int) -> int:
-    """Return how many images of a size are evaluated at a time: fewer of bigger ones."""
-    return min(max(_EVALUATION_IMAGES * 32 * 32 // (height * width), 32), _EVALUATION_IMAGES)
+    return checked(dataset_name, source, source.load(context.dataset_root, train), train)
 
 
 def _streamed_train(
@@ -170,17 +115,4 @@ def _streamed_train(
         reader=Reader(context, Normalization(source.mean, source.std, context.device, memory_format)),
         augment=hparams.augment,
         seeds=seeds,
-    )
-
-
-def _streamed_test(
-    hparams: DatasetHparams, context: RunContext, memory_format: torch.memory_format
-) -> EvaluationLoader:
-    source = STREAMED_DATASETS.get(hparams.dataset_name)()
-    files = open_files(hparams.dataset_name, source, context.dataset_root, train=False)
-    return StreamingEvaluationLoader(
-        turn_files(files, hparams, train=False) if hparams.rotations else files,
-        num_classes=num_classes(hparams),
-        batch_size=evaluation_batch_size(source.image_shape[1], source.image_shape[2]),
-        reader=Reader(context, Normalization(source.mean, source.std, context.device, memory_format)),
     )

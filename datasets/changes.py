@@ -1,8 +1,8 @@
 """The changes to training examples that hyperparameters ask for.
 
-Labels are randomised first, then examples are drawn, then images are blurred, then labels become rotations. All
-random numbers come from `transformation_seed` (0 if it is not given) and neither from replicate nor level: they
-are part of the task.
+Examples for validation are held out first; of the others labels are randomised, then examples are drawn, then images
+are blurred, then labels become rotations. All random numbers but the first come from `transformation_seed` (0 if it is
+not given), and none from replicate or level: they are part of the task.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ import torch
 from datasets.hparams import DatasetHparams
 from datasets.image_files import ImageFiles
 from datasets.source import LabelledImages
-from datasets.transforms import blur, draw_turns, random_labels, randomize_labels, subsample, subsample_indices
+from datasets.transforms import (
+    blur,
+    draw_turns,
+    random_labels,
+    randomize_labels,
+    split_indices,
+    subsample,
+    subsample_indices,
+)
 from foundations.randomness import derive_seed
 
 
-def rotation_generator(hparams: DatasetHparams, train: bool) -> torch.Generator:
-    """Return the generator of the training or the test examples' angles."""
-    split = "train" if train else "test"
+def rotation_generator(hparams: DatasetHparams, split: str) -> torch.Generator:
+    """Return the generator of the angles of a split: `train`, `validation` or `test`."""
     return torch.Generator().manual_seed(derive_seed("rotation", hparams.transformation_seed or 0, split))
 
 
@@ -30,6 +37,8 @@ def change_images(examples: LabelledImages, hparams: DatasetHparams, num_classes
     With rotations only the labels change: the loader turns the images, after it has mirrored them.
     """
     seed = hparams.transformation_seed or 0
+    if hparams.validation_fraction is not None:
+        examples = examples.select(split_indices(len(examples), hparams.validation_fraction)[0])
     if hparams.random_labels_fraction is not None:
         examples = randomize_labels(examples, hparams.random_labels_fraction, num_classes, seed)
     if hparams.subsample_fraction is not None:
@@ -37,7 +46,7 @@ def change_images(examples: LabelledImages, hparams: DatasetHparams, num_classes
     if hparams.blur_factor is not None:
         examples = LabelledImages(blur(examples.images, hparams.blur_factor), examples.labels)
     if hparams.rotations:
-        turns = draw_turns(len(examples), rotation_generator(hparams, train=True))
+        turns = draw_turns(len(examples), rotation_generator(hparams, "train"))
         examples = LabelledImages(examples.images, turns)
     return examples
 
@@ -45,6 +54,8 @@ def change_images(examples: LabelledImages, hparams: DatasetHparams, num_classes
 def change_files(files: ImageFiles, hparams: DatasetHparams, num_classes: int) -> ImageFiles:
     """Return training files as the hyperparameters ask for them; blurring happens when they are read."""
     seed = hparams.transformation_seed or 0
+    if hparams.validation_fraction is not None:
+        files = files.select(split_indices(len(files), hparams.validation_fraction)[0])
     if hparams.random_labels_fraction is not None:
         labels = random_labels(files.labels, hparams.random_labels_fraction, num_classes, seed)
         files = replace(files, labels=labels)
@@ -52,10 +63,10 @@ def change_files(files: ImageFiles, hparams: DatasetHparams, num_classes: int) -
         files = files.select(subsample_indices(len(files), hparams.subsample_fraction, seed))
     if hparams.blur_factor is not None:
         files = replace(files, blur_factor=hparams.blur_factor)
-    return turn_files(files, hparams, train=True) if hparams.rotations else files
+    return turn_files(files, hparams, "train") if hparams.rotations else files
 
 
-def turn_files(files: ImageFiles, hparams: DatasetHparams, train: bool) -> ImageFiles:
-    """Return the files with quarter turns as labels, by which their images will be turned."""
-    turns = draw_turns(len(files), rotation_generator(hparams, train))
+def turn_files(files: ImageFiles, hparams: DatasetHparams, split: str) -> ImageFiles:
+    """Return the files of a split with quarter turns as labels, by which their images will be turned."""
+    turns = draw_turns(len(files), rotation_generator(hparams, split))
     return replace(files, labels=turns, rotations=True)

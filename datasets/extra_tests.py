@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from datasets.build import evaluation_loader, input_shape, test_examples
+from datasets.build import input_shape, load_examples
+from datasets.build_evaluation import evaluation_loader
 from datasets.cifar_c import DATA_SETS as OF_CIFAR_C
 from datasets.cifar_c import corruptions_there, load_cifar_c
 from datasets.corruptions import CORRUPTIONS, corrupt
@@ -100,13 +101,13 @@ class ExtraTests:
         if name in OOD_CHANGES:
             images = OOD_CHANGES.get(name)(self._own.images)
         else:
-            images = test_examples(name, self.context).images.to(self.context.device)
+            images = load_examples(name, self.context, train=False).images.to(self.context.device)
         images = bring_to_shape(images, find_source(self.hparams.dataset_name).image_shape)
         return self._batches(LabelledImages(images, images.new_zeros(len(images), dtype=torch.int64)))
 
     @functools.cached_property
     def _own(self) -> LabelledImages:
-        return test_examples(self.hparams.dataset_name, self.context).to(self.context.device)
+        return load_examples(self.hparams.dataset_name, self.context, train=False).to(self.context.device)
 
     def _batches(self, examples: LabelledImages) -> EvaluationLoader:
         return evaluation_loader(

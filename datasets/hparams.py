@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from datasets.registry import find_source
+from datasets.transforms import portion
 from foundations.errors import InvalidValue, one_of
 from foundations.hparams import Hparams, hparam
 
@@ -35,9 +36,12 @@ class DatasetHparams(Hparams):
         "replace the labels: rotation turns each image by a multiple of 90 degrees, which is to be recognised", None
     )
     blur_factor: int | None = hparam("shrink the training images by this factor and enlarge them again", None)
+    validation_fraction: float | None = hparam(
+        "the fraction of the training examples that is held out, to be measured as the test examples are", None
+    )
 
     def __post_init__(self) -> None:
-        find_source(self.dataset_name)
+        num_train = find_source(self.dataset_name).num_train
         if self.batch_size < 1:
             raise InvalidValue("batch_size", self.batch_size, "must be at least 1")
         if self.transformation_seed is not None and not 0 <= self.transformation_seed < 2**32 - 1:
@@ -50,6 +54,11 @@ class DatasetHparams(Hparams):
             raise InvalidValue("unsupervised_labels", self.unsupervised_labels, one_of(UNSUPERVISED_LABELS))
         if self.blur_factor is not None and self.blur_factor < 1:
             raise InvalidValue("blur_factor", self.blur_factor, "must be at least 1")
+        if self.validation_fraction is not None:
+            if not 0 < self.validation_fraction < 1:
+                raise InvalidValue("validation_fraction", self.validation_fraction, "must be above 0 and below 1")
+            if portion(num_train, self.validation_fraction) == num_train:
+                raise InvalidValue("validation_fraction", self.validation_fraction, "leaves nothing to train on")
 
     @property
     def augment(self) -> bool:

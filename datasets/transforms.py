@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from datasets.source import LabelledImages
+from foundations.randomness import derive_seed
 
 NUM_ROTATIONS = 4
 _CHUNK = 4096  # images that are blurred or enlarged at a time: as floats they need four times the memory
@@ -17,6 +18,19 @@ _CHUNK = 4096  # images that are blurred or enlarged at a time: as floats they n
 def portion(count: int, fraction: float | None) -> int:
     """Return how many of `count` examples a fraction is: rounded up; all of them for None."""
     return count if fraction is None else math.ceil(count * fraction)
+
+
+def split_indices(count: int, validation_fraction: float | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which of `count` examples are for training, and which are held out for validation: int64, ascending.
+
+    The latter are a fraction, rounded up. They depend on the number of examples and the fraction alone, and those of a
+    smaller fraction are among those of a greater one: replicates, levels and experiments share them.
+    """
+    if validation_fraction is None:
+        return torch.arange(count), torch.arange(0)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(derive_seed("validation")))
+    held_out = portion(count, validation_fraction)
+    return order[held_out:].sort().values, order[:held_out].sort().values
 
 
 def subsample_indices(count: int, fraction: float, seed: int) -> torch.Tensor:

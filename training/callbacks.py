@@ -46,6 +46,16 @@ def run_every_epoch(callback: Callback) -> Callback:
     return wrapped
 
 
+def in_turn(*callbacks: Callback) -> Callback:
+    """Return one callback that calls several."""
+
+    def all_of_them(state: TrainingState) -> None:
+        for callback in callbacks:
+            callback(state)
+
+    return all_of_them
+
+
 def save_model(paths: RunPaths) -> Callback:
     """Save the network under its step's name."""
     return lambda state: save_tensors(paths.model(state.step), state.model.state_dict())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from datasets import DatasetHparams, EvaluationLoader, Loader, input_shape, load_test, load_train
+from datasets import DatasetHparams, EvaluationLoader, Loader, input_shape, load_test, load_train, load_validation
 from foundations.context import RunContext
 from foundations.randomness import RandomStreams
 from models import ModelHparams, find_family
@@ -39,3 +39,13 @@ def load_test_for(model: ModelHparams, data: DatasetHparams, context: RunContext
     """
     shape = find_family(model.model_name).image_shape
     return load_test(data, shape, model.model_name, context, memory_format=torch.channels_last)
+
+
+def load_validation_for(model: ModelHparams, data: DatasetHparams, context: RunContext) -> EvaluationLoader:
+    """Load the training data that are held out, laid out as evaluation wants them.
+
+    Raises:
+        UserError: if they are not there and cannot be had.
+    """
+    shape = find_family(model.model_name).image_shape
+    return load_validation(data, shape, model.model_name, context, memory_format=torch.channels_last)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,10 @@ class Evaluator:
     ranks: Ranks = field(default_factory=Ranks)
     _calibration: list[Tensor] | None = field(default=None, init=False)
     _labels: Tensor | None = field(default=None, init=False)
+
+    def on(self, examples: EvaluationLoader) -> Evaluator:
+        """Return what measures on other examples in the same way."""
+        return replace(self, test=examples)
 
     def evaluate(self, model: nn.Module, step: Step, occasion: str = "") -> dict[str, float]:
         """Return the measures of a network at a step.

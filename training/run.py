@@ -22,9 +22,9 @@ from foundations.step import Step
 from foundations.storage import load_tensors
 from models import ModelHparams
 from pruning import Mask, MaskEnforcement
-from training.callbacks import Callback, evaluate, show_progress, standard_callbacks
+from training.callbacks import Callback, evaluate, in_turn, show_progress, standard_callbacks
 from training.checkpoint import TrainingState
-from training.data import load_test_for, load_train_for
+from training.data import load_test_for, load_train_for, load_validation_for
 from training.evaluation import Evaluator
 from training.hparams import OPTIMIZERS, TrainingHparams
 from training.loop import train
@@ -102,6 +102,16 @@ class TrainingRun:
             precision=Precision(self.training_hparams.arithmetic, context.device),
             ranks=context.ranks,
         )
+
+    def validation_evaluator(self, evaluator: Evaluator) -> Evaluator | None:
+        """Return what measures networks on the training examples that are held out, or None if none are.
+
+        Args:
+            evaluator: what measures them on the test set.
+        """
+        if self.dataset_hparams.validation_fraction is None:
+            return None
+        return evaluator.on(load_validation_for(self.model_hparams, self.dataset_hparams, self.context))
 
     def without_ranks(self) -> TrainingRun:
         """Return what another process of the run has to know of it."""
@@ -182,7 +192,10 @@ class TrainingRun:
                 feed.close(self.is_done)
 
     def _callbacks(self, evaluator: Evaluator, progress: Progress, feed: Callback, start: Step) -> list[Callback]:
-        test, ranks = evaluate("test", evaluator, progress, self.paths), self.context.ranks
+        ranks, validation = self.context.ranks, self.validation_evaluator(evaluator)
+        test = evaluate("test", evaluator, progress, self.paths)
+        if validation is not None:
+            test = in_turn(test, evaluate("validation", validation, progress, self.paths))
         # Each look at the losses waits for the device, and shows this process's alone.
         looks = self.context.device.type == "cpu" and ranks.size == 1
         at_end = self.context.evaluate_only_at_end

@@ -24,6 +24,7 @@ from datasets import (
     iterations_per_epoch,
     load_test,
     load_train,
+    load_validation,
     num_classes,
     num_train_examples,
 )
@@ -70,11 +71,13 @@ def test_every_source_states_consistent_facts(name: str) -> None:
 
 
 @settings(max_examples=60)
-@given(st.integers(1, 70), st.none() | st.floats(0, 1, exclude_min=True))
+@given(
+    st.integers(1, 70), st.none() | st.floats(0, 1, exclude_min=True), st.none() | st.floats(0, 0.9, exclude_min=True)
+)
 def test_an_epochs_length_is_known_without_the_data(
-    small_cifar10: Examples, context: RunContext, batch_size: int, fraction: float | None
+    small_cifar10: Examples, context: RunContext, batch_size: int, fraction: float | None, held_out: float | None
 ) -> None:
-    h = hparams(batch_size=batch_size, subsample_fraction=fraction)
+    h = hparams(batch_size=batch_size, subsample_fraction=fraction, validation_fraction=held_out)
     made = load_train(h, SHAPE, "net", RandomStreams(1), context)
     assert iterations_per_epoch(h) == made.iterations_per_epoch == len(list(made.epoch(0)))
     assert num_train_examples(h) == made.num_examples
@@ -107,6 +110,50 @@ def test_random_labels_and_subsampling_spare_the_test_set(small_cifar10: Example
     assert sorted(together(made.epoch(0))[1].tolist()) == sorted(expected.tolist())
 
 
+def validation(context: RunContext, **changes: object) -> EvaluationLoader:
+    return load_validation(hparams(**changes), SHAPE, "net", context)
+
+
+def identities(images: torch.Tensor) -> list[bytes]:
+    return sorted(image.numpy().tobytes() for image in bytes_of(images))
+
+
+@pytest.mark.parametrize("fraction, held_out", [(0.1, 6), (0.5, 27), (0.9, 48)])
+def test_validation_examples_are_training_examples_that_are_not_trained_on(
+    small_cifar10: Examples, context: RunContext, fraction: float, held_out: int
+) -> None:
+    changes = {"validation_fraction": fraction, "do_not_augment": True}
+    images, labels = together(validation(context, **changes))
+    trained, _ = together(train(context, **changes).epoch(0))
+    assert len(images) == held_out and len(trained) == 53 - held_out
+    originals = [image.numpy().tobytes() for image in small_cifar10[True].images]
+    assert sorted([*identities(images), *identities(trained)]) == sorted(originals)
+    for image, label in zip(bytes_of(images), labels.tolist(), strict=True):
+        assert label == small_cifar10[True].labels[originals.index(image.numpy().tobytes())]
+
+
+def test_what_is_held_out_depends_on_the_data_alone(small_cifar10: Examples, context: RunContext) -> None:
+    held_out = identities(together(validation(context, validation_fraction=0.2))[0])
+    seeds = {"transformation_seed": 5, "subsample_fraction": 0.5, "random_labels_fraction": 1.0, "blur_factor": 4}
+    images, labels = together(validation(context, validation_fraction=0.2, **seeds))
+    assert identities(images) == held_out
+    assert labels.equal(together(validation(context, validation_fraction=0.2))[1])
+    more = identities(together(validation(context, validation_fraction=0.4))[0])
+    assert {*held_out} < {*more}
+
+
+def test_a_subsample_is_drawn_from_what_is_not_held_out(small_cifar10: Examples, context: RunContext) -> None:
+    changes = {"validation_fraction": 0.5, "subsample_fraction": 0.5, "do_not_augment": True}
+    trained, _ = together(train(context, **changes).epoch(0))
+    assert len(trained) == 13  # of 26
+    assert {*identities(trained)}.isdisjoint(identities(together(validation(context, **changes))[0]))
+
+
+def test_without_a_fraction_nothing_is_held_out(small_cifar10: Examples, context: RunContext) -> None:
+    with pytest.raises(InvalidValue, match="no training examples are held out"):
+        validation(context)
+
+
 def test_blurred_training_images_differ(small_cifar10: Examples, context: RunContext) -> None:
     sharp, _ = together(train(context, do_not_augment=True).epoch(0))
     blurred, _ = together(train(context, do_not_augment=True, blur_factor=4).epoch(0))
@@ -127,6 +174,9 @@ def test_rotations_are_one_task_in_every_level(small_cifar10: Examples, context:
     for before, after, quarters in zip(small_cifar10[False].images, bytes_of(images), labels.tolist(), strict=True):
         assert torch.equal(before.rot90(quarters, (1, 2)), after)
     assert evaluation(context, **rotation).num_classes == made.num_classes == 4
+    held_out, turns = together(validation(context, validation_fraction=0.5, **rotation))
+    upright = [x[None].rot90(-int(y), (2, 3)) for x, y in zip(held_out, turns, strict=True)]
+    assert identities(torch.cat(upright)) == identities(together(validation(context, validation_fraction=0.5))[0])
     other = together(evaluation(context, transformation_seed=1, **rotation))[1]
     assert not torch.equal(other, labels)
 

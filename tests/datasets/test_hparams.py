@@ -9,10 +9,10 @@ from datasets import DatasetHparams
 from foundations.errors import InvalidValue
 
 
-def test_the_fields_are_openlths_in_openlths_order() -> None:
+def test_the_fields_are_openlths_in_openlths_order_and_one_more() -> None:
     assert [f.name for f in fields(DatasetHparams)] == [
         "dataset_name", "batch_size", "do_not_augment", "transformation_seed", "subsample_fraction",
-        "random_labels_fraction", "unsupervised_labels", "blur_factor",
+        "random_labels_fraction", "unsupervised_labels", "blur_factor", "validation_fraction",
     ]  # fmt: skip
 
 
@@ -37,6 +37,10 @@ def test_defaults_do_not_enter_the_canonical_text() -> None:
         ("random_labels_fraction", math.nan),
         ("unsupervised_labels", "jigsaw"),
         ("blur_factor", 0),
+        ("validation_fraction", 0.0),
+        ("validation_fraction", 1.0),
+        ("validation_fraction", 0.99999),
+        ("validation_fraction", math.nan),
     ],
 )
 def test_an_invalid_value_is_named(field: str, value: object) -> None:

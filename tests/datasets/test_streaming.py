@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets import DatasetHparams, iterations_per_epoch, load_test, load_train
+from datasets import DatasetHparams, iterations_per_epoch, load_test, load_train, load_validation
 from datasets.image_files import central_crop, random_crop, read_image
 from datasets.loader import Batch, Loader
 from datasets.sources.imagenet import ImageNet
@@ -101,6 +101,16 @@ def test_evaluation_is_central_and_in_order(context: RunContext, files: Path) ->
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (ImageNet.mean, ImageNet.std))
     expected = (read_image(str(files / "val" / "n02" / "0.png"), None) / 255 - mean) / std
     torch.testing.assert_close(x[2], expected)
+
+
+def test_held_out_images_are_central_and_not_trained_on(context: RunContext) -> None:
+    changes = {"validation_fraction": 0.4, "do_not_augment": True}
+    held_out = list(load_validation(hparams(**changes), (3, 224, 224), "net", context))
+    trained = list(train(context, **changes).epoch(0))
+    every = list(train(context, do_not_augment=True).first_examples(8))
+    found = [x.numpy().tobytes() for batches in (held_out, trained) for images, _ in batches for x in images]
+    assert sum(len(y) for _, y in held_out) == 4
+    assert sorted(found) == sorted(x.numpy().tobytes() for images, _ in every for x in images)
 
 
 def test_first_examples_are_fixed_and_central(context: RunContext) -> None:

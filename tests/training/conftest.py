@@ -104,6 +104,7 @@ class Runs:
     """What tests need of this file, as one fixture."""
 
     curricula = CURRICULA
+    digits = DIGITS
     eventful = Eventful
     make = staticmethod(make_run)
     train = staticmethod(train)

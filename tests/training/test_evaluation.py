@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
+import pytest
 import torch
 
-from training import Deterministic
+from training import Deterministic, MetricLogger
+from training.data import load_validation_for
 from training.measures import measure
 
 
@@ -54,3 +57,38 @@ def test_a_kind_of_network_is_told_the_occasion_and_gets_fixed_training_images_t
     assert set(streams) == {run.streams}
     assert images[0].shape == (29, 1, 28, 28)
     assert all(torch.equal(images[0], others) for others in images)
+
+
+def test_held_out_examples_are_measured_whenever_the_test_examples_are(runs, tmp_path):
+    run = replace(runs.make(tmp_path), dataset_hparams=replace(runs.digits, validation_fraction=0.2))
+    model = runs.train(run)
+    logger = MetricLogger.load(run.paths.logger)
+    tested, validated = (logger.get(f"{name}_accuracy") for name in ("test", "validation"))
+    assert tested.keys() == validated.keys()
+    assert {*logger.get("validation_examples").values()} == {288.0}
+    held_out = load_validation_for(run.model_hparams, run.dataset_hparams, run.context)
+    images, labels = (torch.cat(parts) for parts in zip(*held_out, strict=True))
+    with torch.no_grad():
+        expected = measure(model.eval()(images).log_softmax(1), labels)
+    for name, value in expected.items():
+        assert logger.get(f"validation_{name}")[run.end.iteration] == pytest.approx(value, rel=1e-5, abs=1e-6)
+
+
+def test_holding_examples_out_shortens_the_epoch_and_the_training_set(runs, tmp_path):
+    told = []
+
+    class Curious(Deterministic):
+        def objective(self, model, circumstances):
+            told.append(circumstances.num_examples)
+            return super().objective(model, circumstances)
+
+    run = replace(runs.make(tmp_path, variant=Curious()), dataset_hparams=replace(runs.digits, validation_fraction=0.5))
+    runs.train(run)
+    assert told == [15]  # 2 % of the other half, in two batches
+    assert run.end.iterations_per_epoch == 2
+
+
+def test_without_held_out_examples_nothing_is_said_of_them(runs, tmp_path):
+    run = runs.make(tmp_path)
+    runs.train(run)
+    assert not any(name.startswith("validation") for name in MetricLogger.load(run.paths.logger).names())
