@@ -50,8 +50,8 @@ def _ways(cores: int) -> dict[str, tuple[str, ...]]:
 def _measure(args: argparse.Namespace, network: str, steps: str) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {way: [] for way in _ways(args.cores)}
     data = ("dataset_name=fashion_mnist", f"subsample_fraction={args.subsample_fraction}")
-    trunk = (f"--default_hparams={network}", *(f"--{flag}" for flag in data), "--training_steps=10it",
-             "--evaluate_only_at_end", f"--dataset_root={args.dataset_root}", "--quiet")  # fmt: skip
+    how = ("--training_steps=10it", "--evaluate_only_at_end", f"--dataset_root={args.dataset_root}", "--quiet")
+    trunk = (f"--default_hparams={network}", *(f"--{flag}" for flag in data), *how)
     retrain = (*(f"--retrain_d_{flag}" for flag in data), f"--retrain_t_training_steps={steps}")
     with tempfile.TemporaryDirectory() as directory:
         pruned = Path(directory) / "trunk"

@@ -160,8 +160,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dataset", default="fashion_mnist", metavar="NAME", help="which images (fashion_mnist)")
     parser.add_argument("--model", default="mnist_lenet_300_100", metavar="NAME", help="(mnist_lenet_300_100)")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
-    parser.add_argument("--estimators", nargs="+", default=["antithetic:2", "recycled:10"], metavar="NAME:SAMPLES",
-                        help="to be compared with weights:10 (default: antithetic:2 recycled:10)")  # fmt: skip
+    compared = ["antithetic:2", "recycled:10"]
+    help = f"to be compared with weights:10 (default: {' '.join(compared)})"
+    parser.add_argument("--estimators", nargs="+", default=compared, metavar="NAME:SAMPLES", help=help)
     return parser.parse_args(argv)
 
 

@@ -31,8 +31,9 @@ def fitted_shape(
     channels, height, width = shape
     c, h, w = wanted or (None, None, None)
     target = (channels if c is None else c, height if h is None else h, width if w is None else w)
-    sides_fit = (height, width) == target[1:] or (height == width and target[1] == target[2]
-                 and ((height, target[1]) in _ENLARGED or (height, target[1]) in _PADDED))  # fmt: skip
+    are_squares = height == width and target[1] == target[2]
+    can_be_brought = are_squares and (height, target[1]) in {*_ENLARGED, *_PADDED}
+    sides_fit = (height, width) == target[1:] or can_be_brought
     if not sides_fit or (channels != target[0] and (channels, target[0]) != (1, 3)):
         takes = "x".join("any" if side is None else str(side) for side in (c, h, w))
         has = "x".join(map(str, shape))

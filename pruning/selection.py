@@ -24,7 +24,7 @@ def prune_lowest_globally(
 
     With n = ceil(fraction * all unpruned weights, those of ignored layers included), the threshold is entry n,
     counted from 0, of the ascending scores of the unpruned weights outside ignored layers; what scores higher
-    than the threshold stays. So n + 1 weights go, more with ties (paper section 3).
+    than the threshold stays. So n + 1 weights go, more with ties.
 
     Args:
         scores: for every tensor of the mask, scores of its shape.

@@ -1,4 +1,4 @@
-"""Random masks of the same density as a given one (paper section 7)."""
+"""Random masks of the same density as a given one (Frankle et al. 2021; Kuhn et al., section 7)."""
 
 from __future__ import annotations
 

@@ -144,6 +144,11 @@ def test_the_core_reads_as_if_bayesian_networks_did_not_exist():
     assert not [name(path) for path in files(*CORE) if speaks_of_them(path)]
 
 
+def test_the_core_names_the_papers_that_it_cites():
+    unnamed = re.compile(r"\b(?:the|this|our) paper\b|\bpaper (?:section|figure|table|appendix)\b", re.IGNORECASE)
+    assert not [name(path) for path in files(*CORE) if unnamed.search(path.read_text(encoding="utf-8"))]
+
+
 def test_the_script_only_calls_cli():
     script = PROJECT / "open_lth.py"
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 8

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -51,8 +52,12 @@ def defined_here() -> list[tuple[str, object]]:
 
 def imports_from_other_packages(path: Path) -> Iterator[tuple[str, str]]:
     """The module and the name of each `from module import name` that reaches into another package of the project."""
-    own = path.relative_to(PROJECT).parts[0]
-    for node in ast.walk(syntax(path)):
+    return imports_of(syntax(path), own=path.relative_to(PROJECT).parts[0])
+
+
+def imports_of(code: ast.AST, own: str = "") -> Iterator[tuple[str, str]]:
+    """The module and the name of each `from module import name` from packages of the project but one."""
+    for node in ast.walk(code):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             package = node.module.split(".")[0]
             if package in PACKAGES and package != own:
@@ -112,6 +117,32 @@ def test_names_are_taken_from_the_package_that_exports_them():
         if module.split(".")[0] in EXPORTING and "." in module
     ]
     assert not astray
+
+
+def shown_code() -> Iterator[tuple[str, ast.AST]]:
+    """The files of the examples and the Python on the pages, what users begin from; not OpenLTH's, shown as before."""
+    for path in files("examples"):
+        yield name(path), syntax(path)
+    for page in sorted({PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *(PROJECT / "docs").rglob("*.md")}):
+        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            if not block.startswith("# before: "):
+                yield name(page), ast.parse(block)
+
+
+def test_examples_and_pages_take_only_what_is_public_from_where_it_is_public():
+    taken = [(place, module, word) for place, code in shown_code() for module, word in imports_of(code)]
+    assert {place for place, *_ in taken} >= {"docs/extending.md", "examples/mc_dropout/mc_dropout/variant.py"}
+    astray = [
+        f"{place}: {word} from {module}"
+        for place, module, word in taken
+        if module.split(".")[0] in EXPORTING and (module not in EXPORTING or is_unlisted(module, word))
+    ]
+    private = [
+        f"{place}: {word} from {module}"
+        for place, module, word in taken
+        if any(part.startswith("_") for part in (*module.split("."), word))
+    ]
+    assert not astray + private
 
 
 def is_unlisted(module: str, word: str) -> bool:

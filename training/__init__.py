@@ -10,6 +10,7 @@ from training.measures import measure, reliability
 from training.objective import OBJECTIVES, Loss, Objective, TrainingCircumstances, accuracy
 from training.parallel.following import Task, follow
 from training.placement import place
+from training.precision import Precision
 from training.reports import Report
 from training.run import TrainingRun
 from training.sinks import SINKS
@@ -38,6 +39,7 @@ __all__ = [
     "ModelVariant",
     "Objective",
     "ParameterGroups",
+    "Precision",
     "PredictionRequest",
     "Report",
     "Task",

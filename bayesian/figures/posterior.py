@@ -25,7 +25,10 @@ from training import TrainingRun
 
 QUANTITIES = {"|μ|": "Magnitude of the mean, |μ|", "σ": "Standard deviation, σ"}
 KEPT, PRUNED = "kept", "pruned"
-PERCENTILES = (5, 25, 50, 75, 95)
+_BOX = {"whislo": 5, "q1": 25, "med": 50, "q3": 75, "whishi": 95}
+"""Matplotlib's names of a box plot's parts, and the percentiles that they stand at."""
+PERCENTILES = tuple(_BOX.values())
+_BOX_LOOKS: Mapping[str, Any] = {"showfliers": False, "patch_artist": True, "manage_ticks": False}
 HEADINGS = {
     "level": "pruned for level",
     "weights": "weights remaining at that level (%)",
@@ -59,8 +62,8 @@ def distributions(runs: SuiteRuns) -> pd.DataFrame:
         last = last_common_level(own)
         for level in sorted({1, last} - {0}) if last else []:
             for method, replicates in own.groupby("method", sort=False, observed=True):
-                known = {"panel": panel, "level": level, "method": method,
-                         "weights": 100 * replicates.loc[replicates["level"] == level, "density"].mean()}  # fmt: skip
+                weights = 100 * replicates.loc[replicates["level"] == level, "density"].mean()
+                known = {"panel": panel, "level": level, "method": method, "weights": weights}
                 rows += [{**known, **row} for row in _percentiles(runs, replicates, level)]
     if not rows:
         raise UserError("no level above 0 of a Bayesian lottery is finished")
@@ -69,11 +72,12 @@ def distributions(runs: SuiteRuns) -> pd.DataFrame:
 
 def _percentiles(runs: SuiteRuns, replicates: pd.DataFrame, level: int) -> list[dict[str, Any]]:
     places = {(run["replicate"], run["level"]): run["directory"] for _, run in replicates.iterrows()}
-    numbers = [number for number in dict.fromkeys(replicates["replicate"])
-               if (number, level - 1) in places and (number, level) in places]  # fmt: skip
-    pairs = [(places[number, level - 1], places[number, level]) for number in numbers]
-    parts = [kept_and_pruned(runs.trainings[before], load_mask(before), load_mask(after), ignored_tensors(after))
-             for before, after in pairs]  # fmt: skip
+    steps = [((number, level - 1), (number, level)) for number in dict.fromkeys(replicates["replicate"])]
+    pairs = [(places[before], places[after]) for before, after in steps if before in places and after in places]
+    parts = [
+        kept_and_pruned(runs.trainings[before], load_mask(before), load_mask(after), ignored_tensors(after))
+        for before, after in pairs
+    ]
     rows = []
     for quantity, fate in parts[0] if parts else ():
         values = torch.cat([part[quantity, fate] for part in parts]).double()
@@ -113,8 +117,10 @@ def kept_and_pruned(
 def draw_distributions(table: pd.DataFrame, styles: Mapping[str, Style]) -> Figure:
     """Draw what `distributions` returns."""
     panels = list(dict.fromkeys(table["panel"]))
-    legend = {KEPT: Patch(facecolor="#BBBBBB", edgecolor="black"),
-              PRUNED: Patch(facecolor="white", edgecolor="black", hatch="////")}  # fmt: skip
+    legend = {
+        KEPT: Patch(facecolor="#BBBBBB", edgecolor="black"),
+        PRUNED: Patch(facecolor="white", edgecolor="black", hatch="////"),
+    }
     rows = [(quantity, is_last) for is_last in (False, True) for quantity in QUANTITIES]
     figure, grid = panel_grid(panels, [""] * len(rows), legend, height=2.4)
     for (quantity, is_last), axes in zip(rows, grid, strict=True):
@@ -131,11 +137,9 @@ def _draw_boxes(axis: Axes, own: pd.DataFrame, styles: Mapping[str, Style]) -> N
     methods = in_order_of(styles, own["method"])
     for _, row in own.iterrows():
         is_kept = row["fate"] == KEPT
-        stats = {name: row[f"{percent}th percentile"] for name, percent in
-                 (("whislo", 5), ("q1", 25), ("med", 50), ("q3", 75), ("whishi", 95))}  # fmt: skip
+        stats = {name: row[f"{percent}th percentile"] for name, percent in _BOX.items()}
         place = methods.index(row["method"]) + (-0.19 if is_kept else 0.19)
-        drawn = axis.bxp([stats], positions=[place], widths=0.3, showfliers=False, patch_artist=True,
-                         manage_ticks=False)  # fmt: skip
+        drawn = axis.bxp([stats], positions=[place], widths=0.3, **_BOX_LOOKS)
         box, [median] = drawn["boxes"][0], drawn["medians"]
         colour = styles[row["method"]].colour
         box.set(facecolor=colour if is_kept else "white", edgecolor=colour, alpha=0.6 if is_kept else 1.0)

@@ -11,11 +11,11 @@ from tables import code, table
 from bayesian.estimators import ESTIMATORS
 from datasets import DatasetHparams, dataset_names
 from foundations.arguments import flag_name, plain_type
-from foundations.hparams import Hparams
+from foundations.hparams import Hparams, help_of
 from models import BATCHNORM_INITIALIZERS, INITIALIZERS, MODEL_FAMILIES, ModelHparams
 from open_lth.branch import BRANCHES, Branch
 from pruning import STRATEGIES, PruningHparams
-from training import OPTIMIZERS, VARIANTS, TrainingHparams
+from training import OBJECTIVES, OPTIMIZERS, VARIANTS, TrainingHparams
 
 
 def groups() -> str:
@@ -50,7 +50,7 @@ def _rows(group: type[Hparams], prefix: str) -> Iterator[tuple[str, str, str, st
     for f in fields(group):
         if not f.metadata.get("flag", True):
             continue
-        kind, name, help = plain_type(group, f), flag_name(f.name, prefix), str(f.metadata.get("help", ""))
+        kind, name, help = plain_type(group, f), flag_name(f.name, prefix), help_of(f)
         if issubclass(kind, Hparams):
             yield f"{name}_...", "group", "", f"{help.rstrip('.')}: the {kind.title} under this prefix"
         else:
@@ -66,7 +66,7 @@ def _default(value: object, kind: type) -> str:
 
 
 def presets() -> str:
-    """Return what `--default_hparams` fills in, by kind of network and model family."""
+    """Return what `--default_hparams` fills in, by variant and model family."""
     return "\n".join(_presets_of(name) for name in VARIANTS.names())
 
 
@@ -99,6 +99,7 @@ def choices() -> str:
         INITIALIZERS.flag: INITIALIZERS.names(),
         BATCHNORM_INITIALIZERS.flag: BATCHNORM_INITIALIZERS.names(),
         OPTIMIZERS.flag: OPTIMIZERS.names(),
+        OBJECTIVES.flag: OBJECTIVES.names(),
         ESTIMATORS.flag: ESTIMATORS.names(),
     }
     return table(("flag", "values"), ((code(f"--{flag}"), _listed(names)) for flag, names in registered.items()))

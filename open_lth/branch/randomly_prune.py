@@ -1,4 +1,4 @@
-"""The ablation of the mask's structure: a random mask of the same density (paper section 7)."""
+"""The ablation of the mask's structure: a random one of equal density (Frankle et al. 2021; Kuhn et al., section 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ablation of the initial weights: the same mask on new ones (paper section 7)."""
+"""The ablation of the initial weights: the same mask on new ones (Frankle and Carbin 2019)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sparse each layer of the last tickets is (paper figure 2), from masks alone."""
+"""How sparse each layer of the last tickets is (Kuhn et al., figure 2), from masks alone."""
 
 from __future__ import annotations
 

@@ -34,6 +34,8 @@ _LOOK: Mapping[str, Any] = {
 _TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 _PANEL_WIDTH, _PANEL_HEIGHT, _LEAST_WIDTH, _LEGEND_LINE = 3.7, 2.7, 5.2, 0.27
 _LEGEND_WIDTH_OF_LETTER = 0.072
+_LEGEND: Mapping[str, Any] = {"loc": "outside lower center", "frameon": False, "handlelength": 3.2}
+_ROW_NAME: Mapping[str, Any] = {"ha": "right", "va": "center", "rotation": 90, "fontweight": "bold"}
 
 
 def look() -> AbstractContextManager[None]:
@@ -65,11 +67,9 @@ def panel_grid(
         axis.set_title(title)
     for row, name in zip(axes, rows, strict=True):
         if name:
-            row[0].annotate(name, (0, 0.5), (-48, 0), "axes fraction", "offset points", ha="right", va="center",
-                            rotation=90, fontweight="bold")  # fmt: skip
+            row[0].annotate(name, (0, 0.5), (-48, 0), "axes fraction", "offset points", **_ROW_NAME)
     if legend:
-        figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=per_line,
-                      frameon=False, handlelength=3.2)  # fmt: skip
+        figure.legend(list(legend.values()), list(legend), ncols=per_line, **_LEGEND)
     return figure, [list(row) for row in axes]
 
 

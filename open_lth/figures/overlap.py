@@ -28,8 +28,13 @@ from open_lth.suites.suite_runs import SuiteRuns
 
 CHANCE = "random masks with as many weights in each layer"
 _CHANCE_LOOKS: Mapping[str, Any] = {
-    "color": "#888888", "linestyle": DASHED, "linewidth": 1.2, "marker": "_", "markersize": 9, "markeredgewidth": 1.2,
-}  # fmt: skip
+    "color": "#888888",
+    "linestyle": DASHED,
+    "linewidth": 1.2,
+    "marker": "_",
+    "markersize": 9,
+    "markeredgewidth": 1.2,
+}
 HEADINGS = {
     "weights": "weights remaining (%)",
     "index": "layer index",
@@ -65,18 +70,18 @@ def overlaps(runs: pd.DataFrame, reference: str = "") -> pd.DataFrame:
     """
     parts = []
     for panel, own in runs.groupby("panel", sort=False, observed=True):
-        places = {(run["method"], run["replicate"], run["level"]): run["directory"]
-                  for _, run in own.iterrows() if run["level"] > 0}  # fmt: skip
-        masks = {place: load_mask(directory) for place, directory in places.items()}
-        ignored = {place: ignored_tensors(directory) for place, directory in places.items()}
+        pruned = own[own["level"] > 0]
+        tickets = {(run["method"], run["replicate"], run["level"]): run["directory"] for _, run in pruned.iterrows()}
+        masks = {ticket: load_mask(directory) for ticket, directory in tickets.items()}
+        ignored = {ticket: ignored_tensors(directory) for ticket, directory in tickets.items()}
         weights = 100 * own.groupby("level")["density"].mean()
         for left, right in _pairs(own["method"], reference):
-            for one in (place for place in masks if place[0] == left):
+            for one in (ticket for ticket in masks if ticket[0] == left):
                 other = (right, *one[1:])
                 if other in masks:
-                    layers = overlap(masks[one], masks[other], ignored[one] & ignored[other])
-                    parts.append(layers.assign(panel=panel, methods=f"{left} – {right}", level=one[2],
-                                               weights=weights[one[2]]))  # fmt: skip
+                    layers, level = overlap(masks[one], masks[other], ignored[one] & ignored[other]), one[2]
+                    known = {"panel": panel, "methods": f"{left} – {right}", "level": level, "weights": weights[level]}
+                    parts.append(layers.assign(**known))
     if not parts:
         raise UserError("no two methods have finished the same level of the same replicate above level 0")
     keys = ["panel", "methods", "level", "weights", "index", "layer"]

@@ -1,4 +1,4 @@
-"""One layer's weights and mask under every randomisation of a ticket (paper figure 3)."""
+"""One layer's weights and mask under every randomisation of a ticket (Kuhn et al., figure 3)."""
 
 from __future__ import annotations
 

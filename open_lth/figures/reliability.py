@@ -63,8 +63,8 @@ def reliabilities(runs: pd.DataFrame) -> pd.DataFrame:
         for _, run in chosen.iterrows():
             found = pd.DataFrame(bins[run["directory"]])
             edges = [f"{index / len(found):.1f}-{(index + 1) / len(found):.1f}" for index in range(len(found))]
-            parts.append(found.assign(panel=panel, ticket=ticket, method=run["method"], bin=edges,
-                                      weights=100 * run["density"]))  # fmt: skip
+            known = {"panel": panel, "ticket": ticket, "method": run["method"], "weights": 100 * run["density"]}
+            parts.append(found.assign(bin=edges, **known))
     keys = ["panel", "ticket", "method", "bin"]
     groups = pd.concat(parts).groupby(keys, sort=False, observed=True)
     sums = groups[["examples", "confidence", "correct"]].sum()

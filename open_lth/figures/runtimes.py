@@ -1,4 +1,4 @@
-"""Minutes that the training of one level takes (paper table 1), from recorded times."""
+"""Minutes that the training of one level takes (Kuhn et al., table 1), from recorded times."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def draw_runtimes(table: pd.DataFrame, styles: Mapping[str, Style]) -> Figure:
         x = [panels.index(panel) + 0.18 * (rank - (len(methods) - 1) / 2) for panel in own["panel"]]
         axis.errorbar(x, own["minutes"], own["std"].fillna(0.0), elinewidth=1.2, capsize=3, **looks)
         for place, minutes in zip(x, own["minutes"], strict=True):
-            axis.annotate(f"{minutes:.3g}", (place, minutes), (9, 0), textcoords="offset points", va="center",
-                          fontsize=9)  # fmt: skip
+            words, at = f"{minutes:.3g}", (place, minutes)
+            axis.annotate(words, at, (9, 0), textcoords="offset points", va="center", fontsize=9)
     axis.set_xticks(range(len(panels)), panels)
     axis.set_xlim(-0.6, len(panels) - 0.4)
     axis.set_ylim(bottom=0)

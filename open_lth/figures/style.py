@@ -8,9 +8,8 @@ from typing import Literal
 
 from foundations.registry import Registry
 
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 """Colours that colour-blind readers tell apart (Okabe and Ito 2008); in grey they need markers and lines."""
 
 Line = Literal["-", "--", ":", "-."]

@@ -45,8 +45,10 @@ def _fields(run: Path) -> dict[str, str]:
 
 def places(runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each machine and set of versions: what it is, how many trainings it ran, hours, and when."""
-    rows = [{**_provenance(RunPaths(Path(run["directory"]))), "processor": run["processor"], "seconds": run["seconds"]}
-            for _, run in runs.drop_duplicates("directory").iterrows()]  # fmt: skip
+    rows = [
+        {**_provenance(RunPaths(Path(run["directory"]))), "processor": run["processor"], "seconds": run["seconds"]}
+        for _, run in runs.drop_duplicates("directory").iterrows()
+    ]
     table = pd.DataFrame(rows)
     keys = [name for name in table if name not in ("seconds", "started")]
     groups = table.groupby(keys, sort=False, dropna=False)

@@ -42,8 +42,8 @@ class Page:
 
     def html(self) -> str:
         """Return the page."""
-        environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
-                                         undefined=jinja2.StrictUndefined)  # fmt: skip
+        strict = jinja2.StrictUndefined
+        environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=strict)
         environment.filters.update(shown=shown, png=_png, csv=_csv, width=_width)
         template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
         return template.render(page=self)

@@ -1,4 +1,4 @@
-"""Matching tickets: the sparsest that are as good as the dense network (paper section 1)."""
+"""Matching tickets: the sparsest that are as good as the dense network (Frankle et al. 2020)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures of finished runs, with repeated passes (paper figure 1's error bars)."""
+"""Measures of finished runs, with repeated passes (the error bars of Kuhn et al., figure 1)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
     Returns:
         `final`, with mean, std (of the sample; None for one pass) and values of every measure over the passes;
         `reliability`, the bins of a reliability diagram, summed over the passes; `peak`, the measures logged at the
-        epoch of the best test accuracy (paper section 4); `passes`; `step`.
+        epoch of the best test accuracy (Kuhn et al., section 4); `passes`; `step`.
 
     Raises:
         UserError: if the run is not finished.

@@ -1,4 +1,4 @@
-"""The lottery ticket experiment: train, prune, rewind, level after level (paper section 3)."""
+"""The lottery ticket experiment: train, prune, rewind, level after level (Frankle and Carbin 2019)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Lottery:
 
     Args:
         rewind: what is rewound after pruning. Weights and learning rate schedule (iterative magnitude pruning), or the
-            schedule alone while training goes on from the learned weights (learning rate rewinding, Renda et al. 2020;
-            paper appendix B), whose levels lie beside the others and share level 0 with them.
+            schedule alone while training goes on from the learned weights (learning rate rewinding, Renda et al. 2020),
+            whose levels lie beside the others and share level 0 with them.
     """
 
     desc: LotteryDesc

@@ -18,12 +18,12 @@ def add_scale_flags(section: argparse._ArgumentGroup, figures: Sequence[str], de
         figures: the names of the figures that there are.
         default: which are meant if none is named, in words.
     """
-    section.add_argument("--figure", nargs="+", action="extend", metavar="NAME",
-                         help=f"{', '.join(figures)} (default: {default})")  # fmt: skip
-    section.add_argument("--scale", metavar="SCALE",
-                         help=f"{', '.join(SCALES.names())} or a JSON file of your own (required)")  # fmt: skip
-    section.add_argument("--replicates", type=whole_number("replicates", 1), metavar="INT",
-                         help="replicates of every experiment (default: as the scale says)")  # fmt: skip
+    which = f"{', '.join(figures)} (default: {default})"
+    section.add_argument("--figure", nargs="+", action="extend", metavar="NAME", help=which)
+    size = f"{', '.join(SCALES.names())} or a JSON file of your own (required)"
+    section.add_argument("--scale", metavar="SCALE", help=size)
+    count = "replicates of every experiment (default: as the scale says)"
+    section.add_argument("--replicates", type=whole_number("replicates", 1), metavar="INT", help=count)
 
 
 def chosen_scale(args: argparse.Namespace) -> Scale:

@@ -105,11 +105,31 @@ def test_a_place_without_a_name_is_refused():
         r"| `sparse_global_snr` | the smallest \|mean\| / std | bayesian |",
         "| `--warmup_steps` |  |  |  |  | `5ep` |  |",
         "| `--retrain_t_...` | group |  | how to train: the Training Hyperparameters under this prefix |",
+        "| `--objective` | `cross_entropy` |",
         "### `randomly_prune` or `shuffle`",
     ],
 )
 def test_hyperparameters_are_listed(row):
     assert row in page("hyperparameters").splitlines()
+
+
+@pytest.mark.parametrize("name", generated.PAGES)
+def test_nothing_is_written_that_only_python_can_read(name):
+    assert not re.findall(r"<\w+ [^>]*\bat 0x|<class '|<function |\bMISSING\b", page(name))
+
+
+@pytest.mark.parametrize(
+    ("flag", "listed"),
+    [
+        ("model_init", "kaiming_normal, kaiming_uniform"),
+        ("batchnorm_init", "uniform, fixed"),
+        ("optimizer_name", "sgd, adam"),
+        ("bayesian_estimator", "weights, antithetic"),
+    ],
+)
+def test_an_explanation_that_depends_on_what_is_registered_is_written_out(flag, listed):
+    [row] = [row for row in page("hyperparameters").splitlines() if row.startswith(f"| `--{flag}` | str |")]
+    assert listed in row
 
 
 @pytest.mark.usefixtures("plugin")

@@ -46,7 +46,9 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int 
 
 
 def mean_absolute_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Tensor:
-    r"""Return the gap between confidence and accuracy, averaged over bins (paper section 3, MACE).
+    r"""Return the gap between confidence and accuracy, averaged over bins: MACE.
+
+    Source: Kuhn et al., Bayesian Lottery Ticket Hypothesis, section 3.
 
     .. math:: \frac{1}{B} \sum_b \frac{1}{|S_b|} \left| \sum_{i \in S_b} (1[\hat y_i = y_i] - \hat p_i) \right|
 
@@ -73,7 +75,7 @@ def calibration_errors(gaps: Tensor, sizes: Tensor) -> dict[str, Tensor]:
 
 
 def pooled_mean_absolute_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Tensor:
-    """Return MACE as the paper's released code has it, instead of section 3's formula.
+    """Return MACE as the code that Kuhn et al. released has it, instead of their section 3's formula.
 
     The probabilities of all classes are pooled, and a bin's centre stands for the confidence in it.
     """

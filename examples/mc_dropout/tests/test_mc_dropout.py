@@ -11,8 +11,7 @@ from torch import nn
 from foundations.errors import InvalidValue, UserError
 from foundations.randomness import RandomStreams
 from models import ModelHparams
-from training import Deterministic, PredictionRequest
-from training.precision import Precision
+from training import Deterministic, Precision, PredictionRequest
 
 CPU = torch.device("cpu")
 VGG = ModelHparams(model_name="cifar_vgg_11_4", model_init="kaiming_normal", batchnorm_init="uniform")
