@@ -35,3 +35,9 @@ def divergence_from_standard_normal(mean: Tensor, log_std: Tensor, std: Tensor) 
     squares = 0.5 * (variance.sum() + mean.square().sum() - kept.sum())
     value = squares - log_std.nan_to_num(nan=math.nan, neginf=0.0).sum()
     return Divergence(value, mean, variance - kept)
+
+
+def divergence_by_weight(mean: Tensor, log_std: Tensor, prior_std: float = 1.0) -> Tensor:
+    """Return KL(N(mean, std^2) || N(0, prior_std^2)) of each weight, none of which may be pruned."""
+    log_ratio = log_std - math.log(prior_std)
+    return 0.5 * ((2 * log_ratio).exp() + (mean / prior_std).square() - 1) - log_ratio

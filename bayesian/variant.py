@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from bayesian.adapter import convert, variational_tensors
+from bayesian.diagnostics import posterior_diagnostics
 from bayesian.elbo import Elbo
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BAYESIAN, BayesianHparams
@@ -19,6 +20,7 @@ from foundations.ranks import Ranks
 from models import ModelFamily, ModelHparams
 from pruning import Prunable, PrunableParameter
 from training import (
+    Diagnostics,
     ModelVariant,
     Objective,
     ParameterGroups,
@@ -108,6 +110,10 @@ class Bayesian(ModelVariant):
     def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
         """Return the tempered ELBO."""
         return Elbo(model, self._hparams, circumstances)
+
+    def diagnostics(self, model: nn.Module) -> Diagnostics:
+        """Return the divergence from the prior and the spread of σ, by layer."""
+        return posterior_diagnostics(variational_tensors(model))
 
     def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
         """Return the log of the class probabilities averaged over samples."""

@@ -15,8 +15,10 @@ from training.reports import Report
 from training.run import TrainingRun
 from training.sinks import SINKS
 from training.variant import (
+    ALL_LAYERS,
     VARIANTS,
     Deterministic,
+    Diagnostics,
     ImageBatches,
     ModelVariant,
     PredictionRequest,
@@ -26,11 +28,13 @@ from training.variant import (
 )
 
 __all__ = [
+    "ALL_LAYERS",
     "OBJECTIVES",
     "OPTIMIZERS",
     "SINKS",
     "VARIANTS",
     "Deterministic",
+    "Diagnostics",
     "Diverged",
     "ImageBatches",
     "Interrupted",

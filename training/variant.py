@@ -59,6 +59,12 @@ class PredictionRequest:
     precision: Precision
 
 
+Diagnostics = Mapping[str, Mapping[str, float]]
+"""Numbers by layer and by what they are; `all layers` is among the layers."""
+
+ALL_LAYERS = "all layers"
+
+
 class ModelVariant:
     """What a model is made into: how its networks are built, pruned, trained and evaluated.
 
@@ -129,6 +135,10 @@ class ModelVariant:
     def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
         """Return what training minimises: the loss that `--objective` chose."""
         return LossObjective(model, circumstances)
+
+    def diagnostics(self, model: nn.Module) -> Diagnostics:
+        """Return what of a trained network tells whether its training went well; by default there is nothing."""
+        return {}
 
     @torch.no_grad()
     def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:

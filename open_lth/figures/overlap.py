@@ -23,8 +23,9 @@ from open_lth.figures.layout import (
     weights_remaining_axis,
 )
 from open_lth.figures.style import DASHED, Style, styles_of
-from open_lth.results.masks import ALL_LAYERS, ignored_tensors, load_mask, overlap
+from open_lth.results.masks import ignored_tensors, load_mask, overlap
 from open_lth.suites.suite_runs import SuiteRuns
+from training import ALL_LAYERS
 
 CHANCE = "random masks with as many weights in each layer"
 _CHANCE_LOOKS: Mapping[str, Any] = {

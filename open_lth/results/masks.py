@@ -11,8 +11,7 @@ from foundations.errors import UserError
 from foundations.paths import RunPaths
 from open_lth.results.experiments import experiment_of
 from pruning import Mask
-
-ALL_LAYERS = "all layers"
+from training import ALL_LAYERS
 
 
 def layer_densities(mask: Mask) -> pd.DataFrame:

@@ -8,9 +8,10 @@ import torch
 
 from foundations.errors import UserError
 from foundations.paths import RunPaths
-from open_lth.results.masks import ALL_LAYERS, ignored_tensors, last_common_level, layer_densities, load_mask, overlap
+from open_lth.results.masks import ignored_tensors, last_common_level, layer_densities, load_mask, overlap
 from pruning import Mask
 from tests.open_lth.running import BAYESIAN, INPUT, LENET, OUTPUT, Trunk
+from training import ALL_LAYERS
 
 
 def make_mask(**layers: list[int]) -> Mask:
