@@ -4,7 +4,7 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Register the kind of network with its strategies, estimators and branch, the paper's experiments and figures."""
+    """Register the variant with its strategies, estimators and branch, the paper's experiments and figures."""
     from bayesian.estimators import ESTIMATORS
     from bayesian.figures import register_figures
     from bayesian.hparams import BAYESIAN

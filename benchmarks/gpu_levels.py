@@ -166,7 +166,7 @@ def measure(row: Row, setting: Setting) -> tuple[float, list[float], float]:
 
 
 def synchronisation(setting: Setting) -> str:
-    """Return what a step that waited for the device said, or that none did, of every kind of network."""
+    """Return what a step that waited for the device said, or that none did, of every variant."""
     for kind in ROWS:
         try:
             train_watched(

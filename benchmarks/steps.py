@@ -22,11 +22,11 @@ KINDS = {
     "recycled 10": ("recycled", 10),
     "antithetic 2": ("antithetic", 2),
 }
-"""What tables call a kind of network, and its estimator and number of samples: 0 for a deterministic network."""
+"""What tables call a variant, and its estimator and number of samples: 0 for a deterministic network."""
 
 
 def variant_of(estimator: str, samples: int) -> ModelVariant:
-    """Return a kind of network; 0 samples stand for a deterministic one."""
+    """Return a variant; 0 samples stand for the deterministic one."""
     return Bayesian(BayesianHparams(estimator=estimator, samples=samples)) if samples else Deterministic()
 
 

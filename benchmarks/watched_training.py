@@ -1,4 +1,4 @@
-"""Whole trainings, as `open_lth.py train` runs them, with somebody watching every step."""
+"""Whole trainings, as `open_lth.py train` runs them, with a callback at every step."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from torch.nn.functional import pad
 
 
 @dataclass(frozen=True)
-class Placement:
-    """One epoch's random numbers of augmentation, by example.
+class CropsAndFlips:
+    """Where an epoch's training images are cropped and whether they are mirrored, by example.
 
     Drawn for all examples at once, so that what happens to an image depends neither on the batch size
     nor on the iteration from which training resumed.
@@ -26,13 +26,13 @@ class Placement:
     lefts: torch.Tensor
     flips: torch.Tensor
 
-    def select(self, indices: torch.Tensor | slice) -> Placement:
-        """Return the placement of some examples."""
-        return Placement(self.tops[indices], self.lefts[indices], self.flips[indices])
+    def select(self, indices: torch.Tensor | slice) -> CropsAndFlips:
+        """Return those of some examples."""
+        return CropsAndFlips(self.tops[indices], self.lefts[indices], self.flips[indices])
 
-    def to(self, device: torch.device) -> Placement:
-        """Return the placement on a device."""
-        return Placement(self.tops.to(device), self.lefts.to(device), self.flips.to(device))
+    def to(self, device: torch.device) -> CropsAndFlips:
+        """Return them on a device."""
+        return CropsAndFlips(self.tops.to(device), self.lefts.to(device), self.flips.to(device))
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,24 @@ class Augmentation:
     flip: bool
     padding: int
 
-    def draw(self, count: int, generator: torch.Generator) -> Placement:
-        """Draw an epoch's placement of `count` examples from a CPU generator."""
+    def draw(self, count: int, generator: torch.Generator) -> CropsAndFlips:
+        """Draw an epoch's crops and flips of `count` examples from a CPU generator."""
         corners = torch.randint(2 * self.padding + 1, (2, count), generator=generator)
         flips = torch.rand(count, generator=generator) < (0.5 if self.flip else 0.0)
-        return Placement(corners[0], corners[1], flips)
+        return CropsAndFlips(corners[0], corners[1], flips)
 
-    def apply(self, images: torch.Tensor, placement: Placement) -> torch.Tensor:
+    def apply(self, images: torch.Tensor, crops: CropsAndFlips) -> torch.Tensor:
         """Return the images cropped and mirrored.
 
         Args:
             images: uint8, (B, C, H, W), contiguous or channels_last; the result is laid out in the same way.
-            placement: that of these B images.
+            crops: that of these B images.
         """
         if self.padding:
-            images = crop(images, self.padding, placement.tops, placement.lefts)
+            images = crop(images, self.padding, crops.tops, crops.lefts)
         if self.flip:
             both = torch.cat((images, images.flip(-1)))
-            chosen = torch.arange(len(images), device=images.device) + len(images) * placement.flips
+            chosen = torch.arange(len(images), device=images.device) + len(images) * crops.flips
             images = take(both, chosen)
         return images
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from datasets.augmentation import Augmentation, Normalization, Placement, take
+from datasets.augmentation import Augmentation, CropsAndFlips, Normalization, take
 from datasets.epoch_streams import EpochStreams, fixed_order
 from datasets.sharing import own_batches, part_of_batch
 from datasets.source import LabelledImages
@@ -56,7 +56,8 @@ class EvaluationLoader(Protocol):
 
     Attributes:
         num_examples: the number of examples.
-        own_examples: those in this process's batches; if that is 0, it gets the first batch, for company.
+        own_examples: those in this process's batches; if that is 0, it gets the first batch all the same, to take
+            part in every exchange.
         batch_size: examples in a batch, which no setting changes.
         num_classes: the number of classes.
     """
@@ -116,11 +117,11 @@ class DeviceLoader:
     def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
         """Iterate over an epoch's batches from an iteration on."""
         order = self._seeds.order(number, self.num_examples)
-        placement = None
+        crops = None
         if self._augmentation is not None:
             generator = torch.Generator().manual_seed(self._seeds.augmentation_seed(number))
-            placement = self._augmentation.draw(self.num_examples, generator).select(order).to(self._device)
-        yield from self._batches(order, placement, first_iteration, self._ranks)
+            crops = self._augmentation.draw(self.num_examples, generator).select(order).to(self._device)
+        yield from self._batches(order, crops, first_iteration, self._ranks)
 
     def first_examples(self, count: int) -> Iterator[Batch]:
         """Iterate over batches of the first `count` examples of a fixed random order, not augmented."""
@@ -130,13 +131,13 @@ class DeviceLoader:
     def _device(self) -> torch.device:
         return self._images.device
 
-    def _batches(self, order: torch.Tensor, placement: Placement | None, first: int, ranks: Ranks) -> Iterator[Batch]:
+    def _batches(self, order: torch.Tensor, crops: CropsAndFlips | None, first: int, ranks: Ranks) -> Iterator[Batch]:
         order = order.to(self._device)
         for start in range(first * self.batch_size, len(order), self.batch_size):
             chosen = part_of_batch(ranks, start, min(start + self.batch_size, len(order)))
             images, labels = take(self._images, order[chosen]), self._labels[order[chosen]]
-            if self._augmentation is not None and placement is not None:
-                images = self._augmentation.apply(images, placement.select(chosen))
+            if self._augmentation is not None and crops is not None:
+                images = self._augmentation.apply(images, crops.select(chosen))
             if self._rotations:
                 images = rotate(images, labels)
             yield self._normalization(images), labels

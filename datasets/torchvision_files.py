@@ -28,7 +28,7 @@ from foundations.errors import UserError
 
 _UNREADABLE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, zlib.error)
 _DOWNLOAD_FAILED = (OSError, EOFError, RuntimeError, http.client.HTTPException, tarfile.TarError, zlib.error)
-_PATIENCE = 20.0  # seconds without a byte
+_TIMEOUT = 20.0  # seconds without a byte
 
 
 class TorchvisionSource(DatasetSource):
@@ -51,15 +51,15 @@ class TorchvisionSource(DatasetSource):
         """Return the files, packed or not, that a user would put under torchvision's root."""
 
     @abstractmethod
-    def read(self, place: Path, train: bool) -> LabelledImages:
+    def read(self, folder: Path, train: bool) -> LabelledImages:
         """Read the files under torchvision's root, through torchvision's own class."""
 
     @abstractmethod
-    def sound(self, path: Path) -> bool:
+    def is_intact(self, path: Path) -> bool:
         """Return whether one of the files is undamaged, or raise what reading it raises."""
 
     @abstractmethod
-    def unpack(self, place: Path, stage: Path) -> None:
+    def unpack(self, folder: Path, stage: Path) -> None:
         """Bring what lies packed under one root, unpacked, under another."""
 
     @abstractmethod
@@ -68,61 +68,61 @@ class TorchvisionSource(DatasetSource):
 
     def load(self, root: Path, train: bool) -> LabelledImages:
         """Return the examples from `<root>/<name>` or `<root>`; torchvision downloads them if they are not there."""
-        places = [root / self.name, root]
-        for place in places:
-            if self._complete(place, train):
-                return self._read(place, train, origin=place)
+        folders = [root / self.name, root]
+        for folder in folders:
+            if self._complete(folder, train):
+                return self._read(folder, train, origin=folder)
         lock = root / f".{self.name}.lock"
-        with _made_if_needed(root), _one_at_a_time(lock), _staging(root, f".staging-{self.name}-") as stage:
-            for place in places:  # another process may have brought them meanwhile
-                if self._complete(place, train):
-                    return self._read(place, train, origin=place)
-            place = next((p for p in places if self._any(p, train)), places[0])
-            self._unpack(place, stage)
+        with _created_if_needed(root), _one_at_a_time(lock), _staging(root, f".staging-{self.name}-") as stage:
+            for folder in folders:  # another process may have brought them meanwhile
+                if self._complete(folder, train):
+                    return self._read(folder, train, origin=folder)
+            folder = next((p for p in folders if self._any(p, train)), folders[0])
+            self._unpack(folder, stage)
             if not self._complete(stage, train):
-                self._download(place, stage, train)
-            examples = self._read(stage, train, origin=place)
-            _install(self.files(train), stage, place)
+                self._download(folder, stage, train)
+            examples = self._read(stage, train, origin=folder)
+            _install(self.files(train), stage, folder)
         return examples
 
-    def _complete(self, place: Path, train: bool) -> bool:
-        return all((place / file).is_file() for file in self.files(train))
+    def _complete(self, folder: Path, train: bool) -> bool:
+        return all((folder / file).is_file() for file in self.files(train))
 
-    def _any(self, place: Path, train: bool) -> bool:
-        return any((place / file).is_file() for file in (*self.files(train), *self.wanted(train)))
+    def _any(self, folder: Path, train: bool) -> bool:
+        return any((folder / file).is_file() for file in (*self.files(train), *self.wanted(train)))
 
-    def _read(self, place: Path, train: bool, origin: Path) -> LabelledImages:
+    def _read(self, folder: Path, train: bool, origin: Path) -> LabelledImages:
         try:
             for file in self.files(train):
-                open_checked(place / file)[0].close()
-            return self.read(place, train)
+                open_checked(folder / file)[0].close()
+            return self.read(folder, train)
         except ModuleNotFoundError as error:
             raise UserError(f"{self.name}: reading it needs {error.name} (pip install {error.name})") from None
         except _UNREADABLE as error:
-            damaged = [origin / file for file in self.files(train) if not self._is_sound(place / file)]
+            damaged = [origin / file for file in self.files(train) if not self._reads_as_intact(folder / file)]
             # What was unpacked came from a packed file of the same name.
             named = [path if path.is_file() else path.with_name(f"{path.name}.gz") for path in damaged]
             paths = ", ".join(str(path) for path in named if path.is_file()) or str(origin)
             raise UserError(f"{self.name}: {paths} is damaged ({_reason(error)}); delete it and try again") from None
 
-    def _is_sound(self, path: Path) -> bool:
+    def _reads_as_intact(self, path: Path) -> bool:
         try:
-            return self.sound(path)
+            return self.is_intact(path)
         except _UNREADABLE:
             return False
 
-    def _unpack(self, place: Path, stage: Path) -> None:
+    def _unpack(self, folder: Path, stage: Path) -> None:
         try:
-            self.unpack(place, stage)
+            self.unpack(folder, stage)
         except (*_UNREADABLE, tarfile.TarError) as error:
-            raise UserError(f"{self.name}: cannot unpack what lies in {place} ({_reason(error)})") from None
+            raise UserError(f"{self.name}: cannot unpack what lies in {folder} ({_reason(error)})") from None
 
-    def _download(self, place: Path, stage: Path, train: bool) -> None:
+    def _download(self, folder: Path, stage: Path, train: bool) -> None:
         try:
-            with _patient_and_silent():
+            with _silent_with_timeout():
                 self.download(stage, train)
         except _DOWNLOAD_FAILED as error:
-            missing = [place / file for file in self.wanted(train) if not (place / file).is_file()]
+            missing = [folder / file for file in self.wanted(train) if not (folder / file).is_file()]
             missing = [path for path in missing if path.suffix != ".gz" or not path.with_suffix("").is_file()]
             names = ", ".join(path.name for path in missing)
             raise UserError(
@@ -155,7 +155,7 @@ def _staging(root: Path, prefix: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _made_if_needed(root: Path) -> Iterator[None]:
+def _created_if_needed(root: Path) -> Iterator[None]:
     """Make a directory, if that is possible, and remove it again if nothing was put there."""
     created = [directory for directory in (root, *root.parents) if not directory.exists()]
     with contextlib.suppress(OSError):
@@ -186,19 +186,19 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _install(files: list[str], stage: Path, place: Path) -> None:
+def _install(files: list[str], stage: Path, folder: Path) -> None:
     """Move files to where they are found next time, if that is possible."""
     with contextlib.suppress(OSError):
         for file in files:
-            (place / file).parent.mkdir(parents=True, exist_ok=True)
-            put_in_place(stage / file, place / file)
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            put_in_place(stage / file, folder / file)
 
 
 @contextlib.contextmanager
-def _patient_and_silent() -> Iterator[None]:
+def _silent_with_timeout() -> Iterator[None]:
     """Keep torchvision from printing, and from waiting for ever."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
+    socket.setdefaulttimeout(_TIMEOUT)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield

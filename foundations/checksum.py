@@ -29,7 +29,7 @@ def sidecar(path: Path) -> Path:
 
 
 def digest_of(file: IO[bytes]) -> str:
-    """Return the SHA-256 of the rest of an open file; takes no memory to speak of."""
+    """Return the SHA-256 of the rest of an open file; reads it in chunks."""
     digest = hashlib.sha256()
     while chunk := file.read(_CHUNK):
         digest.update(chunk)

@@ -40,15 +40,15 @@ class UnreadableFile(UserError):
     Args:
         reason: what is wrong with it.
         remedy: what the user can do.
-        may_pass: whether the reason lies outside the file, so that it may be readable later.
+        is_transient: whether the reason lies outside the file, which may be readable later.
     """
 
     def __init__(
-        self, path: Path, reason: str, remedy: str = "delete it to have it made again", may_pass: bool = False
+        self, path: Path, reason: str, remedy: str = "delete it to have it made again", is_transient: bool = False
     ) -> None:
         self.path = path
         self.reason = reason
-        self.may_pass = may_pass
+        self.is_transient = is_transient
         super().__init__(f"{path}: {reason}; {remedy}" if remedy else f"{path}: {reason}")
 
 

@@ -1,4 +1,4 @@
-"""A moment in training, counted in epochs and iterations."""
+"""A point in training, counted in epochs and iterations."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def _checked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
     except FileNotFoundError:
         raise UnreadableFile(path, "no such file", remedy="") from None
     except OSError as error:
-        raise UnreadableFile(path, f"unreadable ({error.strerror or error})", remedy="", may_pass=True) from None
+        raise UnreadableFile(path, f"unreadable ({error.strerror or error})", remedy="", is_transient=True) from None
     with file:
         yield file, has_checksum
 

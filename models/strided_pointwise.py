@@ -28,7 +28,7 @@ def _is_affected(layer: nn.Conv2d) -> bool:
 
 
 class _Subsample:
-    """Takes every so-manieth pixel of a layer's input (B, C, H, W)."""
+    """Subsamples a layer's input (B, C, H, W) with the stride."""
 
     keeps_channels = True
     """Each channel of the output comes from the same one of the input alone."""

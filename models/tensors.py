@@ -1,6 +1,6 @@
 """The names of tensors that pruning and freezing treat alike: prunable weights, the output layer, BatchNorm.
 
-A name is the module's dotted name and `weight` or `bias`. Other kinds of network keep these names for what stands in
+A name is the module's dotted name and `weight` or `bias`. Other variants keep these names for what stands in
 a tensor's place, so masks move by name between them.
 """
 

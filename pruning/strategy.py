@@ -23,7 +23,7 @@ class Strategy(ABC):
 
     description: ClassVar[str] = ""
     variants: ClassVar[tuple[str, ...]] = (DETERMINISTIC,)
-    """The kinds of network whose weights it can judge; empty means all."""
+    """The variants whose weights it can judge; empty means all."""
 
     @staticmethod
     @abstractmethod
@@ -56,7 +56,7 @@ def register_global_strategy(name: str, description: str, score: Score, variants
     Args:
         name: its name on the command line.
         score: what ranks the weights.
-        variants: the kinds of network that the score understands; empty means all.
+        variants: the variants that the score understands; empty means all.
     """
 
     class GlobalStrategy(Strategy):
@@ -97,17 +97,17 @@ def _check_scores(strategy: str, scores: object, mask: Mask) -> None:
 
 
 def check_strategy_fits(name: str, variant: str, *also: str) -> None:
-    """Check that a strategy can judge the weights of a kind of network.
+    """Check that a strategy can judge the weights of a variant.
 
     Args:
-        also: other kinds whose weights are as this one's.
+        also: other variants whose weights are as this one's.
 
     Raises:
         InvalidValue: if it cannot; the message lists the strategies that can.
     """
-    strategy, kinds = STRATEGIES.get(name), {variant, *also}
-    if strategy.variants and kinds.isdisjoint(strategy.variants):
-        fitting = [other for other, entry in STRATEGIES.items() if not entry.variants or kinds & {*entry.variants}]
+    strategy, variants = STRATEGIES.get(name), {variant, *also}
+    if strategy.variants and variants.isdisjoint(strategy.variants):
+        fitting = [other for other, entry in STRATEGIES.items() if not entry.variants or variants & {*entry.variants}]
         raise InvalidValue(
             "pruning_strategy",
             name,

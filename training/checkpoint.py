@@ -198,7 +198,7 @@ def _newest_whole(paths: RunPaths) -> tuple[Path, Any, str]:
         try:
             return path, load_tensors(path), "; ".join(damages)
         except UnreadableFile as error:
-            if error.may_pass:
+            if error.is_transient:
                 raise
             damages.append(f"{error.path}: {error.reason}")
     names = " and ".join(path.name for path in (paths.checkpoint, paths.checkpoint_previous) if path.exists())

@@ -25,7 +25,7 @@ CALIBRATION_BATCH = 128
 
 @dataclass
 class Evaluator:
-    """Measures a kind of network on a data set, which all processes of the run share.
+    """Measures networks of a variant on a data set, which all processes of the run share.
 
     Args:
         test: the images and labels to measure on.

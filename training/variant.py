@@ -38,7 +38,7 @@ class VariantHparams(Hparams):
 
 def constant_name(name: str) -> Any:
     """Declare the field `variant_name` of a variant: no flag, no choice, and in every hash."""
-    return field(default_factory=lambda: name, metadata={"help": "the kind of network", "flag": False})
+    return field(default_factory=lambda: name, metadata={"help": "the variant", "flag": False})
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class ModelVariant:
         pass
 
     @classmethod
-    def kinds(cls) -> tuple[str, ...]:
+    def compatible_variants(cls) -> tuple[str, ...]:
         """Return the variants as which its networks can be pruned and branched from, its own first."""
         return (cls.name, cls.weights_like) if cls.weights_like else (cls.name,)
 

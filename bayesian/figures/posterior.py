@@ -15,7 +15,7 @@ from torch import Tensor
 from bayesian.adapter import variational_tensors
 from bayesian.hparams import BAYESIAN
 from foundations.errors import UserError
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, panel_grid, plain_log_y_axis
 from open_lth.figures.style import Style
 from open_lth.results.masks import ignored_tensors, last_common_level, load_mask
@@ -37,7 +37,7 @@ HEADINGS = {
 }
 
 
-def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw the distributions of |μ| and σ before the first pruning and before the last."""
     table = distributions(runs)
     caption = (
@@ -46,7 +46,7 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
         "it takes. Boxes reach from the 25th to the 75th percentile, with the median as a line; whiskers from the 5th "
         "to the 95th. All replicates together; layers that the pruning is told to ignore are left out."
     )
-    return Drawn(title, draw_distributions(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
+    return Drawing(title, draw_distributions(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
 def distributions(runs: SuiteRuns) -> pd.DataFrame:

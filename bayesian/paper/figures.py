@@ -47,7 +47,7 @@ def accuracy_by_score(scale: PaperScale) -> Iterable[Series]:
 
 @_figure("2", "Sparsity by layer at the last level (section 6)")
 def sparsity_by_layer(scale: PaperScale) -> Iterable[Series]:
-    """Tickets of both kinds of network."""
+    """Tickets of both variants."""
     for panel, network in scale.networks.items():
         yield _tickets(panel, methods.DETERMINISTIC, deterministic(scale, network))
         yield _tickets(panel, methods.BAYESIAN, bayesian(scale, network))
@@ -62,7 +62,7 @@ def randomisations(scale: PaperScale) -> Iterable[Series]:
 
 @_figure("4", "New weights and shuffled masks (section 7)")
 def accuracy_of_randomisations(scale: PaperScale) -> Iterable[Series]:
-    """Tickets, new weights and three shuffles, in both kinds of network."""
+    """Tickets, new weights and three shuffles, in both variants."""
     for panel, network in scale.networks.items():
         yield from _randomised(f"{panel}, deterministic", methods.DETERMINISTIC, deterministic(scale, network))
         yield from _randomised(f"{panel}, Bayesian", methods.BAYESIAN, bayesian(scale, network))
@@ -112,7 +112,7 @@ def learning_rates(scale: PaperScale) -> Iterable[Series]:
 
 @_figure("8", "Learning rate rewinding (appendix B)")
 def learning_rate_rewinding(scale: PaperScale) -> Iterable[Series]:
-    """Learning rate rewinding beside iterative magnitude pruning, in both kinds of network."""
+    """Learning rate rewinding beside iterative magnitude pruning, in both variants."""
     yield from sparsity_by_layer(scale)
     for panel, network in scale.networks.items():
         for method, trunks in (
@@ -132,7 +132,7 @@ def calibration(scale: PaperScale) -> Iterable[Series]:
 
 @_figure("table1", "Minutes of training a level (section 8)")
 def runtimes(scale: PaperScale) -> Iterable[Series]:
-    """Tickets of both kinds of network."""
+    """Tickets of both variants."""
     yield from sparsity_by_layer(scale)
 
 

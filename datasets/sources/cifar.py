@@ -55,27 +55,27 @@ class CifarSource(TorchvisionSource):
         """Return the archive."""
         return [self.torchvision_class().filename]
 
-    def read(self, place: Path, train: bool) -> LabelledImages:
+    def read(self, folder: Path, train: bool) -> LabelledImages:
         """Read the batches, after torchvision has checked their digests."""
         with warnings.catch_warnings():
             # The batches were pickled by an old NumPy; some newer releases complain about that.
             warnings.simplefilter("ignore")
-            data = self.torchvision_class()(str(place), train=train)
+            data = self.torchvision_class()(str(folder), train=train)
         images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
         return LabelledImages(images, torch.tensor(data.targets, dtype=torch.int64))
 
-    def sound(self, path: Path) -> bool:
+    def is_intact(self, path: Path) -> bool:
         """Return whether the file has its known digest."""
         from torchvision.datasets.utils import check_integrity
 
         return bool(check_integrity(str(path), self._digests()[path.name]))
 
-    def unpack(self, place: Path, stage: Path) -> None:
+    def unpack(self, folder: Path, stage: Path) -> None:
         """Unpack the archive if it is there and has its known digest."""
         from torchvision.datasets.utils import check_integrity, extract_archive
 
         known = self.torchvision_class()
-        archive = place / known.filename
+        archive = folder / known.filename
         if not archive.is_file():
             return
         if not check_integrity(str(archive), known.tgz_md5):

@@ -53,25 +53,25 @@ class IdxSource(TorchvisionSource):
         """Return the four gzipped files."""
         return [f"{file}.gz" for file in self.files(train)]
 
-    def read(self, place: Path, train: bool) -> LabelledImages:
+    def read(self, folder: Path, train: bool) -> LabelledImages:
         """Read two of the files; torchvision's class would prefer a pickle of older days if it found one."""
         from torchvision.datasets.mnist import read_image_file, read_label_file
 
-        train_images, train_labels, test_images, test_labels = (str(place / file) for file in self.files(train))
+        train_images, train_labels, test_images, test_labels = (str(folder / file) for file in self.files(train))
         images, labels = (train_images, train_labels) if train else (test_images, test_labels)
         return LabelledImages(read_image_file(images)[:, None], read_label_file(labels))
 
-    def sound(self, path: Path) -> bool:
+    def is_intact(self, path: Path) -> bool:
         """Return whether the header fits the file's length."""
         from torchvision.datasets.mnist import read_image_file, read_label_file
 
         (read_image_file if "images" in path.name else read_label_file)(str(path))
         return True
 
-    def unpack(self, place: Path, stage: Path) -> None:
+    def unpack(self, folder: Path, stage: Path) -> None:
         """Bring each file that is there, gzipped or not."""
         for file in self.files(train=True):
-            plain, packed, target = place / file, place / f"{file}.gz", stage / file
+            plain, packed, target = folder / file, folder / f"{file}.gz", stage / file
             target.parent.mkdir(parents=True, exist_ok=True)
             if plain.is_file():
                 with open_checked(plain)[0] as source, target.open("wb") as copy:

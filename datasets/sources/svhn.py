@@ -33,21 +33,21 @@ class Svhn(TorchvisionSource):
         """Return the one file."""
         return self.files(train)
 
-    def read(self, place: Path, train: bool) -> LabelledImages:
+    def read(self, folder: Path, train: bool) -> LabelledImages:
         """Read the file, after torchvision has checked its digest."""
         from torchvision.datasets import SVHN
 
-        data = SVHN(str(place), split="train" if train else "test")
+        data = SVHN(str(folder), split="train" if train else "test")
         return LabelledImages(torch.from_numpy(data.data).contiguous(), torch.from_numpy(data.labels))
 
-    def sound(self, path: Path) -> bool:
+    def is_intact(self, path: Path) -> bool:
         """Return whether the file has its known digest."""
         from torchvision.datasets import SVHN
         from torchvision.datasets.utils import check_integrity
 
         return bool(check_integrity(str(path), SVHN.split_list[path.name.split("_")[0]][2]))
 
-    def unpack(self, place: Path, stage: Path) -> None:
+    def unpack(self, folder: Path, stage: Path) -> None:
         """Do nothing: the file is not packed."""
 
     def download(self, stage: Path, train: bool) -> None:

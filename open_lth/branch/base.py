@@ -51,14 +51,14 @@ class Branch(ABC):
         """Return one line for the list of branches."""
 
     trunk_variants: ClassVar[tuple[str, ...]] = ()
-    """The kinds of network that a trunk may be of; empty means all."""
+    """The variants that a trunk may be of; empty means all."""
 
     branch_function: ClassVar[Callable[..., None]]
     """What the branch does: a method whose arguments are typed and explained under `Args:` in its docstring."""
 
     @classmethod
     def check_trunk(cls, variant: str, *also: str) -> None:
-        """Check that the branch can start from a trunk of a kind of network.
+        """Check that the branch can start from a trunk of a variant.
 
         Args:
             also: other kinds whose weights are as this one's.

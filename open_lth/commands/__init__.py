@@ -9,7 +9,7 @@ for _name, _description in {
     "lottery": "find lottery tickets: train, prune, rewind, level after level",
     "lottery_branch": "run an ablation from the levels of a lottery",
     "evaluate": "measure what a command has made: evaluate lottery ..., with repeated passes",
-    "reproduce": "run the experiments of the paper's figures and tables, or print their commands",
+    "reproduce": "run the experiments behind figures and tables, or print their commands",
     "plot": "draw figures and tables from finished runs",
     "report": "write one HTML page with all figures, tables, hyperparameters, versions and commands",
     "runs": "list what lies under the root, or show one experiment and the command that made it",

@@ -35,7 +35,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     selection = select(argv)
     branch = _chosen_branch(argv)
     if branch is not None:
-        branch.check_trunk(*selection.variant.kinds())
+        branch.check_trunk(*selection.variant.compatible_variants())
         add_group(parser, branch.hparams_class(), defaults=selection.defaults)
     add_lottery_flags(parser, selection)
     add_context_flags(parser)

@@ -16,7 +16,7 @@ from open_lth.figures.plot import stem_of
 from open_lth.flags.context_flags import add_place_flags
 
 if TYPE_CHECKING:
-    from open_lth.figures.drawn import Drawn
+    from open_lth.figures.drawing import Drawing
     from open_lth.figures.plotter import Plotter
 
 
@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     report_undrawn(undrawn, is_fatal=bool(args.figure))
 
 
-def draw_all(plotter: Plotter, names: Sequence[str]) -> tuple[dict[str, Drawn], list[str]]:
+def draw_all(plotter: Plotter, names: Sequence[str]) -> tuple[dict[str, Drawing], list[str]]:
     """Return the figures that can be drawn by the names of their files, and why others cannot."""
     figures, undrawn = {}, []
     for name in names:
@@ -60,11 +60,11 @@ def draw_all(plotter: Plotter, names: Sequence[str]) -> tuple[dict[str, Drawn], 
     return figures, undrawn
 
 
-def make_page(plotter: Plotter, names: Sequence[str], figures: dict[str, Drawn], undrawn: Sequence[str]) -> str:
+def make_page(plotter: Plotter, names: Sequence[str], figures: dict[str, Drawing], undrawn: Sequence[str]) -> str:
     """Return the page about these figures."""
     import pandas as pd
 
-    from open_lth.report.facts import hyperparameters, places
+    from open_lth.report.facts import environments, hyperparameters
     from open_lth.report.page import Page
 
     runs = pd.concat([plotter.runs(name).table for name in names], ignore_index=True)
@@ -75,7 +75,7 @@ def make_page(plotter: Plotter, names: Sequence[str], figures: dict[str, Drawn],
         undrawn=undrawn,
         shared=shared,
         differing=differing,
-        places=places(runs),
+        environments=environments(runs),
         commands=[shlex.join(["python", "open_lth.py", *words]) for words in plotter.commands(names)],
         scale=json.dumps(plotter.scale, indent=2, ensure_ascii=False),
     )

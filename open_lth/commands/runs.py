@@ -13,9 +13,9 @@ from open_lth.cluster.listing import list_jobs
 from open_lth.cluster.records import FOLDER
 from open_lth.commands.table import table
 from open_lth.flags.context_flags import path
-from open_lth.results.experiments import NOT_KEPT, Experiment, find_experiments
+from open_lth.results.replicates import NOT_KEPT, Replicate, find_replicates
 
-_COLUMNS = ("name", "replicate", "model", "data", "kind", "strategy", "levels", "branches", "best accuracy", "MB")
+_COLUMNS = ("name", "replicate", "model", "data", "variant", "strategy", "levels", "branches", "best accuracy", "MB")
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -35,14 +35,14 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if the action is unknown, or no or several experiments have the name.
     """
-    experiments = find_experiments(args.root)
+    replicates = find_replicates(args.root)
     if args.action == "list":
-        if not experiments and not (args.root / FOLDER).exists():
+        if not replicates and not (args.root / FOLDER).exists():
             print(f"no experiment lies under {args.root}", file=sys.stderr)
-        print(table([_COLUMNS, *(_row(experiment) for experiment in experiments)]))
+        print(table([_COLUMNS, *map(_row, replicates)]))
         _list_jobs(args.root.absolute())
     elif args.action == "show":
-        _show(_chosen(experiments, args.name, args.root))
+        _show(_chosen(replicates, args.name, args.root))
     else:
         raise InvalidValue("action", args.action, "valid values are list, show")
 
@@ -60,19 +60,19 @@ def _list_jobs(root: Path) -> None:
         print(f"\n{listing.done} submitted job{'s are' if listing.done > 1 else ' is'} done")
 
 
-def _row(experiment: Experiment) -> tuple[str, ...]:
-    hparams, lrr = experiment.hparams, experiment.lrr_levels
+def _row(one: Replicate) -> tuple[str, ...]:
+    hparams, lrr = one.hparams, one.lrr_levels
     return (
-        experiment.name,
-        str(experiment.replicate),
+        one.name,
+        str(one.replicate),
         hparams.get("model_name", "?"),
         hparams.get("dataset_name", "?"),
         hparams.get("variant_name", "-"),
         hparams.get("pruning_strategy", "-"),
-        _ranges(experiment.levels) + (f" lrr {_ranges(lrr)}" if lrr else ""),
-        str(len(experiment.branches)),
-        f"{experiment.best_accuracy:.4f}",
-        f"{experiment.size / 1e6:.1f}",
+        _ranges(one.levels) + (f" lrr {_ranges(lrr)}" if lrr else ""),
+        str(len(one.branches)),
+        f"{one.best_accuracy:.4f}",
+        f"{one.size / 1e6:.1f}",
     )
 
 
@@ -83,10 +83,10 @@ def _ranges(levels: Sequence[int]) -> str:
     return ",".join(map(str, levels)) or "-"
 
 
-def _chosen(experiments: Sequence[Experiment], name: str | None, root: Path) -> list[Experiment]:
+def _chosen(replicates: Sequence[Replicate], name: str | None, root: Path) -> list[Replicate]:
     if not name:
         raise UserError("runs show needs a name, or the beginning of its hash; `runs` lists them")
-    fitting = [one for one in experiments if any(_begins(candidate, name) for candidate in (one.name, *one.branches))]
+    fitting = [one for one in replicates if any(_begins(candidate, name) for candidate in (one.name, *one.branches))]
     names = sorted({one.name for one in fitting})
     if not names:
         raise UserError(f"{name}: no experiment under {root} has this name; `runs` lists them")
@@ -99,7 +99,7 @@ def _begins(candidate: str, name: str) -> bool:
     return candidate.startswith(name) or candidate.rpartition("_")[2].startswith(name)
 
 
-def _show(replicates: Sequence[Experiment]) -> None:
+def _show(replicates: Sequence[Replicate]) -> None:
     for experiment in replicates:
         print(f"{experiment.name} (Replicate {experiment.replicate})\n{experiment.hparams_text}")
         print(f"Location: {experiment.directory}")

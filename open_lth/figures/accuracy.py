@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from open_lth.figures.curves import draw_curves
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.points import Measure, find_measure, has_pass_bars, points, readable
 from open_lth.figures.style import Style
 from open_lth.suites.suite_runs import SuiteRuns
@@ -19,7 +19,7 @@ def make(
     title: str,
     measures: Sequence[str] = ("accuracy",),
     pass_bars: bool = False,
-) -> Drawn:
+) -> Drawing:
     """Draw the measures of all runs.
 
     Args:
@@ -29,7 +29,7 @@ def make(
     chosen = [find_measure(name) for name in measures]
     found = points(runs.table, chosen, pass_bars)
     figure = draw_curves(found, chosen, styles)
-    return Drawn(title, figure, readable(found, chosen), caption(found, chosen), runs.missing)
+    return Drawing(title, figure, readable(found, chosen), caption(found, chosen), runs.missing)
 
 
 def caption(found: pd.DataFrame, measures: Sequence[Measure]) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from foundations.errors import UserError
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, line_looks, method_line, panel_grid, weights_remaining_axis
 from open_lth.figures.points import KEYS
 from open_lth.figures.style import Style
@@ -23,7 +23,7 @@ HEADINGS = {
 }
 
 
-def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw the accuracy over the cost, and the cost over the weights remaining."""
     table = costs(runs.table)
     caption = (
@@ -32,7 +32,7 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
         "Below, the same cost over the weights remaining. Times as recorded, evaluations included, means over "
         f"replicates. {machines(runs.table)}"
     )
-    return Drawn(title, draw_costs(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
+    return Drawing(title, draw_costs(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
 def costs(runs: pd.DataFrame) -> pd.DataFrame:

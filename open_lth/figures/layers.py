@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import at_weights, in_order_of, layer_axis, line_looks, method_line, panel_grid
 from open_lth.figures.style import Style
 from open_lth.results.masks import ignored_tensors, last_common_level, layer_densities, load_mask
@@ -22,7 +22,7 @@ HEADINGS = {
 }
 
 
-def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw the sparsity of each layer at the last level that all methods of a panel have reached."""
     table = layer_sparsities(runs.table)
     caption = (
@@ -30,7 +30,7 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
         "output; layers that the pruning is told to ignore are left out. Computed from the masks, means over "
         "replicates."
     )
-    return Drawn(title, draw_layers(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
+    return Drawing(title, draw_layers(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
 def layer_sparsities(runs: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, line_looks, panel_grid, weights_remaining_axis
 from open_lth.figures.style import Style
 from open_lth.results.matching import matching_tickets
@@ -25,17 +25,17 @@ HEADINGS = {
 }
 
 
-def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw and list the sparsest matching ticket of each method."""
     table = in_percent(matching_tickets(runs.table), styles)
     caption = (
         "The sparsest level whose test accuracy (at its best epoch) is within one standard deviation of that of the "
         "dense network, or above it. The standard deviation is that of an accuracy measured on a test set of this "
         "size, or that over replicates where it is larger, since a few replicates may agree by chance; the table says "
-        "which. Branches, whatever kind of network they train, are held against the dense networks of their trunks. "
+        "which. Branches, whatever variant they train, are compared with the dense networks of their trunks. "
         "Markers: these levels; a method without one has none. Thin lines reach to the sparsest level that was run."
     )
-    return Drawn(title, draw_matching(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
+    return Drawing(title, draw_matching(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
 def in_percent(table: pd.DataFrame, styles: Mapping[str, Style]) -> pd.DataFrame:

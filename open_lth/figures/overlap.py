@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from foundations.errors import UserError
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import (
     join_panel,
     layer_axis,
@@ -44,7 +44,7 @@ HEADINGS = {
 }
 
 
-def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str, reference: str = "") -> Drawn:
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str, reference: str = "") -> Drawing:
     """Draw the overlap of masks over the weights remaining, and by layer at the last level.
 
     Args:
@@ -57,7 +57,7 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str, reference: st
         "each layer at the last level that all methods have reached. Grey: what random masks with as many weights in "
         "each layer would have, mean over the pairs. Layers that the pruning is told to ignore are left out."
     )
-    return Drawn(title, draw_overlaps(table), table.rename(columns=HEADINGS), caption, runs.missing)
+    return Drawing(title, draw_overlaps(table), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
 def overlaps(runs: pd.DataFrame, reference: str = "") -> pd.DataFrame:

@@ -17,9 +17,9 @@ class Plot:
 
     Args:
         suites: the names of the suites whose runs it needs.
-        module: the module whose function `make(runs: SuiteRuns, styles, title, **options) -> Drawn` makes it.
-        title: what the figure shows; if empty, it is called as the first suite.
-        options: what the function is told.
+        module: the module whose function `make(runs: SuiteRuns, styles, title, **options) -> Drawing` makes it.
+        title: what the figure shows; if empty, that of the first suite.
+        options: further arguments of the function.
     """
 
     suites: tuple[str, ...]

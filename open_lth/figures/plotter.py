@@ -9,17 +9,13 @@ from pathlib import Path
 
 from foundations.errors import UserError
 from open_lth.command import Words, read_command
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import look
 from open_lth.figures.plot import figure_names, plot_of, title_of
 from open_lth.figures.style import Style, styles_of
 from open_lth.suites.suite import SUITES, Scale, Series, Suite, in_order, suites_of
 from open_lth.suites.suite_runs import SuiteRuns, find_runs
 from training import TrainingRun
-
-
-class NothingThere(UserError):
-    """There is no run that a figure needs, or none of them is finished."""
 
 
 class Plotter:
@@ -61,16 +57,15 @@ class Plotter:
         """Return the runs of a figure.
 
         Raises:
-            NothingThere: if none is finished, or the scale has none.
-            UserError: as `series` does.
+            UserError: if none is finished, or the scale has none; as `series` does.
         """
         series = self.series(name)
         if not series:
-            raise NothingThere(f"figure {name}: the scale has no experiments for it")
+            raise UserError(f"figure {name}: the scale has no experiments for it")
         runs = find_runs(series, self._read)
         if runs.table.empty:
             command = f"reproduce --scale={self.scale_name} --figure {' '.join(plot_of(name).suites)}"
-            raise NothingThere(
+            raise UserError(
                 f"figure {name}: none of its runs is under {self._root}; `python open_lth.py {command}` makes them"
             )
         return runs
@@ -79,18 +74,17 @@ class Plotter:
         """Return the commands that make the runs of figures, each once, in an order in which they can be run."""
         return [one.command for one in in_order([series for name in names for series in self.series(name)])]
 
-    def draw(self, name: str) -> Drawn:
+    def draw(self, name: str) -> Drawing:
         """Draw a figure from what is there.
 
         Raises:
-            NothingThere: if nothing is.
-            UserError: naming the figure, if something else that it needs is not there, or as `series` does.
+            UserError: naming the figure, if something that it needs is not there; as `series` does.
         """
         plot, runs = plot_of(name), self.runs(name)
         make = importlib.import_module(plot.module).make
         try:
             with look():
-                drawn: Drawn = make(runs, self.styles, title_of(name), **plot.options)
+                drawn: Drawing = make(runs, self.styles, title_of(name), **plot.options)
         except UserError as error:
             raise UserError(f"figure {name}: {error}") from None
         return drawn

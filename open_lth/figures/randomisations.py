@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from foundations.errors import UserError
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import panel_grid
 from open_lth.figures.style import Style
 from open_lth.results.masks import ignored_tensors, load_mask
@@ -48,13 +48,13 @@ class Tile:
     mask: Tensor
 
 
-def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw one layer of the ticket of one replicate, and what the randomisations make of it."""
-    shown = fullest(runs.table)
+    shown = most_complete_replicate(runs.table)
     level = clearest_level(shown)
     shown = shown[shown["level"] == level]
     first = shown["directory"].iloc[0]
-    layer = telling_layer(load_mask(first), ignored_tensors(first))
+    layer = most_changed_layer(load_mask(first), ignored_tensors(first))
     tiles = [_tile(run["method"], runs.trainings[run["directory"]], layer) for _, run in shown.iterrows()]
     density = 100 * float(shown["density"].iloc[0])
     rows, columns = as_matrix(tiles[0].mask).shape
@@ -64,10 +64,10 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
         f"magnitudes of the initial weights under the mask; below, the mask: black is kept. The first {rows} rows and "
         f"{columns} columns of the layer as a matrix of outputs by inputs; the table is about the whole layer."
     )
-    return Drawn(title, draw_tiles(tiles), numbers(tiles).rename(columns=HEADINGS), caption, runs.missing)
+    return Drawing(title, draw_tiles(tiles), numbers(tiles).rename(columns=HEADINGS), caption, runs.missing)
 
 
-def fullest(runs: pd.DataFrame) -> pd.DataFrame:
+def most_complete_replicate(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs of the panel and replicate that has the most methods, the first of equals.
 
     Raises:
@@ -87,7 +87,7 @@ def clearest_level(runs: pd.DataFrame) -> int:
     return int((densities - CLEAREST_DENSITY).abs().idxmin())
 
 
-def telling_layer(ticket: Mask, ignored: Collection[str] = ()) -> str:
+def most_changed_layer(ticket: Mask, ignored: Collection[str] = ()) -> str:
     """Return the layer that randomisations change most: whose density in the ticket is farthest from the mean.
 
     Args:

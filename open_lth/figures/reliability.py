@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from foundations.errors import UserError
 from foundations.paths import RunPaths
 from foundations.storage import read_json
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import at_weights, in_order_of, line_looks, method_line, panel_grid
 from open_lth.figures.style import SOLID, Style
 from open_lth.results.masks import last_common_level
@@ -32,7 +32,7 @@ HEADINGS = {
 }
 
 
-def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw reliability diagrams of the dense networks and of the last tickets."""
     table = reliabilities(runs.table)
     caption = (
@@ -42,7 +42,7 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
         "replicates, one for each test image; of several evaluation passes the mean counts. Bins with fewer than "
         f"{FEWEST} predictions are not drawn."
     )
-    return Drawn(title, draw_reliabilities(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
+    return Drawing(title, draw_reliabilities(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
 def reliabilities(runs: pd.DataFrame) -> pd.DataFrame:

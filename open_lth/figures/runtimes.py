@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from foundations.errors import UserError
 from open_lth.figures.cost import machines
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, line_looks, method_line, panel_grid
 from open_lth.figures.style import Style
 from open_lth.suites.suite_runs import SuiteRuns
@@ -23,14 +23,14 @@ HEADINGS = {
 }
 
 
-def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawn:
+def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw the mean time of a training by panel and method."""
     table = runtimes(runs.table)
     caption = (
         "Minutes that the training of one level takes, evaluations included: mean and standard deviation over all "
         f"levels and replicates. {machines(runs.table)}"
     )
-    return Drawn(title, draw_runtimes(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
+    return Drawing(title, draw_runtimes(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
 def runtimes(runs: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,7 @@ class Selection:
     """The flags that decide which other flags there are and what their defaults are.
 
     Args:
-        variant: the kind of network asked for by its own flag, such as `--mc_dropout` by a plugin.
+        variant: the one asked for by its own flag, such as `--mc_dropout` by a plugin.
         defaults: the preset, by flag.
     """
 
@@ -34,7 +34,7 @@ class Selection:
 
 
 def optional_variants() -> dict[str, type[ModelVariant]]:
-    """Return the kinds of network that have a flag."""
+    """Return the variants that have a flag."""
     return {name: variant for name, variant in VARIANTS.items() if name != DETERMINISTIC}
 
 
@@ -42,7 +42,7 @@ def select(argv: Sequence[str]) -> Selection:
     """Read the flags that decide on other flags, whatever else there is.
 
     Raises:
-        UserError: if the model's or strategy's name is unknown or two kinds of network are asked for.
+        UserError: if the model's or strategy's name is unknown or two variants are asked for.
     """
     parser = Parser(add_help=False)
     parser.add_argument("--default_hparams")
@@ -116,7 +116,7 @@ def read_lottery_desc(args: argparse.Namespace, selection: Selection) -> Lottery
     """
     groups = _read_training_groups(args, selection)
     pruning_hparams = read_group(args, selection.pruning_hparams)
-    check_strategy_fits(pruning_hparams.pruning_strategy, *selection.variant.kinds())
+    check_strategy_fits(pruning_hparams.pruning_strategy, *selection.variant.compatible_variants())
     if args.pretrain and args.rewinding_steps is not None:
         raise UserError("--pretrain and --rewinding_steps cannot be given together")
     if args.pretrain:
@@ -167,7 +167,7 @@ def _read_training_groups(args: argparse.Namespace, selection: Selection) -> dic
 
 
 def read_variant_hparams(args: argparse.Namespace, variant: type[ModelVariant]) -> VariantHparams | None:
-    """Build the group of a kind of network, or None for the deterministic kind."""
+    """Build the group of a variant, or None for the deterministic one."""
     if variant.hparams is None:
         return None
     return read_group(args, variant.hparams, variant.name)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from open_lth.command import Job
 from training import Report
 
-_EVERY = 0.25  # seconds between two pictures of the bar
+_EVERY = 0.25  # seconds between two redraws of the bar
 
 
 class JobsDisplay:
@@ -47,7 +47,7 @@ class JobsDisplay:
             self._say(f"{self._finished} of {len(jobs)} are done already")
 
     def report(self, job: Job, report: Report) -> None:
-        """Take up a report of a job's process."""
+        """Show a report of a job's process."""
         runs = self._runs[job]
         runs[report.run] = report
         self._done[job] = sum(latest.done for latest in runs.values())
@@ -89,7 +89,7 @@ class JobsDisplay:
             self._bar.refresh()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
     def _say(self, line: str) -> None:

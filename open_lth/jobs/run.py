@@ -12,7 +12,7 @@ from open_lth.command import Job
 from open_lth.jobs.display import JobsDisplay
 from open_lth.jobs.process import JobProcess
 
-_EVERY = 0.05  # seconds between two looks at the processes
+_EVERY = 0.05  # seconds between two polls of the processes
 
 
 class JobsFailed(UserError):
@@ -70,7 +70,7 @@ class JobsRunner:
                     time.sleep(_EVERY)
                     self._look(stop=interruption.requested)
             finally:
-                for process in self._running:  # only after a second Ctrl-C, or a mistake of ours
+                for process in self._running:  # only after a second Ctrl-C, or a bug
                     process.close()
                 self._display.close()
             if self._stopped or self._waiting:
@@ -94,7 +94,7 @@ class JobsRunner:
                 self._running.append(JobProcess(job, self._program))
 
     def _look(self, stop: bool) -> None:
-        """Take up what the processes have reported, and that they have ended."""
+        """Show what the processes have reported, and sort out those that have ended."""
         for process in tuple(self._running):
             if stop:
                 process.stop()

@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from open_lth.figures.drawn import Drawn, shown
+from open_lth.figures.drawing import Drawing, shown
 
 _PIXELS_PER_INCH = 100
 _TEMPLATE = Path(__file__).parent / "page.html"
@@ -26,17 +26,17 @@ class Page:
         undrawn: a line for each figure that could not be drawn.
         shared: the hyperparameters common to all runs.
         differing: the others, by panel and method.
-        places: machines and versions.
+        environments: machines and versions.
         commands: what makes the runs, in order.
         scale: the scale as text.
     """
 
     title: str
-    figures: Mapping[str, Drawn]
+    figures: Mapping[str, Drawing]
     undrawn: Sequence[str]
     shared: Mapping[str, str]
     differing: pd.DataFrame
-    places: pd.DataFrame
+    environments: pd.DataFrame
     commands: Sequence[str]
     scale: str
 
@@ -49,14 +49,14 @@ class Page:
         return template.render(page=self)
 
 
-def _png(drawn: Drawn) -> str:
+def _png(drawn: Drawing) -> str:
     return f"data:image/png;base64,{base64.b64encode(drawn.png()).decode()}"
 
 
-def _width(drawn: Drawn) -> int:
+def _width(drawn: Drawing) -> int:
     """Return how wide the picture is to be, at which its letters are as large as the page's."""
     return round(_PIXELS_PER_INCH * float(drawn.figure.get_size_inches()[0]))
 
 
-def _csv(drawn: Drawn) -> str:
+def _csv(drawn: Drawing) -> str:
     return f"data:text/csv;charset=utf-8,{urllib.parse.quote(drawn.csv())}"

@@ -1,4 +1,4 @@
-"""What lies under the root, read back: experiments, tables of their runs, and analyses of their masks and weights."""
+"""What is stored under the root: replicates, tables of their runs, and analyses of their masks and weights."""
 
 from open_lth.results.tables import COLUMNS, CURVE_COLUMNS, read_curves, read_runs
 

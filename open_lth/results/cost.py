@@ -10,7 +10,7 @@ import pandas as pd
 
 from foundations.paths import ExperimentPaths
 from foundations.storage import read_json
-from open_lth.results.experiments import experiment_of
+from open_lth.results.replicates import replicate_of
 from open_lth.runners.lottery import Rewinding
 
 
@@ -26,7 +26,7 @@ def total_seconds(runs: pd.DataFrame) -> pd.Series[float]:
 def _total(run: pd.Series[Any]) -> float:
     if pd.isna(run["level"]):
         return float(run["seconds"])
-    replicate = experiment_of(Path(run["directory"]))
+    replicate = replicate_of(Path(run["directory"]))
     lottery = ExperimentPaths(replicate.directory.parent.parent, replicate.name, replicate.replicate)
     rewinding = Rewinding.LEARNING_RATE.value if run["kind"] == Rewinding.LEARNING_RATE.value else "main"
     before = (lottery.level(level, rewinding if level else "main").timing for level in range(int(run["level"])))

@@ -16,7 +16,7 @@ def matching_tickets(runs: pd.DataFrame) -> pd.DataFrame:
 
     The accuracies are the best over epochs, means over replicates. The standard deviation of the dense network is that
     of an accuracy measured on a test set of this size, sqrt(a(1-a)/n), or that over replicates if it is larger: a few
-    replicates may agree by chance. A method without a dense network of its own, such as a branch, is held against that
+    replicates may agree by chance. A method without a dense network of its own, such as a branch, is compared with that
     of its trunk.
 
     The columns are `panel`, `method`, `dense` and `std` (fractions), `std_over`, `level`, `density`, `accuracy` (of the
@@ -24,7 +24,7 @@ def matching_tickets(runs: pd.DataFrame) -> pd.DataFrame:
     (the lesser of those of the dense network and of the level).
 
     Raises:
-        UserError: if there is nothing to hold against a dense network.
+        UserError: if there is nothing to compare with a dense network.
     """
     rows = []
     for (panel, method), own in runs.groupby(["panel", "method"], sort=False, observed=True):

@@ -14,7 +14,7 @@ import pandas as pd
 from foundations.errors import UserError
 from foundations.paths import RunPaths
 from foundations.storage import read_json, read_text
-from open_lth.results.experiments import displayed_fields, experiment_of, find_experiments
+from open_lth.results.replicates import displayed_fields, find_replicates, replicate_of
 from open_lth.runners.evaluation import peak_measures
 from training import MetricLogger
 
@@ -29,7 +29,7 @@ MEASURES = ("accuracy", "loss", "brier", "ece", "mace", "mace_pooled")
 _RUN = {"experiment": "string", "replicate": "Int64", "level": "Int64", "kind": "string"}
 
 HYPERPARAMETERS = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
-"""The hyperparameters that the table always has; `open_lth.results.experiments.Experiment.hparams` has the others."""
+"""The hyperparameters that the table always has; `open_lth.results.replicates.Replicate.hparams` has the others."""
 
 COLUMNS: dict[str, str] = {
     **_RUN,
@@ -71,7 +71,7 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     | `kind` | `main`, `lrr` (learning rate rewinding), `pretrain`, or the name of a branch |
     | `branch_arguments` | those of a branch, e.g. `seed=1, strategy=even`; missing elsewhere |
     | `model_name`, `dataset_name`, `pruning_strategy` | those hyperparameters of the experiment |
-    | `variant_name` | the kind of network; missing for deterministic ones |
+    | `variant_name` | the variant; missing for deterministic networks |
     | `density` | the fraction of the prunable weights that is kept |
     | `peak_<measure>` | the measures at the epoch of the best test accuracy, and that epoch's `peak_iteration` |
     | `final_<measure>` | the measures at the end of training, mean over passes where `evaluate` has repeated them |
@@ -125,28 +125,28 @@ def _rows(
 
 
 def _all_runs(root: Path) -> Iterator[Path]:
-    return (run.directory for experiment in find_experiments(root) for run in experiment.runs())
+    return (run.directory for replicate in find_replicates(root) for run in replicate.runs())
 
 
 def _summary(paths: RunPaths) -> list[dict[str, Any]]:
-    row = {**_place(paths.directory), **_described(paths), **_measures(paths)}
+    row = {**_identity(paths.directory), **_described(paths), **_measures(paths)}
     return [{**row, **_read(paths.timing, _cost), **_read(paths.sparsity_report, _density)}]
 
 
 def _described(paths: RunPaths) -> dict[str, Any]:
-    experiment = experiment_of(paths.directory)
-    found: dict[str, Any] = {name: experiment.hparams.get(name) for name in HYPERPARAMETERS}
-    if paths.directory != experiment.first.directory and paths.hparams.exists():
+    replicate = replicate_of(paths.directory)
+    found: dict[str, Any] = {name: replicate.hparams.get(name) for name in HYPERPARAMETERS}
+    if paths.directory != replicate.first.directory and paths.hparams.exists():
         arguments = displayed_fields(read_text(paths.hparams, errors="replace")).items()
         found["branch_arguments"] = ", ".join(f"{name}={value}" for name, value in arguments)
     return found
 
 
 def _curves(paths: RunPaths) -> list[dict[str, Any]]:
-    place, entries = _place(paths.directory), MetricLogger.load(paths.logger).entries()
+    identity, entries = _identity(paths.directory), MetricLogger.load(paths.logger).entries()
     length = _iterations_per_epoch(paths, max((iteration for _, iteration, _ in entries), default=0))
     return [
-        {**place, "iteration": iteration, "epoch": iteration / length, "measure": measure, "value": value}
+        {**identity, "iteration": iteration, "epoch": iteration / length, "measure": measure, "value": value}
         for measure, iteration, value in entries
     ]
 
@@ -158,9 +158,9 @@ def _iterations_per_epoch(paths: RunPaths, last: int) -> float:
     return (last - iterations) / epochs if epochs else math.nan
 
 
-def _place(directory: Path) -> dict[str, Any]:
+def _identity(directory: Path) -> dict[str, Any]:
     level, branch = _LEVEL.fullmatch(directory.parent.name), _BRANCH.fullmatch(directory.name)
-    replicate = experiment_of(directory).directory
+    replicate = replicate_of(directory).directory
     number = _REPLICATE.fullmatch(replicate.name)
     if number is None:
         raise UserError(f"{directory}: does not lie in a replicate's directory")
@@ -196,9 +196,9 @@ def _repeated(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cost(timing: Mapping[str, Any]) -> dict[str, Any]:
-    place = {name: timing.get(name) for name in ("machine", "device", "processor")}
+    machine = {name: timing.get(name) for name in ("machine", "device", "processor")}
     threads = timing.get("threads")  # which was not always kept
-    return {"seconds": float(timing["seconds"]), **place, "threads": None if threads is None else int(threads)}
+    return {"seconds": float(timing["seconds"]), **machine, "threads": None if threads is None else int(threads)}
 
 
 def _density(report: Mapping[str, Any]) -> dict[str, Any]:

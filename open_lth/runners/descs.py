@@ -44,7 +44,7 @@ class Desc:
 
     @property
     def variant(self) -> ModelVariant:
-        """The kind of network."""
+        """The variant."""
         if self.variant_hparams is None:
             return Deterministic()
         return VARIANTS.get(self.variant_hparams.variant_name)(self.variant_hparams)

@@ -44,7 +44,7 @@ class Lottery:
 
     @property
     def variant(self) -> ModelVariant:
-        """The kind of network."""
+        """The variant."""
         return self.desc.variant
 
     @property

@@ -1,4 +1,4 @@
-"""The kind of network: pruned weights that stay exactly zero, groups of parameters, and the paper's preset."""
+"""The Bayesian variant: pruned weights that stay exactly zero, groups of parameters, and the paper's preset."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ OF_PLUGINS: list[Mapping[str, Mapping[str, Words]]] = [
 KINDS: dict[str, Words] = {"deterministic": (), "bayesian": BAYESIAN}
 for _rows in OF_PLUGINS:
     KINDS |= _rows.get("variant", {})
-"""The row of every kind of network; every family, optimiser, strategy and branch is tested with each that it fits."""
+"""The row of every variant; every family, optimiser, strategy and branch is tested with each that it fits."""
 
 ROWS: dict[str, dict[str, Words]] = {
     # What a command that stands for training runs needs besides the flags of a lottery, of which level 1 is there.
@@ -179,8 +179,8 @@ def _fitting_kinds(registry: str, name: str) -> list[str]:
 
 
 def fits(kind: str, kinds: Collection[str]) -> bool:
-    """Return whether a kind of network is, or has weights like, one of some kinds; none of them means all."""
-    return not kinds or not {*VARIANTS.get(kind).kinds()}.isdisjoint(kinds)
+    """Return whether a variant is, or has weights like, one of some variants; none of them means all."""
+    return not kinds or not {*VARIANTS.get(kind).compatible_variants()}.isdisjoint(kinds)
 
 
 def read_trainings(command: str, *words: str) -> list[Any]:

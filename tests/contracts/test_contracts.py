@@ -85,7 +85,7 @@ def test_every_data_set_has_files() -> None:
     assert not lacking, f"{', '.join(lacking)}: add what writes a few images to WRITERS in tests/contracts/data.py"
 
 
-def test_every_kind_of_network_is_tested_with_everything() -> None:
+def test_every_variant_is_tested_with_everything() -> None:
     assert set(KINDS) == set(ROWS["variant"])
 
 

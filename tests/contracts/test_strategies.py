@@ -1,4 +1,4 @@
-"""What every registered pruning strategy must keep, on networks of every kind that it fits."""
+"""What every registered pruning strategy must keep, on networks of every variant that it fits."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_it_leaves_network_and_mask_as_they_were(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), OTHERS)
-def test_another_kind_of_network_is_refused(name: str, kind: str, dataset_root: Path, tmp_path: Path) -> None:
+def test_another_variant_is_refused(name: str, kind: str, dataset_root: Path, tmp_path: Path) -> None:
     assert kind in VARIANTS
     workplace = Workplace(tmp_path / "results", dataset_root)
     message = workplace.refused("lottery", "--levels=1", *words(name, kind))

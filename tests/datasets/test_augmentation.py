@@ -55,40 +55,40 @@ def test_augmenting_and_normalising_is_torchvisions(
     from torchvision.transforms import functional as tv
 
     images, augmentation = batch(64).contiguous(memory_format=stored), Augmentation(flip=True, padding=4)
-    placement = augmentation.draw(64, torch.Generator().manual_seed(1))
+    crops = augmentation.draw(64, torch.Generator().manual_seed(1))
     mean, std = (0.49, 0.48, 0.44), (0.2, 0.19, 0.21)
-    augmented = augmentation.apply(images, placement)
+    augmented = augmentation.apply(images, crops)
     normalised = Normalization(mean, std, torch.device("cpu"), memory_format)(augmented)
     assert normalised.is_contiguous(memory_format=memory_format)
     for i, image in enumerate(images):
-        expected = tv.crop(tv.pad(image, [4]), int(placement.tops[i]), int(placement.lefts[i]), 32, 32)
-        expected = tv.hflip(expected) if placement.flips[i] else expected
+        expected = tv.crop(tv.pad(image, [4]), int(crops.tops[i]), int(crops.lefts[i]), 32, 32)
+        expected = tv.hflip(expected) if crops.flips[i] else expected
         assert torch.equal(augmented[i], expected)
         torch.testing.assert_close(normalised[i], tv.normalize(expected / 255, list(mean), list(std)))
 
 
 def test_the_parameters_have_torchvisions_distribution() -> None:
-    placement = Augmentation(flip=True, padding=4).draw(90_000, torch.Generator().manual_seed(2))
-    for corner in (placement.tops, placement.lefts):
+    crops = Augmentation(flip=True, padding=4).draw(90_000, torch.Generator().manual_seed(2))
+    for corner in (crops.tops, crops.lefts):
         counts = torch.bincount(corner)
         assert len(counts) == 9
         assert (counts - 10_000).abs().max() < 500  # five standard deviations
-    assert abs(float(placement.flips.float().mean()) - 0.5) < 0.01
-    joint = torch.bincount(placement.tops * 18 + placement.lefts * 2 + placement.flips.long())
+    assert abs(float(crops.flips.float().mean()) - 0.5) < 0.01
+    joint = torch.bincount(crops.tops * 18 + crops.lefts * 2 + crops.flips.long())
     assert len(joint) == 162 and (joint - 90_000 / 162).abs().max() < 130
 
 
 def test_without_flip_and_padding_nothing_changes() -> None:
     augmentation = Augmentation(flip=False, padding=0)
-    placement = augmentation.draw(6, torch.Generator().manual_seed(0))
-    assert not placement.flips.any()
-    assert torch.equal(augmentation.apply(batch(), placement), batch())
+    crops = augmentation.draw(6, torch.Generator().manual_seed(0))
+    assert not crops.flips.any()
+    assert torch.equal(augmentation.apply(batch(), crops), batch())
 
 
 def test_no_flip_means_cropping_only() -> None:
     augmentation = Augmentation(flip=False, padding=4)
-    placement = augmentation.draw(6, torch.Generator().manual_seed(0))
-    assert torch.equal(augmentation.apply(batch(), placement), crop(batch(), 4, placement.tops, placement.lefts))
+    crops = augmentation.draw(6, torch.Generator().manual_seed(0))
+    assert torch.equal(augmentation.apply(batch(), crops), crop(batch(), 4, crops.tops, crops.lefts))
 
 
 def test_a_border_is_black_before_normalisation() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from foundations.storage import load_tensors
-from open_lth.results.experiments import displayed_fields
+from open_lth.results.replicates import displayed_fields
 from tests.docs.pages import blocks, commands, files
 from tests.examples.plugins import Shell, installed
 from tests.open_lth.running import Outcome, mask

@@ -14,7 +14,7 @@ import torch
 import cli
 from foundations.storage import load_tensors
 from open_lth.branch import Branch
-from open_lth.results.experiments import find_experiments
+from open_lth.results.replicates import find_replicates
 from pruning import Strategy
 from tests.docs.pages import DOCS, blocks, commands, files
 from tests.examples.plugins import Shell, plant
@@ -51,7 +51,7 @@ def named(command: str, wanted: str) -> list[str]:
 
 
 def test_the_directory_is_listed_and_shown(run, openlth_trunk):  # noqa: F811
-    [experiment] = find_experiments(openlth_trunk.workplace.root)
+    [experiment] = find_replicates(openlth_trunk.workplace.root)
     assert f"{experiment.name}  1          mnist_lenet_12_8" in run(["runs"])
     [show] = [words for words in ON_A_DIRECTORY if words[:2] == ["runs", "show"]]
     assert "    * training_steps => 2ep" in run(show) and "OpenLTH does not" in run(show)
@@ -59,7 +59,7 @@ def test_the_directory_is_listed_and_shown(run, openlth_trunk):  # noqa: F811
 
 def test_its_flags_lead_to_it(run, openlth_trunk):  # noqa: F811
     [where] = [words for words in ON_A_DIRECTORY if "--display_output_location" in words]
-    [experiment] = find_experiments(openlth_trunk.workplace.root)
+    [experiment] = find_replicates(openlth_trunk.workplace.root)
     assert Path(run(where).strip()) == experiment.directory
 
 
@@ -79,7 +79,7 @@ def test_branches_start_from_it_and_it_is_evaluated(run, openlth_trunk):  # noqa
     run(named("lottery_branch", "transplant"))
     [evaluation] = [words for words in ON_A_DIRECTORY if words[0] == "evaluate"]
     run(evaluation)
-    [experiment] = find_experiments(openlth_trunk.workplace.root)
+    [experiment] = find_replicates(openlth_trunk.workplace.root)
     kinds = sorted(name.removeprefix("lottery_branch_").rpartition("_")[0] for name in experiment.branches)
     assert kinds == ["randomly_prune", "randomly_prune", "randomly_reinitialize", "transplant"]
     assert all((openlth_trunk.level(level) / "evaluation.json").exists() for level in range(3))

@@ -7,7 +7,7 @@ import re
 from tests.examples.plugins import PROJECT
 
 ITS_OWN = "model-mnist_lenet-mc_dropout and test_it_trains"
-OF_THE_TABLE = "test_every_entry_has_a_row_and_every_row_an_entry or test_every_kind_of_network_is_tested"
+OF_THE_TABLE = "test_every_entry_has_a_row_and_every_row_an_entry or test_every_variant_is_tested"
 
 
 def test_the_contract_tests_take_in_a_plugin_and_it_keeps_them(mc_dropout):

@@ -149,7 +149,7 @@ def test_branches_start_from_its_tickets(lottery, branch, name):
 
 def test_runs_and_plugins_know_it(outcomes):
     rows = [line.split() for line in outcomes["runs"].out.splitlines()]
-    assert [row[4] for row in rows] == ["kind", "mc_dropout", "mc_dropout"]
+    assert [row[4] for row in rows] == ["variant", "mc_dropout", "mc_dropout"]
     listed = [line.split() for line in outcomes["plugins"].out.splitlines()]
     assert ["mc_dropout", "open-lth-mc-dropout", "0.1.0", "loaded"] in listed
     assert ["variant", "mc_dropout", "mc_dropout"] in listed

@@ -35,7 +35,7 @@ def workplace(tmp_path: Path) -> Workplace:
 
 @pytest.fixture(params=list(KINDS))
 def kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of network in turn."""
+    """Each variant in turn."""
     return str(request.param)
 
 

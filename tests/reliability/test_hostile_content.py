@@ -24,7 +24,7 @@ SMALL, FULL = 20, 2000
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trunk]:
-    """Return lotteries of levels 0 to 2, evaluated, found once for each kind of network; they are not to be changed."""
+    """Return lotteries of levels 0 to 2, evaluated, found once for each variant; they are not to be changed."""
     known: dict[str, Trunk] = {}
 
     def find(kind: str = "deterministic") -> Trunk:

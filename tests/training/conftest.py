@@ -34,7 +34,7 @@ CURRICULA = {
 
 
 class Eventful(Deterministic):
-    """The deterministic kind of network, in whose training something happens during an iteration."""
+    """The deterministic variant, in whose training something happens during an iteration."""
 
     def __init__(self, iteration: int, event: Callable[[], object]) -> None:
         self.iteration = iteration

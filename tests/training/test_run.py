@@ -106,7 +106,7 @@ def test_a_run_stopped_after_every_single_step_ends_with_the_same_bits(whole, ru
 
 
 class StopInEvaluation(Deterministic):
-    """The deterministic kind of network, with a signal in the middle of one of its evaluations."""
+    """The deterministic variant, with a signal in the middle of one of its evaluations."""
 
     def __init__(self, which: int) -> None:
         self.which = which

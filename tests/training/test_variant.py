@@ -112,8 +112,8 @@ def test_a_variant_is_pruned_as_what_it_is_and_as_what_its_weights_are_like():
     class Dropping(Deterministic):
         name, weights_like = "dropping", "deterministic"
 
-    assert Deterministic.kinds() == ("deterministic",)
-    assert Dropping.kinds() == ("dropping", "deterministic")
+    assert Deterministic.compatible_variants() == ("deterministic",)
+    assert Dropping.compatible_variants() == ("dropping", "deterministic")
 
 
 def test_a_variant_that_changes_nothing_is_the_deterministic_one():

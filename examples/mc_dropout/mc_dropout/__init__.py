@@ -1,4 +1,4 @@
-"""MC dropout for open_lth: an example of a plugin that brings a kind of network, a figure and a scale."""
+"""MC dropout for open_lth: an example of a plugin that brings a variant, a figure and a scale."""
 
 __all__ = ["register"]
 

@@ -17,7 +17,7 @@ class McDropoutHparams(VariantHparams):
     """How often units are dropped, and over how many passes a prediction averages.
 
     Every field becomes a flag: `rate` is `--mc_dropout_rate`. The group enters the hash that names an experiment only
-    if the kind of network was asked for, so no other experiment changes its name.
+    if the variant was asked for, so no other experiment changes its name.
 
     Raises:
         InvalidValue: if a value is invalid; the message names the flag.

@@ -36,7 +36,7 @@ def test_the_headings_of_every_table_stand_alone(figures, file, headings):
 @pytest.mark.parametrize(
     ("file", "sentence"),
     [
-        ("matching.md", "Branches, whatever kind of network they train, are held against the dense networks of their"),
+        ("matching.md", "Branches, whatever variant they train, are compared with the dense networks of their"),
         ("cost.md", "each curve runs from the densest network to the sparsest."),
         ("reliability.md", "one for each test image; of several evaluation passes the mean counts."),
         ("figure_2.md", "layers that the pruning is told to ignore are left out."),

@@ -11,7 +11,7 @@ import pytest
 import cli
 from tests.open_lth.running import KINDS, LENET, Trunk, Workplace, measures, snapshot
 
-COLUMNS = ["name", "replicate", "model", "data", "kind", "strategy", "levels", "branches", "best accuracy", "MB"]
+COLUMNS = ["name", "replicate", "model", "data", "variant", "strategy", "levels", "branches", "best accuracy", "MB"]
 
 
 def runs(root: Path, capsys, *words: str, said: str = "") -> str:
@@ -60,7 +60,7 @@ def test_a_lottery_is_listed_with_its_hyperparameters_and_its_progress(trunk, ki
         "replicate": "1",
         "model": "mnist_lenet_12",
         "data": "digits",
-        "kind": "-" if kind == "deterministic" else "bayesian",
+        "variant": "-" if kind == "deterministic" else "bayesian",
         "strategy": "sparse_global" if kind == "deterministic" else "sparse_global_snr",
         "levels": "0-2",
         "branches": "3",

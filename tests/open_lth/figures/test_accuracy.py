@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from open_lth.figures.accuracy import make
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import look
 from open_lth.figures.style import styles_of
 from open_lth.suites.suite_runs import SuiteRuns
@@ -21,14 +21,14 @@ PARTLY_EVALUATED = [
 ]
 
 
-def drawn(**options: object) -> Drawn:
+def drawn(**options: object) -> Drawing:
     table = pd.DataFrame(PARTLY_EVALUATED, columns=COLUMNS).astype({"level": "Int64", "passes": "Int64"})
     table.insert(0, "panel", "LeNet")
     with look():
         return make(SuiteRuns(table, {}, []), styles_of(["Bayesian"]), "Title", **options)
 
 
-def bars_and_legend(figure: Drawn) -> tuple[int, list[str]]:
+def bars_and_legend(figure: Drawing) -> tuple[int, list[str]]:
     [axis], [legend] = figure.figure.axes, figure.figure.legends
     return len(axis.containers), [text.get_text() for text in legend.get_texts()]
 

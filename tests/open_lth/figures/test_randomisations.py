@@ -8,7 +8,15 @@ import torch
 
 from foundations.errors import UserError
 from open_lth.figures.layout import look
-from open_lth.figures.randomisations import Tile, as_matrix, clearest_level, draw_tiles, fullest, numbers, telling_layer
+from open_lth.figures.randomisations import (
+    Tile,
+    as_matrix,
+    clearest_level,
+    draw_tiles,
+    most_changed_layer,
+    most_complete_replicate,
+    numbers,
+)
 from pruning import Mask
 
 METHODS = ["deterministic", "new weights", "shuffled layerwise", "shuffled globally", "shuffled evenly"]
@@ -39,10 +47,10 @@ def runs(*rows: tuple[str, int, str, int, float]) -> pd.DataFrame:
 
 
 def test_the_panel_and_replicate_with_the_most_methods_is_shown():
-    found = fullest(runs(("A", 1, "IMP", 1, 0.8), ("A", 2, "IMP", 1, 0.8), ("A", 2, "shuffle", 1, 0.8)))
+    found = most_complete_replicate(runs(("A", 1, "IMP", 1, 0.8), ("A", 2, "IMP", 1, 0.8), ("A", 2, "shuffle", 1, 0.8)))
     assert found["replicate"].tolist() == [2, 2]
     with pytest.raises(UserError, match="no level above 0 is finished"):
-        fullest(runs(("A", 1, "IMP", 0, 1.0)))
+        most_complete_replicate(runs(("A", 1, "IMP", 0, 1.0)))
 
 
 def test_of_the_levels_with_all_methods_the_one_nearest_to_three_tenths_is_shown():
@@ -56,8 +64,8 @@ def test_the_layer_farthest_from_the_mean_density_is_shown():
     kept = {"near.weight": 100, "like it.weight": 100, "far.weight": 250, "full.weight": 300, "small.weight": 0}
     sizes = {name: 10 if name == "small.weight" else 300 for name in kept}
     mask = Mask({name: (torch.arange(size) < kept[name]).int() for name, size in sizes.items()})
-    assert telling_layer(mask, {"full.weight"}) == "far.weight"  # small.weight says little
-    assert telling_layer(mask) == "full.weight"  # which was only not pruned yet
+    assert most_changed_layer(mask, {"full.weight"}) == "far.weight"  # small.weight says little
+    assert most_changed_layer(mask) == "full.weight"  # which was only not pruned yet
 
 
 def test_all_numbers_are_of_the_whole_layer_also_where_the_picture_is_cut():

@@ -16,7 +16,7 @@ import wandb
 from foundations.sink import SinkKind, SinkRun
 from foundations.step import Step
 from open_lth.results import read_runs
-from open_lth.results.experiments import find_experiments
+from open_lth.results.replicates import find_replicates
 from tests.open_lth.running import BAYESIAN, LENET, Outcome, Trunk, Workplace, measures, results
 from tests.training.sinks.written import (
     tensorboard_values,
@@ -112,7 +112,7 @@ def test_results_and_their_readers_are_as_without(watched, finished):
     assert found == plain
     table = read_runs(watched.workplace.root)
     assert list(zip(table["level"], table["kind"], strict=True)) == [(0, "main"), (1, "randomly_prune"), (1, "main")]
-    [experiment] = find_experiments(watched.workplace.root)
+    [experiment] = find_replicates(watched.workplace.root)
     assert (experiment.levels, len(experiment.branches), len(list(experiment.runs()))) == ([0, 1], 1, 3)
 
 

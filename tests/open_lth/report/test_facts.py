@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from open_lth.report.facts import hyperparameters, places
+from open_lth.report.facts import environments, hyperparameters
 
 HASH = "0123456789abcdef0123456789abcdef"
 
@@ -43,7 +43,7 @@ def test_hyperparameters_are_common_or_listed_by_method(runs):
 
 
 def test_machines_have_their_trainings_hours_and_dates_each_run_counted_once(runs):
-    found = places(pd.concat([runs, runs])).set_index("machine")
+    found = environments(pd.concat([runs, runs])).set_index("machine")
     assert found["trainings"].to_dict() == {"one": 2, "two": 1}
     assert found["hours"].to_dict() == {"one": 1.0, "two": 0.5}
     assert found.loc["one", ["torch", "python", "device", "processor"]].tolist() == ["2.5", "3.11", "cpu", "EPYC"]
@@ -53,5 +53,5 @@ def test_machines_have_their_trainings_hours_and_dates_each_run_counted_once(run
 def test_a_run_that_does_not_say_where_it_was_made_is_counted(runs):
     for directory in runs["directory"]:
         (Path(directory) / "command.json").unlink()
-    found = places(runs)
+    found = environments(runs)
     assert found["trainings"].tolist() == [3] and found["machine"].isna().all()

@@ -7,7 +7,7 @@ import html
 import pandas as pd
 from matplotlib.figure import Figure
 
-from open_lth.figures.drawn import Drawn
+from open_lth.figures.drawing import Drawing
 from open_lth.report.page import Page
 
 
@@ -15,7 +15,7 @@ def make_page(undrawn: list[str]) -> str:
     figure = Figure(figsize=(3, 2))
     figure.subplots()
     table = pd.DataFrame({"method": ["<b>|μ|</b>"], "accuracy": [float("nan")]})
-    drawn = Drawn("A < B & C", figure, table, "Caption.", ["level 1 is not finished"])
+    drawn = Drawing("A < B & C", figure, table, "Caption.", ["level 1 is not finished"])
     nothing = pd.DataFrame()
     return Page("Title", {"figure_1": drawn}, undrawn, {"lr": "0.1"}, nothing, nothing, ["cmd <x>"], "{}").html()
 

@@ -17,7 +17,7 @@ DPI = 200
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawing:
     """A figure.
 
     Args:

@@ -1,4 +1,4 @@
-"""What lies under the root: every experiment, as its files tell."""
+"""What is stored under the root: every replicate of every experiment, as its files say."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_KEPT = "not kept (OpenLTH does not)"
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Replicate:
     """One replicate of one experiment, read from its directory alone, whichever program wrote it."""
 
     directory: Path
@@ -122,15 +122,15 @@ def displayed_fields(text: str) -> dict[str, str]:
     return found
 
 
-def experiment_of(run: Path) -> Experiment:
+def replicate_of(run: Path) -> Replicate:
     """Return the replicate of an experiment in which a run lies: below one of its levels, or directly."""
-    return Experiment(run.parent.parent if run.parent.name.startswith("level_") else run.parent)
+    return Replicate(run.parent.parent if run.parent.name.startswith("level_") else run.parent)
 
 
-def find_experiments(root: Path) -> list[Experiment]:
+def find_replicates(root: Path) -> list[Replicate]:
     """Return every replicate of every experiment under a root, by name and number."""
     found = (path for path in root.glob("*/replicate_*") if path.is_dir() and _REPLICATE.fullmatch(path.name))
-    return sorted((Experiment(path) for path in found), key=lambda one: (one.name, one.replicate))
+    return sorted((Replicate(path) for path in found), key=lambda one: (one.name, one.replicate))
 
 
 def _command_of(run: RunPaths) -> str | None:

@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from open_lth.figures.drawn import Drawn, markdown_table, shown
+from open_lth.figures.drawing import Drawing, markdown_table, shown
 
 TABLE = pd.DataFrame({"method": ["|μ|/σ", "IMP"], "level": pd.array([1, None], "Int64"), "accuracy": [2 / 3, 90.0]})
 
 
-def draw() -> Drawn:
+def draw() -> Drawing:
     figure = Figure(figsize=(2, 1))
     axis = figure.subplots()
     axis.plot([1, 2], [3, 4])
     axis.bar([1, 2], [1, 1], hatch="//", alpha=0.5)
-    return Drawn("A title", figure, TABLE, "A caption.", ["IMP: level 1 is not finished"])
+    return Drawing("A title", figure, TABLE, "A caption.", ["IMP: level 1 is not finished"])
 
 
 def test_a_figure_drawn_twice_has_the_same_bytes():

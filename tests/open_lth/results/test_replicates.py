@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from open_lth.results.experiments import Experiment, find_experiments
+from open_lth.results.replicates import Replicate, find_replicates
 
 HPARAMS = """Dataset Hyperparameters
     * dataset_name => digits
@@ -29,7 +29,7 @@ def write(path: Path, text: str) -> None:
 
 
 @pytest.fixture
-def lottery(tmp_path) -> Experiment:
+def lottery(tmp_path) -> Replicate:
     """Level 0 and 2 are finished, level 1 is not; three branches, of which one is not finished."""
     directory = tmp_path / "lottery_abc" / "replicate_3"
     write(directory / "level_0" / "main" / "hparams.log", HPARAMS)
@@ -39,7 +39,7 @@ def lottery(tmp_path) -> Experiment:
     write(directory / "level_0" / "lottery_branch_retrain_1" / "logger", "test_accuracy,12,0.95")
     write(directory / "level_2" / "lottery_branch_retrain_1" / "logger", "test_accuracy,12,0.5")
     write(directory / "level_2" / "lottery_branch_retrain_2" / "mask.pth", "mask")
-    return Experiment(directory)
+    return Replicate(directory)
 
 
 def test_name_and_replicate_are_those_of_the_directories(lottery):
@@ -120,14 +120,14 @@ def test_a_training_run_has_its_files_in_main_and_no_levels(tmp_path):
     directory = tmp_path / "train_abc" / "replicate_1"
     write(directory / "main" / "hparams.log", HPARAMS)
     write(directory / "main" / "logger", "test_accuracy,12,0.8")
-    run = Experiment(directory)
+    run = Replicate(directory)
     assert run.hparams["model_name"] == "mnist_lenet_12"
     assert (run.levels, len(run.branches), run.best_accuracy) == ([], 0, 0.8)
 
 
 def test_an_empty_directory_is_an_experiment_of_which_nothing_is_known(tmp_path):
     (tmp_path / "lottery_abc" / "replicate_1").mkdir(parents=True)
-    [found] = find_experiments(tmp_path)
+    [found] = find_replicates(tmp_path)
     assert (found.hparams, found.levels, len(found.branches), found.size, found.command) == ({}, [], 0, 0, None)
     assert math.isnan(found.best_accuracy)
 
@@ -146,7 +146,7 @@ def test_hyperparameters_in_another_encoding_are_read_as_far_as_they_go(lottery)
 def test_experiments_are_found_by_name_and_number(tmp_path):
     for place in ("train_b/replicate_10", "train_b/replicate_9", "lottery_a/replicate_1"):
         (tmp_path / place).mkdir(parents=True)
-    found = [(one.name, one.replicate) for one in find_experiments(tmp_path)]
+    found = [(one.name, one.replicate) for one in find_replicates(tmp_path)]
     assert found == [("lottery_a", 1), ("train_b", 9), ("train_b", 10)]
 
 
@@ -155,8 +155,8 @@ def test_what_is_no_experiment_is_not_found(tmp_path):
         (tmp_path / place).mkdir(parents=True)
     write(tmp_path / "train_a" / "replicate_1", "a file")
     write(tmp_path / "README", "a file")
-    assert find_experiments(tmp_path) == []
+    assert find_replicates(tmp_path) == []
 
 
 def test_a_root_that_is_not_there_holds_nothing(tmp_path):
-    assert find_experiments(tmp_path / "nowhere") == []
+    assert find_replicates(tmp_path / "nowhere") == []
