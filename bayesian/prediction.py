@@ -1,8 +1,7 @@
-"""The predictive distribution: class probabilities averaged over samples of the weights (paper section 4)."""
+"""What samples of the weights predict; the predictive distribution is their average (paper section 4)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,24 +15,27 @@ from training import PredictionRequest, logits_of
 
 
 @torch.no_grad()
-def predictive_log_probabilities(model: nn.Module, hparams: BayesianHparams, request: PredictionRequest) -> Tensor:
-    """Return the log of the predictive distribution, (N, classes) in float32.
+def log_probabilities_of_samples(
+    model: nn.Module, hparams: BayesianHparams, request: PredictionRequest
+) -> Iterator[Tensor]:
+    """Yield the log of the class probabilities, (N, classes) in float32, under each sample of all weights.
 
-    One sample of all weights serves a whole pass over the images, so each sample is one function. Memory is that of
-    one batch and of two results. The network is left as it was.
+    One sample serves a whole pass over the images, so each is one function. Memory is that of one batch and of one
+    result. At each the network is as it was.
     """
     posterior = Posterior.of(model)
-    total: Tensor | None = None
     generator = request.streams.generator("evaluation_samples", request.occasion, device=posterior.device)
-    with _evaluation_mode(model), statistics_restored(model):
-        for _ in range(hparams.samples_in_evaluation):
-            with posterior.weights(posterior.draw(generator)), request.precision.autocast():
-                _prepare_batchnorm(model, hparams.batchnorm, request)
-                logits = logits_of(model, request.images())
-            log_probabilities = logits.log_softmax(dim=1)
-            total = log_probabilities if total is None else torch.logaddexp(total, log_probabilities)
-    assert total is not None
-    return total - math.log(hparams.samples_in_evaluation)
+    for _ in range(hparams.samples_in_evaluation):
+        sample = posterior.draw(generator)
+        with (
+            _evaluation_mode(model),
+            statistics_restored(model),
+            posterior.weights(sample),
+            request.precision.autocast(),
+        ):
+            _prepare_batchnorm(model, hparams.batchnorm, request)
+            logits = logits_of(model, request.images())
+        yield logits.log_softmax(dim=1)
 
 
 @contextmanager

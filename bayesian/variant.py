@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
@@ -12,7 +12,7 @@ from bayesian.diagnostics import posterior_diagnostics
 from bayesian.elbo import Elbo
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BAYESIAN, BayesianHparams
-from bayesian.prediction import predictive_log_probabilities
+from bayesian.prediction import log_probabilities_of_samples
 from foundations.context import Sharing
 from foundations.errors import InvalidValue
 from foundations.randomness import default_generator_seeded
@@ -115,6 +115,6 @@ class Bayesian(ModelVariant):
         """Return the divergence from the prior and the spread of σ, by layer."""
         return posterior_diagnostics(variational_tensors(model))
 
-    def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
-        """Return the log of the class probabilities averaged over samples."""
-        return predictive_log_probabilities(model, self._hparams, request)
+    def sample_log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Iterator[Tensor]:
+        """Yield the log of the class probabilities under each sample of all weights."""
+        yield from log_probabilities_of_samples(model, self._hparams, request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,8 +130,8 @@ class _Watched(ModelVariant):
     def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
         return _WatchedObjective(self._variant.objective(model, circumstances), self._watch)
 
-    def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
-        return self._variant.log_probabilities(model, request)
+    def sample_log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Iterator[Tensor]:
+        yield from self._variant.sample_log_probabilities(model, request)
 
 
 class _WatchedObjective:

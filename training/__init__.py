@@ -11,6 +11,7 @@ from training.objective import OBJECTIVES, Loss, Objective, TrainingCircumstance
 from training.parallel.following import Task, follow
 from training.placement import place
 from training.precision import Precision
+from training.prediction import Prediction, average
 from training.reports import Report
 from training.run import TrainingRun
 from training.sinks import SINKS
@@ -44,6 +45,7 @@ __all__ = [
     "Objective",
     "ParameterGroups",
     "Precision",
+    "Prediction",
     "PredictionRequest",
     "Report",
     "Task",
@@ -52,6 +54,7 @@ __all__ = [
     "TrainingRun",
     "VariantHparams",
     "accuracy",
+    "average",
     "check_images_fit",
     "constant_name",
     "follow",

@@ -14,6 +14,7 @@ from foundations.ranks import Ranks
 from foundations.step import Step
 from training.measures import measure
 from training.precision import Precision
+from training.prediction import Prediction
 from training.variant import ModelVariant, PredictionRequest
 
 CALIBRATION_EXAMPLES = 512
@@ -52,15 +53,16 @@ class Evaluator:
         Args:
             occasion: set it apart from other evaluations at the step, to draw other random numbers.
         """
-        return measure(*self.predict(model, step, occasion))
+        prediction, labels = self.predict(model, step, occasion)
+        return measure(prediction.log_probabilities, labels)
 
-    def predict(self, model: nn.Module, step: Step, occasion: str = "") -> tuple[Tensor, Tensor]:
-        """Return the log of the predictive distribution, (N, classes), and the labels, (N,), both on the CPU.
+    def predict(self, model: nn.Module, step: Step, occasion: str = "") -> tuple[Prediction, Tensor]:
+        """Return what is predicted for N examples, and their labels, (N,), all on the CPU.
 
         All processes predict with the statistics of the first one's network, and have the whole result.
         """
         self.ranks.send_tensors(dict(model.named_buffers()))
-        log_probabilities = self.variant.log_probabilities(
+        prediction = self.variant.predict(
             model,
             PredictionRequest(
                 images=self._images,
@@ -71,11 +73,18 @@ class Evaluator:
             ),
         )
         assert self._labels is not None
-        own = slice(0, self.test.own_examples)
-        mine = log_probabilities.cpu()[own], self._labels.cpu()[own]
+        mine = (prediction.log_probabilities, prediction.sample_entropies, self._labels)
+        log_probabilities, sample_entropies, labels = (self._of_all_ranks(part) for part in mine)
+        assert log_probabilities is not None and labels is not None
+        return Prediction(log_probabilities, sample_entropies), labels
+
+    def _of_all_ranks(self, part: Tensor | None) -> Tensor | None:
+        """Return all examples' values, given those of this process's batches, or None if there are none."""
+        if part is None:
+            return None
+        own = part.cpu()[: self.test.own_examples]
         # A slice would travel with all that it is cut from.
-        parts = self.ranks.collect(tuple(one.clone() for one in mine) if self.ranks.size > 1 else mine)
-        return torch.cat([predicted for predicted, _ in parts]), torch.cat([labels for _, labels in parts])
+        return torch.cat(self.ranks.collect(own.clone() if self.ranks.size > 1 else own))
 
     def _images(self) -> Iterator[Tensor]:
         """Iterate over the test images; the labels that come with them are kept."""

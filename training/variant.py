@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from pruning import DETERMINISTIC, Prunable, PrunableParameter
 from training.hparams import ParameterGroups, TrainingHparams
 from training.objective import LossObjective, Objective, TrainingCircumstances
 from training.precision import Precision
+from training.prediction import Prediction, average
 
 ImageBatches = Callable[[], Iterable[Tensor]]
 """Gives the same batches of images (B, C, H, W), on the device, each time it is called."""
@@ -140,20 +141,25 @@ class ModelVariant:
         """Return what of a trained network tells whether its training went well; by default there is nothing."""
         return {}
 
-    @torch.no_grad()
-    def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
-        """Return the log of the predictive distribution, (N, classes) in float32; the network is left as it was.
+    def predict(self, model: nn.Module, request: PredictionRequest) -> Prediction:
+        """Return the class probabilities, averaged over the samples that are drawn; the network is left as it was."""
+        samples = self.sample_log_probabilities(model, request)
+        return average(Prediction(log_probabilities) for log_probabilities in samples)
 
-        It is the log softmax of one pass, in memory for one batch and the result. Several processes each predict a run
-        of the batches: what a variant draws for one batch should not depend on those before it, or else measures depend
-        on the number of processes.
+    @torch.no_grad()
+    def sample_log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Iterator[Tensor]:
+        """Yield the log of the class probabilities, (N, classes) in float32, under each sample that is drawn.
+
+        A deterministic network has one, the log softmax of a pass, in memory for one batch and the result. At each the
+        network is as it was. Several processes each predict a run of the batches: what a variant draws for one batch
+        should not depend on those before it, or else measures depend on the number of processes.
         """
         was_training = model.training
         model.eval()
         with request.precision.autocast():
             logits = logits_of(model, request.images())
         model.train(was_training)
-        return logits.log_softmax(dim=1)
+        yield logits.log_softmax(dim=1)
 
 
 @torch.no_grad()

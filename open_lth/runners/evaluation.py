@@ -14,7 +14,7 @@ from foundations.errors import InvalidValue, UserError
 from foundations.ranks import Ranks
 from foundations.storage import read_json, write_json
 from open_lth.runners.once import do_once
-from training import MetricLogger, TrainingRun, measure, place, reliability
+from training import MetricLogger, Prediction, TrainingRun, measure, place, reliability
 
 Evaluation = dict[str, Any]
 
@@ -53,9 +53,9 @@ def _evaluate(run: TrainingRun, passes: int) -> None:
     model, measured, bins = run.load_network(run.end), [], []
     task = EvaluationTask(run.without_ranks(), passes, torch.get_num_threads())
     with run.context.ranks.leading(task):
-        for prediction in _predictions(run, model, passes):
-            measured.append(measure(*prediction))
-            bins.append(reliability(*prediction))
+        for prediction, labels in _predictions(run, model, passes):
+            measured.append(measure(prediction.log_probabilities, labels))
+            bins.append(reliability(prediction.log_probabilities, labels))
     result: Evaluation = {
         "step": str(run.end),
         "passes": passes,
@@ -66,7 +66,7 @@ def _evaluate(run: TrainingRun, passes: int) -> None:
     write_json(run.paths.evaluation, result)
 
 
-def _predictions(run: TrainingRun, model: nn.Module, passes: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _predictions(run: TrainingRun, model: nn.Module, passes: int) -> Iterator[tuple[Prediction, Tensor]]:
     """Yield each pass's prediction and the labels, on all processes of the run."""
     ranks = run.context.ranks
     ranks.send_tensors(model.state_dict())

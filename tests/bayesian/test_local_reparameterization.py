@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bayesian.adapter import convert, linear_outputs_sampled, variational_tensors
 from bayesian.elbo import Elbo
 from bayesian.posterior import Posterior
-from bayesian.prediction import predictive_log_probabilities
+from bayesian.prediction import log_probabilities_of_samples
 from foundations.randomness import default_generator_seeded
 from foundations.step import Step
 from pruning import Mask, MaskEnforcement, PrunableParameter, apply_mask
@@ -263,9 +263,10 @@ def test_after_a_step_the_layers_compute_as_before_even_when_it_fails(
 def test_evaluation_samples_weights_whatever_training_does(mixed, small, make_hparams, make_request):
     """Every draw is one function of the image: an image repeated gets the same prediction."""
     request = make_request(small[0][:1].repeat(4, 1, 1, 1))
-    found = [predictive_log_probabilities(mixed, make_hparams(estimator=e), request) for e in ("weights", LOCAL)]
+    hparams = [make_hparams(estimator=estimator) for estimator in ("weights", LOCAL)]
+    found = [torch.stack(list(log_probabilities_of_samples(mixed, one, request))) for one in hparams]
     assert found[0].equal(found[1])
-    torch.testing.assert_close(found[1], found[1][:1].expand(4, 4))
+    torch.testing.assert_close(found[1], found[1][:, :1].expand_as(found[1]))
 
 
 @pytest.mark.parametrize("likelihood", ["expected", "predictive"])

@@ -12,7 +12,16 @@ from torch.func import functional_call
 
 from bayesian.adapter import variational_tensors
 from bayesian.hparams import BATCHNORM_MODES
-from bayesian.prediction import predictive_log_probabilities
+from bayesian.prediction import log_probabilities_of_samples
+from training import Prediction, average
+
+
+def predictive(model, hparams, request) -> Prediction:
+    return average(map(Prediction, log_probabilities_of_samples(model, hparams, request)))
+
+
+def predictive_log_probabilities(model, hparams, request):
+    return predictive(model, hparams, request).log_probabilities
 
 
 def state_of(model):
@@ -52,9 +61,10 @@ def test_probabilities_are_the_softmax_averaged_over_the_weights_drawn(
     calibration = tuple(small_batch(5, seed=seed)[0] for seed in (4, 5))
     draws = watch(bayesian)
     request = make_request(*batches, calibration=calibration)
-    found = predictive_log_probabilities(bayesian, make_hparams(batchnorm=mode, **asked), request)
+    prediction = predictive(bayesian, make_hparams(batchnorm=mode, **asked), request)
+    found = prediction.log_probabilities
     assert len(draws.samples) == samples
-    total = 0
+    total, entropies = 0, 0
     for weights in draws.samples:
         network = copy.deepcopy(deterministic)
         if mode == "recalibrated":
@@ -62,11 +72,16 @@ def test_probabilities_are_the_softmax_averaged_over_the_weights_drawn(
             for images in calibration:
                 functional_call(network.train(), weights, (images,))
         network.train(mode == "batch")
-        total = total + torch.cat([functional_call(network, weights, (images,)).softmax(1) for images in batches])
+        own = torch.cat([functional_call(network, weights, (images,)).softmax(1) for images in batches])
+        total, entropies = total + own, entropies - (own * own.log()).sum(1)
     assert found.shape == (7, 4)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.exp(), (total / samples).float(), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(found.exp().sum(1), torch.ones(7))
+    if samples == 1:
+        assert prediction.sample_entropies is None
+    else:
+        torch.testing.assert_close(prediction.sample_entropies, (entropies / samples).double(), rtol=1e-5, atol=1e-6)
 
 
 def test_probabilities_too_small_for_float32_keep_their_logarithm(small_pair, small_batch, make_hparams, make_request):

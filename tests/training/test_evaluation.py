@@ -46,9 +46,9 @@ def test_a_kind_of_network_is_told_the_occasion_and_gets_fixed_training_images_t
     requests = []
 
     class Curious(Deterministic):
-        def log_probabilities(self, model, request):
+        def predict(self, model, request):
             requests.append((request.occasion, torch.cat(list(request.calibration())), request.streams))
-            return super().log_probabilities(model, request)
+            return super().predict(model, request)
 
     run = runs.make(tmp_path, variant=Curious())
     runs.train(run)

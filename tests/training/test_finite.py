@@ -212,9 +212,10 @@ def test_a_test_loss_that_is_not_finite_is_not_logged(runs, tmp_path):
     class Astray(Deterministic):
         evaluations = 0
 
-        def log_probabilities(self, model, request):
+        def sample_log_probabilities(self, model, request):
             self.evaluations += 1
-            return super().log_probabilities(model, request) * (math.inf if self.evaluations == 2 else 1)
+            [found] = super().sample_log_probabilities(model, request)
+            yield found * (math.inf if self.evaluations == 2 else 1)
 
     run = runs.make(tmp_path, variant=Astray())
     with pytest.raises(Diverged, match="test_loss at 1ep0it is"):

@@ -112,13 +112,13 @@ class StopInEvaluation(Deterministic):
         self.which = which
         self.begun, self.finished = 0, 0
 
-    def log_probabilities(self, model, request):
+    def predict(self, model, request):
         if self.begun == self.which:
             next(iter(request.images()))
             torch.nn.init.ones_(model.fc.bias)  # what is left half-done must not matter
             stop()
         self.begun += 1
-        found = super().log_probabilities(model, request)
+        found = super().predict(model, request)
         self.finished += 1
         return found
 

@@ -36,7 +36,7 @@ def request(precision: str = "fp32") -> PredictionRequest:
 
 
 def predict(model: nn.Module, precision: str = "fp32") -> Tensor:
-    return Deterministic().log_probabilities(model, request(precision))
+    return Deterministic().predict(model, request(precision)).log_probabilities
 
 
 def test_predictions_are_the_log_softmax_in_evaluation_mode_batch_after_batch():
@@ -118,9 +118,8 @@ def test_a_variant_is_pruned_as_what_it_is_and_as_what_its_weights_are_like():
 
 def test_a_variant_that_changes_nothing_is_the_deterministic_one():
     assert [name for name in vars(Deterministic) if not name.startswith("_")] == ["name", "description"]
-    torch.testing.assert_close(
-        ModelVariant().log_probabilities(network(), request()), Deterministic().log_probabilities(network(), request())
-    )
+    found = [variant.predict(network(), request()) for variant in (ModelVariant(), Deterministic())]
+    torch.testing.assert_close(found[0].log_probabilities, found[1].log_probabilities)
 
 
 def test_a_variant_refuses_objectives_that_it_cannot_be_trained_with(monkeypatch):

@@ -1,6 +1,6 @@
 """Measures of predictions: against labels, against calibrated ones, and of what tells in- from out-of-distribution."""
 
-from training.measures.detection import detection_measures, uncertainty_scores
+from training.measures.detection import detection_measures, entropies, uncertainty_scores
 from training.measures.predictive import (
     brier_score,
     calibration_errors,
@@ -22,6 +22,7 @@ __all__ = [
     "calibration_floors",
     "cross_fitted_temperatures",
     "detection_measures",
+    "entropies",
     "expected_calibration_error",
     "fit_temperature",
     "mean_absolute_calibration_error",

@@ -9,6 +9,7 @@ from torch import Tensor
 
 TRUE_POSITIVE_RATE = 0.95
 _LEAST_LOG = -1e30
+_ROWS_AT_ONCE = 8192
 
 
 def uncertainty_scores(log_probabilities: Tensor, sample_entropies: Tensor | None = None) -> dict[str, Tensor]:
@@ -25,12 +26,17 @@ def uncertainty_scores(log_probabilities: Tensor, sample_entropies: Tensor | Non
         sample_entropies: (N,), the mean over samples of the weights of the entropy under each; None for a network that
             draws none, which has no mutual information.
     """
-    log_probabilities = log_probabilities.double()
-    entropy = torch.special.entr(log_probabilities.exp()).sum(dim=1)
-    scores = {"max_probability": _log_of_the_rest(log_probabilities), "entropy": entropy}
+    entropy = entropies(log_probabilities)
+    scores = {"max_probability": _log_of_the_rest(log_probabilities.double()), "entropy": entropy}
     if sample_entropies is not None:
         scores["mutual_information"] = (entropy - sample_entropies.double()).clamp_min(0.0)  # below 0 by rounding only
     return scores
+
+
+def entropies(log_probabilities: Tensor) -> Tensor:
+    """Return the entropy of each row of (N, classes), in nats: (N,) in float64."""
+    parts = log_probabilities.split(_ROWS_AT_ONCE)
+    return torch.cat([torch.special.entr(part.double().exp()).sum(dim=1) for part in parts])
 
 
 def _log_of_the_rest(log_probabilities: Tensor) -> Tensor:

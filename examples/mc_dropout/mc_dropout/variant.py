@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import math
+from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 
 from mc_dropout.dropout import add_dropout, default_generators_seeded
@@ -40,17 +38,15 @@ class McDropout(ModelVariant):
         add_dropout(model, self._hparams.rate)
         return model
 
-    def log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Tensor:
-        """Return the log of the class probabilities averaged over T passes, each with draws of its own (equation 6).
+    def sample_log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Iterator[Tensor]:
+        """Yield the log of the class probabilities of T passes with draws of their own, for the average in equation 6.
 
         BatchNorm needs no care: its running averages were taken under dropout, and dropout is still on.
         """
         passes = self._hparams.samples if self._hparams.rate > 0 else 1  # without dropout they would all be the same
-        found = (self._one_pass(model, request, index) for index in range(passes))
-        return functools.reduce(torch.logaddexp, found) - math.log(passes)
-
-    def _one_pass(self, model: nn.Module, request: PredictionRequest, index: int) -> Tensor:
-        # A named stream: equal commands draw equal numbers, and another evaluation (`occasion`) draws others.
-        seed = request.streams.seed("mc_dropout", request.occasion, index)
-        with default_generators_seeded(seed, next(model.parameters()).device):
-            return super().log_probabilities(model, request)
+        for index in range(passes):
+            # A named stream: equal commands draw equal numbers, and another evaluation (`occasion`) draws others.
+            seed = request.streams.seed("mc_dropout", request.occasion, index)
+            with default_generators_seeded(seed, next(model.parameters()).device):
+                [found] = super().sample_log_probabilities(model, request)
+            yield found

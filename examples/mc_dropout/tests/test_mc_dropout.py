@@ -65,7 +65,7 @@ def test_predictions_vary_by_occasion_and_with_it_alone(images):
     model = kind(0.3).build(VGG, 10, seed=3)
     state = torch.get_rng_state()
     one, again, other = (
-        kind(0.3).log_probabilities(model, request_for(images, occasion)) for occasion in ("1", "1", "2")
+        kind(0.3).predict(model, request_for(images, occasion)).log_probabilities for occasion in ("1", "1", "2")
     )
     assert torch.equal(one, again) and bool((one != other).any(dim=1).all())
     assert one.exp().sum(dim=1).tolist() == pytest.approx([1.0] * 5)
@@ -75,8 +75,9 @@ def test_predictions_vary_by_occasion_and_with_it_alone(images):
 def test_a_prediction_is_the_mean_of_its_passes(images):
     model = kind(0.3).build(VGG, 10, seed=3)
     request = request_for(images, "1")
-    passes = torch.stack([kind(0.3)._one_pass(model, request, index) for index in range(4)]).exp()
-    torch.testing.assert_close(kind(0.3).log_probabilities(model, request).exp(), passes.mean(dim=0))
+    passes = torch.stack(list(kind(0.3).sample_log_probabilities(model, request))).exp()
+    assert len(passes) == 4
+    torch.testing.assert_close(kind(0.3).predict(model, request).log_probabilities.exp(), passes.mean(dim=0))
     assert bool((passes.var(dim=0).sum(dim=1) > 0).all())
     # By Jensen's inequality the mean is less certain than its parts are on average.
     entropy = -(passes.mean(dim=0) * passes.mean(dim=0).log()).sum(dim=1)
@@ -85,8 +86,9 @@ def test_a_prediction_is_the_mean_of_its_passes(images):
 
 def test_without_dropout_it_predicts_as_the_deterministic_network_bit_by_bit(images):
     request = request_for(images, "1")
-    ours = kind(0.0).log_probabilities(kind(0.0).build(VGG, 10, seed=3), request)
-    assert torch.equal(ours, Deterministic().log_probabilities(Deterministic().build(VGG, 10, seed=3), request))
+    ours = kind(0.0).predict(kind(0.0).build(VGG, 10, seed=3), request)
+    theirs = Deterministic().predict(Deterministic().build(VGG, 10, seed=3), request)
+    assert torch.equal(ours.log_probabilities, theirs.log_probabilities) and ours.sample_entropies is None
 
 
 @pytest.mark.parametrize(("field", "value"), [("rate", 1.0), ("rate", -0.1), ("samples", 0)])

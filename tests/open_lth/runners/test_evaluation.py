@@ -17,7 +17,7 @@ from foundations.paths import RunPaths
 from foundations.step import Step
 from foundations.storage import write_json
 from open_lth.runners.evaluation import evaluate_run, peak_measures
-from training import MetricLogger
+from training import MetricLogger, Prediction
 
 LOSSES = [0.1, 0.2, 0.4, 0.8, 1.6]
 ACCURACIES = [1.0, 1.0, 1.0, 0.0, 0.0]  # of one example and two classes, whose loss at even odds is 0.69
@@ -46,12 +46,12 @@ class Measured:
     def evaluator(self) -> Measured:
         return self
 
-    def predict(self, model: nn.Module, step: Step, occasion: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def predict(self, model: nn.Module, step: Step, occasion: str) -> tuple[Prediction, torch.Tensor]:
         assert step == self.end
         self.occasions.append(occasion)
         loss = self._losses[len(self.occasions) - 1]
         log_probabilities = [-loss, math.log(-math.expm1(-loss))]
-        return torch.tensor([log_probabilities], dtype=torch.float64), torch.tensor([0])
+        return Prediction(torch.tensor([log_probabilities], dtype=torch.float64)), torch.tensor([0])
 
 
 @pytest.fixture
