@@ -181,6 +181,22 @@ def test_gradients_are_added_to_those_that_are_there(small_pair, small_batch, ma
         torch.testing.assert_close(gradient, 2 * once[name])
 
 
+@pytest.mark.parametrize("estimator", ["weights", "local_reparameterization"])
+def test_the_passes_that_weigh_the_predictive_likelihood_leave_batchnorm_alone(
+    small_pair, small_batch, make_hparams, circumstances, estimator
+):
+    """Either likelihood trains on the same passes, so it leaves the same running statistics."""
+    found = {}
+    for likelihood in LIKELIHOODS:
+        _, bayesian = small_pair(torch.float32)
+        hparams = make_hparams(samples=3, likelihood=likelihood, estimator=estimator)
+        Elbo(bayesian.train(), hparams, circumstances).backward(*small_batch(dtype=torch.float32), STEP)
+        found[likelihood] = dict(bayesian.bn.named_buffers())
+    assert int(found["predictive"]["num_batches_tracked"]) == 3
+    assert all(buffer.equal(found["expected"][name]) for name, buffer in found["predictive"].items())
+    assert found["predictive"]["running_mean"].any()
+
+
 def test_for_small_stds_the_two_likelihoods_have_one_gradient_and_for_large_ones_two(
     small_pair, small_batch, make_hparams, circumstances
 ):

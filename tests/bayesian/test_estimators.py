@@ -162,14 +162,17 @@ def test_with_local_reparameterization_a_unit_that_is_wholly_pruned_has_a_finite
     assert layer._weight_log_std.grad[1].all()
 
 
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])  # a bias's variance hides the weights'
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_in_half_precision_the_sampled_outputs_keep_their_small_spread(precision):
-    layer = nn.Sequential(nn.Linear(100, 50))
+def test_in_half_precision_the_sampled_outputs_keep_their_small_spread(precision, bias):
+    layer = nn.Sequential(nn.Linear(100, 50, bias=bias))
     with default_generator_seeded(0):
+        nn.init.ones_(layer[0].weight)
         convert(layer, 0.01)
     tensors, inputs = variational_tensors(layer), torch.zeros(200, 100)
-    inputs[:, :10] = 0.1
-    std = (inputs[0].square() @ (2 * layer[0]._weight_log_std).exp().T + (2 * layer[0]._bias_log_std).exp()).sqrt()
+    inputs[:, :10] = 0.1  # the outputs are about 1, where half precision has no such small steps as the spread
+    variance = inputs[0].square() @ (2 * layer[0]._weight_log_std).exp().T
+    std = (variance + ((2 * layer[0]._bias_log_std).exp() if bias else 0)).sqrt()
     autocast = Precision(precision, torch.device("cpu")).autocast()
     with torch.no_grad(), linear_outputs_sampled(tensors, torch.Generator().manual_seed(0)), autocast:
         outputs = layer(inputs).float()

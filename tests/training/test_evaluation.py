@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from datasets import DatasetHparams
 from training import Deterministic, MetricLogger
 from training.data import load_validation_for
 from training.measures import measure
@@ -92,3 +93,19 @@ def test_without_held_out_examples_nothing_is_said_of_them(runs, tmp_path):
     run = runs.make(tmp_path)
     runs.train(run)
     assert not any(name.startswith("validation") for name in MetricLogger.load(run.paths.logger).names())
+
+
+def test_it_is_calibrated_on_512_training_images_in_batches_of_128_whatever_the_batch_size(runs, tmp_path):
+    found = []
+
+    class Curious(Deterministic):
+        def log_probabilities(self, model, request):
+            found.append(list(request.calibration()))
+            return super().log_probabilities(model, request)
+
+    for batch_size in (8, 1000):
+        run = runs.make(tmp_path, variant=Curious())
+        run = replace(run, dataset_hparams=DatasetHparams(dataset_name="digits", batch_size=batch_size))
+        run.evaluator().evaluate(run.new_network(0), run.step("0it"))
+    assert [tuple(batch.shape) for batch in found[0]] == [(128, 1, 28, 28)] * 4
+    assert all(one.equal(other) for one, other in zip(*found, strict=True))

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import contextlib
 import signal
 
 import pytest
+import torch
 
 import training.loop
 import training.saving
+from foundations.randomness import RandomStreams, default_generator_seeded
 from foundations.storage import load_tensors
-from training import Interrupted
+from training import Deterministic, Interrupted
 from training.checkpoint import TrainingState
 
 SECONDS_A_STEP = 30.0
@@ -92,6 +95,41 @@ def test_a_run_that_ended_before_its_results_were_written_only_writes_them(runs,
     runs.train(again)
     assert saved == []
     assert runs.results(again)[0] == expected[0]
+
+
+def test_layers_that_draw_for_themselves_have_a_stream_of_their_own_at_every_step(runs, tmp_path):
+    """Dropout draws from the default generator: what it gets is a function of replicate and step alone."""
+
+    def drawn(place: str, replicate: int = 1, stop_at: int = -1) -> dict[int, float]:
+        numbers: dict[int, float] = {}
+
+        class Drawing(Deterministic):
+            def objective(self, model, circumstances):
+                objective = super().objective(model, circumstances)
+                backward = objective.backward
+
+                def draw_and_go_on(images, labels, step):
+                    numbers[step.iteration] = float(torch.rand(()))
+                    if step.iteration == stop_at:
+                        signal.raise_signal(signal.SIGTERM)
+                    return backward(images, labels, step)
+
+                objective.backward = draw_and_go_on
+                return objective
+
+        torch.manual_seed(len(place))  # what else the process did
+        run = runs.make(tmp_path / place, variant=Drawing(), replicate=replicate)
+        with contextlib.nullcontext() if stop_at < 0 else pytest.raises(Interrupted):
+            runs.train(run)
+        return numbers
+
+    whole = drawn("whole")
+    assert list(whole) == list(range(9)) and len(set(whole.values())) == 9
+    for iteration, number in whole.items():
+        with default_generator_seeded(RandomStreams(1).seed("layers", iteration)):
+            assert number == float(torch.rand(()))
+    assert drawn("stopped", stop_at=5) | drawn("stopped") == whole
+    assert set(drawn("another", replicate=2).values()).isdisjoint(whole.values())
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "often"])
