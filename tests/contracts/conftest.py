@@ -6,12 +6,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.contracts.data import write_data_sets
-from tests.contracts.table import Case, cases
+from tests.contracts.table import LARGE, Case, cases
 from tests.open_lth.running import Trunk, Workplace
 
 
@@ -44,7 +45,11 @@ def counts(dataset_root: Path, patches: pytest.MonkeyPatch) -> dict[str, tuple[i
     return write_data_sets(dataset_root, patches)
 
 
-@pytest.fixture(scope="module", params=cases(), ids=lambda case: case.name)
+def _param(case: Case) -> Any:
+    return pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.name.startswith(LARGE) else [])
+
+
+@pytest.fixture(scope="module", params=map(_param, cases()))
 def case(request: pytest.FixtureRequest) -> Case:
     """Each case in turn."""
     chosen: Case = request.param

@@ -69,8 +69,8 @@ ROWS: dict[str, dict[str, Words]] = {
     "model": {
         "cifar_resnet": ("--default_hparams=cifar_resnet_8_4",),
         "cifar_resnet_18": ("--default_hparams=cifar_resnet_18", *FEW_IMAGES),
-        "cifar_vgg": ("--default_hparams=cifar_vgg_11", *FEW_IMAGES),
-        "cifar_vit": ("--default_hparams=cifar_vit_tiny", "--pruning_layers_to_ignore=head.weight", *FEW_IMAGES),
+        "cifar_vgg": ("--default_hparams=cifar_vgg_11_4", *FEW_IMAGES),
+        "cifar_vit": ("--default_hparams=cifar_vit_1_32_2", "--pruning_layers_to_ignore=head.weight", *FEW_IMAGES),
         "imagenet_resnet": ("--default_hparams=imagenet_resnet_18_2", "--pruning_layers_to_ignore=model.fc.weight"),
         "mnist_lenet": LENET,
     },
@@ -121,6 +121,10 @@ for _rows in OF_PLUGINS:
     for _registry, _own in _rows.items():
         if _registry != "variant":
             ROWS[_registry] |= _own
+
+
+LARGE = "model-cifar_resnet_18-"
+"""How the cases of the one family without a small member begin: their tests are slow."""
 
 
 @dataclass(frozen=True)
