@@ -15,8 +15,8 @@ from foundations.step import Step
 from models import ModelHparams
 from training.placement import place
 
-# The compiler's own code warns.
-pytestmark = pytest.mark.filterwarnings("ignore")
+# The compiler is slow, and its own code warns.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.mark.parametrize("estimator", ["weights", "local_reparameterization"])

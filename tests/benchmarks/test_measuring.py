@@ -23,6 +23,7 @@ def failing() -> Callable[[], object]:
     raise SystemExit(3)
 
 
+@pytest.mark.slow
 def test_competitors_are_measured_in_turns_each_in_its_own_process() -> None:
     from measuring import Competitor, side_by_side
 

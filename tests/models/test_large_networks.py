@@ -22,6 +22,9 @@ LARGE = {"cifar_resnet_110": 1_700_000, "cifar_vgg_19": 20_000_000, "cifar_vit_b
 VARIANTS: dict[str, ModelVariant] = {"deterministic": Deterministic(), "bayesian": Bayesian(BayesianHparams(samples=2))}
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(autouse=True)
 def small_footprint() -> Iterator[None]:
     """Compute on one thread, and free what a test leaves before the next one begins."""
