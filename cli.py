@@ -87,7 +87,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 
 def _reported(error: Exception, by: str = "error") -> int:
-    """Print what a user can mend in one line, and return the exit code; anything else is raised."""
+    """Print what a user can fix in one line, and return the exit code; anything else is raised."""
     if is_out_of_memory(error):
         reason = str(error).partition("\n")[0] or "the machine has no more"
         error = UserError(f"out of memory ({reason}); try a smaller --batch_size or network")

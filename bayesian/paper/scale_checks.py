@@ -22,7 +22,7 @@ def check_whole(found: Mapping[str, Any]) -> None:
         UserError: naming what does not fit.
     """
     _check_networks(found)
-    _check_kinds(found)
+    _check_bayesian_flags(found)
     _check_branch_levels(found)
 
 
@@ -40,7 +40,7 @@ def _check_networks(found: Mapping[str, Any]) -> None:
             raise UserError(f"--scale: the name of a network must not hold ', ', as {label!r} does")
 
 
-def _check_kinds(found: Mapping[str, Any]) -> None:
+def _check_bayesian_flags(found: Mapping[str, Any]) -> None:
     """Check that flags which only Bayesian networks have stand where no others are given them."""
     larger = (words for networks in found.get("larger_networks", {}).values() for words in networks.values())
     of_all = {
@@ -53,7 +53,7 @@ def _check_kinds(found: Mapping[str, Any]) -> None:
     for key, several in of_all.items():
         for name in (word.partition("=")[0] for words in several for word in words):
             if name == f"--{BAYESIAN}":
-                raise UserError(f"--scale: {key}: {name} must be left out; each figure has networks of both kinds")
+                raise UserError(f"--scale: {key}: {name} must be left out; each figure has networks of both variants")
             if name.startswith(_OF_BAYESIAN) and key != "std_learning_rates":
                 raise UserError(f"--scale: {key}: {name} must stand in bayesian, since other networks do not have it")
     for name in (word.partition("=")[0] for word in found.get("bayesian", ())):

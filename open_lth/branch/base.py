@@ -61,7 +61,7 @@ class Branch(ABC):
         """Check that the branch can start from a trunk of a variant.
 
         Args:
-            also: other kinds whose weights are as this one's.
+            also: other variants whose weights are as this one's.
 
         Raises:
             UserError: if it cannot.

@@ -184,6 +184,12 @@ def test_docstrings_become_restructured_text(docstring, expected):
     assert plain_docstrings.as_restructured_text(docstring) == expected
 
 
+def test_the_files_by_which_the_code_is_explained_are_there():
+    text = (PROJECT / "docs" / "concepts.md").read_text(encoding="utf-8").partition("## The code")[2]
+    named = set(re.findall(r"`([\w/]+\.py)`", text))
+    assert len(named) > 25 and not [file for file in named if not (PROJECT / file).is_file()]
+
+
 def test_the_name_on_the_pages_is_that_of_the_first_lottery(workplace):
     started, concepts = (
         (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("getting_started", "concepts")
