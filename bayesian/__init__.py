@@ -4,21 +4,33 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Register the variant with its strategies, estimators and branch, the paper's experiments and figures."""
+    """Register the variant with its strategies, estimators and branch, the paper's experiments and figures.
+
+    What only some commands need is imported once one of them asks for it.
+    """
     from bayesian.estimators import ESTIMATORS
-    from bayesian.figures import register_figures
+    from bayesian.figures import register_plots, register_styles
     from bayesian.hparams import BAYESIAN
-    from bayesian.paper import register_paper
+    from bayesian.paper import register_scales, register_suites
     from bayesian.strategies import register_strategies
-    from bayesian.transplant import Transplant
     from bayesian.variant import Bayesian
     from open_lth.branch import BRANCHES
-    from open_lth.plugins.registries import REGISTRIES
+    from open_lth.plugins import REGISTRIES
+    from open_lth.suites import PLOTS, SCALES, STYLES, SUITES
     from training import VARIANTS
 
     VARIANTS.register(BAYESIAN)(Bayesian)
-    BRANCHES.register(Transplant.name())(Transplant)
     REGISTRIES.register("estimator")(ESTIMATORS)
     register_strategies()
-    register_paper()
-    register_figures()
+    BRANCHES.defer(_register_branch)
+    SUITES.defer(register_suites)
+    SCALES.defer(register_scales)
+    PLOTS.defer(register_plots)
+    STYLES.defer(register_styles)
+
+
+def _register_branch() -> None:
+    from bayesian.transplant import Transplant
+    from open_lth.branch import BRANCHES
+
+    BRANCHES.register(Transplant.name())(Transplant)

@@ -11,8 +11,11 @@ import hypothesis
 import pytest
 
 import cli
+from open_lth.plugins import REGISTRIES
 
 cli.load_plugins()  # before any test replaces a registry's entries for a while
+for _, registry in REGISTRIES.items():
+    registry.names()  # with what plugins have deferred
 # Shells let what they start in the background ignore it, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-__all__ = ["register_figures"]
+__all__ = ["register_plots", "register_styles"]
 
 
-def register_figures() -> None:
-    """Register the plots and the styles."""
+def register_plots() -> None:
+    """Register the plots."""
     from bayesian.figures.plots import FIGURES
-    from bayesian.figures.styles import METHODS
-    from open_lth.figures.plot import PLOTS
-    from open_lth.figures.style import STYLES
+    from open_lth.suites import PLOTS
 
     for name, plot in FIGURES.items():
         PLOTS.register(name)(plot)
+
+
+def register_styles() -> None:
+    """Register the styles."""
+    from bayesian.figures.styles import METHODS
+    from open_lth.suites import STYLES
+
     for method, style in METHODS.items():
         STYLES.register(method)(style)

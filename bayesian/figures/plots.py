@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bayesian.paper import methods
-from open_lth.figures.plot import Plot
+from open_lth.suites import Plot
 
 _LAYERS, _RANDOMISATIONS, _RUNTIMES, _OVERLAP, _RELIABILITY, _COST, _MATCHING = (
     f"open_lth.figures.{module}"

@@ -17,8 +17,8 @@ from bayesian.hparams import BAYESIAN
 from foundations.errors import UserError
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, panel_grid, plain_log_y_axis
-from open_lth.figures.style import Style
 from open_lth.results.masks import ignored_tensors, last_common_level, load_mask
+from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
 from pruning import Mask
 from training import TrainingRun

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bayesian.paper import methods
-from open_lth.figures.style import (
+from open_lth.suites.styles import (
     BLACK,
     BLUE,
     DASH_DOTTED,

@@ -1,16 +1,21 @@
 """The experiments of Bayesian Lottery Ticket Hypothesis, figure by figure, and some beyond it."""
 
-__all__ = ["register_paper"]
+__all__ = ["register_scales", "register_suites"]
 
 
-def register_paper() -> None:
-    """Register the suites, and the scales that have a name."""
+def register_suites() -> None:
+    """Register the suites."""
     from bayesian.paper.figures import FIGURES
-    from bayesian.paper.scale import NAMED_SCALES
     from open_lth.suites import SUITES
-    from open_lth.suites.scales import SCALES
 
     for name, suite in FIGURES.items():
         SUITES.register(name)(suite)
+
+
+def register_scales() -> None:
+    """Register the scales that have a name."""
+    from bayesian.paper.scale import NAMED_SCALES
+    from open_lth.suites import SCALES
+
     for name, path in NAMED_SCALES.items():
         SCALES.register(name)(path)

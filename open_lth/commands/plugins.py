@@ -33,15 +33,14 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     states = ((one.name, one.source, f"broken: {one.problem}" if one.problem else "loaded") for one in loaded)
     print(table([("plugin", "from", "state"), *states]))
     print()
-    entries = (row for what, registry in REGISTRIES.items() for row in _rows(what, registry, loaded))
+    owners = ["", *(one.name for one in loaded)]
+    entries = (row for what, registry in REGISTRIES.items() for row in _rows(what, registry, owners))
     print(table([("what", "registered by", "names"), *entries]))
 
 
-def _rows(what: str, registry: Registry[object], plugins: Sequence[LoadedPlugin]) -> Iterator[tuple[str, str, str]]:
-    by_plugin = [(one.name, one.names.get(what, ())) for one in plugins]
-    of_plugins = {name for _, names in by_plugin for name in names}
-    core = tuple(name for name, _ in registry.items() if name not in of_plugins)
-    for owner, names in [(_CORE, core), *by_plugin]:
+def _rows(what: str, registry: Registry[object], owners: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    for owner in owners:
+        names = [name for name, _ in registry.items() if registry.owner_of(name) == owner]
         text = ", ".join("/".join(registry.names_of(name)) for name in names)
         for index, line in enumerate(textwrap.wrap(text, 76, break_long_words=False, break_on_hyphens=False)):
-            yield (what, owner, line) if index == 0 else ("", "", line)
+            yield (what, owner or _CORE, line) if index == 0 else ("", "", line)

@@ -9,7 +9,7 @@ import pandas as pd
 from open_lth.figures.curves import draw_curves
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.points import Measure, find_measure, has_pass_bars, points, readable
-from open_lth.figures.style import Style
+from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
 
 

@@ -11,8 +11,8 @@ from foundations.errors import UserError
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, line_looks, method_line, panel_grid, weights_remaining_axis
 from open_lth.figures.points import KEYS
-from open_lth.figures.style import Style
 from open_lth.results.cost import total_seconds
+from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
 
 HEADINGS = {

@@ -21,7 +21,7 @@ from open_lth.figures.layout import (
     weights_remaining_axis,
 )
 from open_lth.figures.points import Measure, has_pass_bars
-from open_lth.figures.style import DOTTED, Style
+from open_lth.suites.styles import DOTTED, Style
 
 _GREY = "#666666"
 

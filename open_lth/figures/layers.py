@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import at_weights, in_order_of, layer_axis, line_looks, method_line, panel_grid
-from open_lth.figures.style import Style
 from open_lth.results.masks import ignored_tensors, last_common_level, layer_densities, load_mask
+from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
 
 HEADINGS = {

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from open_lth.figures.style import Style
+from open_lth.suites import Style
 
 WEIGHTS_REMAINING = "Weights remaining (%)"
 _LOOK: Mapping[str, Any] = {

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, line_looks, panel_grid, weights_remaining_axis
-from open_lth.figures.style import Style
 from open_lth.results.matching import matching_tickets
+from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
 
 HEADINGS = {

@@ -22,8 +22,8 @@ from open_lth.figures.layout import (
     split_panels,
     weights_remaining_axis,
 )
-from open_lth.figures.style import DASHED, Style, styles_of
 from open_lth.results.masks import ignored_tensors, load_mask, overlap
+from open_lth.suites.styles import DASHED, Style, styles_of
 from open_lth.suites.suite_runs import SuiteRuns
 from training import ALL_LAYERS
 

@@ -11,8 +11,8 @@ from foundations.errors import UserError
 from open_lth.command import Words, read_command
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import look
-from open_lth.figures.plot import figure_names, plot_of, title_of
-from open_lth.figures.style import Style, styles_of
+from open_lth.suites.plots import figure_names, plot_of, title_of
+from open_lth.suites.styles import Style, styles_of
 from open_lth.suites.suite import SUITES, Scale, Series, Suite, in_order, suites_of
 from open_lth.suites.suite_runs import SuiteRuns, find_runs
 from training import TrainingRun

@@ -14,9 +14,9 @@ from torch import Tensor
 from foundations.errors import UserError
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import panel_grid
-from open_lth.figures.style import Style
 from open_lth.results.masks import ignored_tensors, load_mask
 from open_lth.results.weights import initial_step, weights_at
+from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
 from pruning import Mask
 from training import TrainingRun

@@ -15,8 +15,8 @@ from foundations.paths import RunPaths
 from foundations.storage import read_json
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import at_weights, in_order_of, line_looks, method_line, panel_grid
-from open_lth.figures.style import SOLID, Style
 from open_lth.results.masks import last_common_level
+from open_lth.suites.styles import SOLID, Style
 from open_lth.suites.suite_runs import SuiteRuns
 
 FEWEST = 10

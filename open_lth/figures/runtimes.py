@@ -12,7 +12,7 @@ from foundations.errors import UserError
 from open_lth.figures.cost import machines
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, line_looks, method_line, panel_grid
-from open_lth.figures.style import Style
+from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
 
 HEADINGS = {

@@ -1,17 +1,18 @@
-"""Plugins: what they register, and what is wrong with those that cannot be loaded."""
+"""Plugins, and what is wrong with those that cannot be loaded.
+
+The project's own entries were registered when this package was imported. What is registered while a plugin is loaded is
+the plugin's, whatever it imports.
+"""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from foundations.errors import UserError
-from open_lth.plugins.registries import REGISTRIES
-
-Names = Mapping[str, tuple[str, ...]]
-"""By registry, the names of entries."""
+from foundations.registry import registering
 
 
 @dataclass(frozen=True)
@@ -34,25 +35,22 @@ class LoadedPlugin:
 
     Args:
         problem: why that failed, or nothing.
-        names: what it registered; of one that failed, up to there.
     """
 
     name: str
     source: str
     problem: str
-    names: Names
 
 
 def load(plugin: Plugin) -> LoadedPlugin:
     """Let a plugin register what it brings; whatever goes wrong there is told, not raised."""
-    before, problem = registered(), ""
+    problem = ""
     try:
-        plugin.register()
+        with registering(plugin.name):
+            plugin.register()
     except Exception as error:
         problem = _told(error)
-    found = {what: tuple(name for name in names if name not in before.get(what, ()))
-             for what, names in registered().items()}  # fmt: skip
-    return LoadedPlugin(plugin.name, plugin.source, problem, {what: names for what, names in found.items() if names})
+    return LoadedPlugin(plugin.name, plugin.source, problem)
 
 
 def _told(error: Exception) -> str:
@@ -62,8 +60,3 @@ def _told(error: Exception) -> str:
         return text
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}{': ' if text else ''}{text} ({Path(place.filename).name}, line {place.lineno})"
-
-
-def registered() -> Names:
-    """Return the names of all entries there are."""
-    return {what: tuple(name for name, _ in registry.items()) for what, registry in REGISTRIES.items()}

@@ -10,9 +10,7 @@ from foundations.registry import Registry
 from models import BATCHNORM_INITIALIZERS, INITIALIZERS, MODEL_FAMILIES
 from open_lth.branch import BRANCHES
 from open_lth.command import COMMANDS
-from open_lth.figures.plot import PLOTS
-from open_lth.suites.scales import SCALES
-from open_lth.suites.suite import SUITES
+from open_lth.suites import PLOTS, SCALES, SUITES
 from pruning import STRATEGIES
 from training import OBJECTIVES, OPTIMIZERS, VARIANTS
 

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from foundations.errors import UserError
-from open_lth.figures.plot import PLOTS, Plot
-from open_lth.figures.style import PURPLE, STYLES, Style
-from open_lth.suites import SUITES, Experiment, Scale, Series, Suite
-from open_lth.suites.scales import SCALES
+from open_lth.suites import PLOTS, SCALES, STYLES, SUITES, Experiment, Plot, Scale, Series, Style, Suite
+from open_lth.suites.styles import PURPLE
 
 FIGURE = "mc_dropout"
 

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from foundations.errors import UserError
-from open_lth.figures.plot import figure_names, stem_of
 from open_lth.figures.plotter import Plotter
 from open_lth.results import read_runs
 from open_lth.suites import SUITES, Suite
+from open_lth.suites.plots import figure_names, stem_of
 from tests.open_lth.reproduced import TINY, Reproduced
 from tests.open_lth.running import Workplace
 

@@ -9,8 +9,7 @@ import pytest
 import cli
 from models import MODEL_FAMILIES
 from open_lth.branch import BRANCHES
-from open_lth.plugins import Plugin, load, registered
-from open_lth.plugins.registries import REGISTRIES
+from open_lth.plugins import REGISTRIES, Plugin, load
 
 
 @pytest.fixture
@@ -26,6 +25,7 @@ def own_branches(monkeypatch) -> None:
     """Let what a test registers as a branch be gone afterwards."""
     monkeypatch.setattr(BRANCHES, "_entries", dict(BRANCHES._entries))
     monkeypatch.setattr(BRANCHES, "_aliases", dict(BRANCHES._aliases))
+    monkeypatch.setattr(BRANCHES, "_owners", dict(BRANCHES._owners))
 
 
 def test_the_plugin_that_comes_along_is_listed_first(listed):
@@ -61,8 +61,13 @@ def test_nothing_that_is_registered_is_left_out(listed):
 
 def test_a_plugin_is_known_by_what_it_added(own_branches):
     plugin = Plugin("tides", "open-lth-tides 1.0", lambda: BRANCHES.register("ebb", "low_tide")(object))
-    loaded = load(plugin)
-    assert (loaded.problem, dict(loaded.names)) == ("", {"branch": ("ebb",)})
+    assert load(plugin).problem == ""
+    assert (BRANCHES.owner_of("ebb"), BRANCHES.owner_of("retrain")) == ("tides", "")
+
+
+def test_what_it_defers_is_its_own_too(own_branches):
+    load(Plugin("tides", "", lambda: BRANCHES.defer(lambda: BRANCHES.register("ebb")(object))))
+    assert "ebb" in BRANCHES and BRANCHES.owner_of("ebb") == "tides"
 
 
 def test_one_that_fails_is_told_with_what_it_had_added_by_then(own_branches):
@@ -72,8 +77,7 @@ def test_one_that_fails_is_told_with_what_it_had_added_by_then(own_branches):
 
     loaded = load(Plugin("tides", "open-lth-tides 1.0", register))
     assert loaded.problem == "--branch: retrain is registered twice"
-    assert dict(loaded.names) == {"branch": ("ebb",)}
-    assert "retrain" in registered()["branch"]
+    assert (BRANCHES.owner_of("ebb"), BRANCHES.owner_of("retrain")) == ("tides", "")
 
 
 def test_a_failure_without_words_has_the_name_of_its_kind(own_branches):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from open_lth.figures.plot import figure_names
+from open_lth.suites.plots import figure_names
 from tests.open_lth.reproduced import Reproduced
 
 FIGURES = ("2", "9")

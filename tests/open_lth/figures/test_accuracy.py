@@ -9,7 +9,7 @@ import pandas as pd
 from open_lth.figures.accuracy import make
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import look
-from open_lth.figures.style import styles_of
+from open_lth.suites.styles import styles_of
 from open_lth.suites.suite_runs import SuiteRuns
 
 COLUMNS = ["method", "replicate", "level", "density", "peak_accuracy", "final_accuracy_std", "passes"]

@@ -14,7 +14,7 @@ from open_lth.figures.layout import (
     split_panels,
     weights_remaining_axis,
 )
-from open_lth.figures.style import styles_of
+from open_lth.suites.styles import styles_of
 
 
 def shown_ticks(axis, limits) -> list[str]:

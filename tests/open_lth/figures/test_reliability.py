@@ -10,7 +10,7 @@ import pytest
 
 from foundations.errors import UserError
 from open_lth.figures.reliability import DENSE, SPARSEST, draw_reliabilities, reliabilities
-from open_lth.figures.style import styles_of
+from open_lth.suites.styles import styles_of
 
 
 def write(directory: Path, predictions: list[tuple[float, bool]], passes: int = 1) -> str:

@@ -10,7 +10,7 @@ import pytest
 from foundations.errors import UserError
 from open_lth.figures import cost, runtimes
 from open_lth.figures.layout import look
-from open_lth.figures.style import styles_of
+from open_lth.suites.styles import styles_of
 from open_lth.suites.suite_runs import SuiteRuns
 
 MODULES = pytest.mark.parametrize("module", [cost, runtimes])

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from open_lth.figures.style import STYLES, Style, styles_of
 from open_lth.suites import SUITES
+from open_lth.suites.styles import STYLES, Style, styles_of
 
 KNOWN = dict(STYLES.items())
 
