@@ -47,6 +47,7 @@ setup(
         "jinja2>=3.1",  # the page that `report` writes
         "tqdm>=4.66",
         "filelock>=4.1",
+        "pydantic>=2.7,<3",  # reads files of settings
     ],
     extras_require={**EXTRAS, "dev": DEV},
 )

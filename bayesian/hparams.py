@@ -37,7 +37,7 @@ class BayesianHparams(VariantHparams):
     )
     kl_temperature: float = hparam("the factor T on the KL divergence from the prior", 0.1)
     init_std: float = hparam("initial standard deviation, in units of the Kaiming scale 1/sqrt(3 fan_in)", 0.01)
-    estimator: str = hparam(lambda: "how samples are drawn in training: " + ", ".join(ESTIMATORS.names()), "weights")
+    estimator: str = hparam("how samples are drawn in training", "weights", choices=ESTIMATORS.names)
     likelihood: str = hparam(
         "the data's part of the loss: expected (the mean over samples of the log probability, as in the ELBO) or "
         "predictive (the log of the mean probability)",

@@ -1,23 +1,16 @@
-"""Hyperparameter groups as command-line flags."""
+"""Dataclasses of flags on the command line: hyperparameter groups, a run's context, settings."""
 
 from __future__ import annotations
 
 import argparse
-import functools
-import math
-import types
-import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields
-from typing import Any, NoReturn, TypeVar
+from dataclasses import MISSING, is_dataclass
+from typing import Any, NoReturn, TypeVar, cast
 
 from foundations.errors import InvalidValue, UserError
-from foundations.hparams import Hparams, help_of
+from foundations.flags import Flag, FlagGroup, flags_of
 
-Group = TypeVar("Group", bound=Hparams)
-
-# Slow to find out, and asked for every field.
-_types: Callable[[Any], dict[str, Any]] = functools.lru_cache(maxsize=64)(typing.get_type_hints)
+Group = TypeVar("Group")
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,94 +35,91 @@ class HelpFormatter(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=34, width=110)
 
 
-def flag_name(name: str, prefix: str = "") -> str:
-    """Return the flag's name, without dashes, of a field inside a group with a prefix."""
-    return f"{prefix}_{name}" if prefix else name
-
-
-def plain_type(group: type[Hparams], f: Field[Any]) -> type:
-    """Return a field's type, with `| None` taken off."""
-    annotation = _types(group)[f.name]
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        annotation = next(arg for arg in typing.get_args(annotation) if arg is not type(None))
-    if not isinstance(annotation, type):
-        raise TypeError(f"{group.__name__}.{f.name}: a hyperparameter's type must be plain, not {annotation}")
-    return annotation
-
-
 def add_group(
     parser: argparse.ArgumentParser,
-    group: type[Hparams],
+    group: type[FlagGroup],
     prefix: str = "",
     defaults: Mapping[str, Any] | None = None,
     title: str = "",
 ) -> None:
-    """Add one flag for each hyperparameter of a group, with its effective default in the help.
+    """Add the flags of a dataclass in a section of their own, those of dataclasses in it in further ones.
 
     Args:
         prefix: put before every flag's name, as in `--retrain_t_lr`.
         defaults: preset values by field name (without prefix); they win over the group's own.
     """
-    section = parser.add_argument_group(title or group.title, group.about)
-    for f in fields(group):
-        if not f.metadata.get("flag", True):
-            continue
-        kind = plain_type(group, f)
-        if issubclass(kind, Hparams):
-            add_group(parser, kind, flag_name(f.name, prefix), defaults, f"{title or group.title}: {kind.title}")
-            continue
-        _add_flag(section, f, kind, flag_name(f.name, prefix), (defaults or {}).get(f.name, f.default))
+    title = title or group.title
+    add_flags_of(parser.add_argument_group(title, group.about), group, prefix, defaults)
+    for one in flags_of(group, prefix):
+        if is_dataclass(one.kind):
+            inner: type[FlagGroup] = cast(Any, one.kind)
+            add_group(parser, inner, one.name, defaults, f"{title}: {inner.title}")
 
 
-def _add_flag(section: argparse._ArgumentGroup, f: Field[Any], kind: type, name: str, default: Any) -> None:
-    text = help_of(f).replace("%", "%%")
-    if kind is bool:
-        section.add_argument(f"--{name}", action="store_true", default=bool(default), help=text)
+def add_flags_of(
+    section: argparse._ActionsContainer,
+    group: type,
+    prefix: str = "",
+    defaults: Mapping[str, Any] | None = None,
+    only: Callable[[str], bool] = lambda field: True,
+) -> None:
+    """Add the flags of a dataclass, with their effective defaults in the help.
+
+    Args:
+        defaults: preset values by field name; they win over the group's own.
+        only: chooses them by field name.
+    """
+    for one in flags_of(group, prefix):
+        if only(one.field.name) and not is_dataclass(one.kind):
+            _add_flag(section, one, (defaults or {}).get(one.field.name, one.field.default))
+
+
+def _add_flag(section: argparse._ActionsContainer, one: Flag, default: Any) -> None:
+    text = one.help.replace("%", "%%")
+    if one.kind is bool:
+        section.add_argument(f"--{one.name}", action="store_true", default=bool(default), help=text)
         return
-    required = f.default is MISSING and default in (MISSING, None)
-    if required:
+    is_required = one.is_required and default in (MISSING, None)
+    if is_required:
         text += " (required)"
-    elif default is not None:
+    elif default not in (None, "", ()):
         text += f" (default: {default})".replace("%", "%%")
     section.add_argument(
-        f"--{name}", type=_reader(name, kind), required=False, default=None if required else default,
-        help=text, metavar=kind.__name__.upper(),
-    )  # fmt: skip
-
-
-def _reader(name: str, kind: type) -> Any:
-    words = {int: "a whole number", float: "a number", str: "text"}[kind]
-
-    def read(text: str) -> Any:
-        try:
-            value = kind(text)
-            if kind is float and not math.isfinite(value):
-                raise ValueError
-            return value
-        except ValueError:
-            raise InvalidValue(name, text, f"must be {words}") from None
-
-    return read
+        f"--{one.name}",
+        action="append" if one.is_repeated else "store",
+        type=one.value_of,
+        default=None if is_required or one.is_repeated else default,
+        help=text,
+        metavar=one.field.metadata.get("metavar") or one.kind.__name__.upper(),
+    )
 
 
 def read_group(args: argparse.Namespace, group: type[Group], prefix: str = "") -> Group:
-    """Build a group from parsed flags.
+    """Build a dataclass from its parsed flags.
 
     Raises:
         UserError: if a required flag is missing or a value is invalid; the message names the flag.
     """
     values: dict[str, Any] = {}
-    for f in fields(group):
-        if not f.metadata.get("flag", True):
-            continue
-        kind = plain_type(group, f)
-        name = flag_name(f.name, prefix)
-        values[f.name] = read_group(args, kind, name) if issubclass(kind, Hparams) else getattr(args, name)
-        if values[f.name] is None and f.default is MISSING:
+    for one in flags_of(group, prefix):
+        value = read_group(args, one.kind, one.name) if is_dataclass(one.kind) else _value(args, one)
+        if value is None and one.is_required:
             # A preset that is there did not help.
             hint = "" if getattr(args, "default_hparams", None) else " (--default_hparams fills it in)"
-            raise UserError(f"--{name} is required: {help_of(f).rstrip('.')}{hint}")
+            raise UserError(f"--{one.name} is required: {one.help.rstrip('.')}{hint}")
+        values[one.field.name] = value
     try:
         return group(**values)
     except InvalidValue as error:
         raise error.prefixed(prefix) from None
+
+
+def given(args: argparse.Namespace, group: type, prefix: str = "") -> dict[str, Any]:
+    """Return the values of a dataclass's flags that are not their defaults, by field."""
+    values = {one.field.name: (_value(args, one), one.field.default) for one in flags_of(group, prefix)}
+    return {name: value for name, (value, default) in values.items() if value not in (None, default)}
+
+
+def _value(args: argparse.Namespace, one: Flag) -> Any:
+    value: Any = getattr(args, one.name, one.field.default)
+    return tuple(value or ()) if one.is_repeated else value

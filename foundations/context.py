@@ -7,10 +7,12 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import torch
 
 from foundations.errors import InvalidValue
+from foundations.flags import UserPath, checked, flag, user_path, whole_number
 from foundations.ranks import Ranks
 from foundations.sink import SinkKind
 
@@ -18,20 +20,6 @@ ROOT_VARIABLE = "OPEN_LTH_ROOT"
 DATASET_ROOT_VARIABLE = "OPEN_LTH_DATASETS"
 REPORT_VARIABLE = "OPEN_LTH_REPORT_TO"
 """Set by a process for those that it starts, not by users."""
-
-
-def user_path(field: str, text: str) -> Path:
-    """Return the path that a user means; `~` is a home directory.
-
-    Raises:
-        InvalidValue: if there is nothing, as when a shell's variable is not set, or no such home directory.
-    """
-    if not text:
-        raise InvalidValue(field, text, "must be a path, not nothing")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise InvalidValue(field, text, "there is no such home directory") from None
 
 
 def default_root() -> Path:
@@ -55,16 +43,36 @@ def reporting_pipe() -> int | None:
 
 @dataclass(frozen=True)
 class Sharing:
-    """How the processes of one run share the work on a batch.
+    """How the processes of one run share the work on a batch."""
 
-    Args:
-        split: `examples`, each process works on its part of the batch; or `samples`, on its part of the samples that a
-            stochastic network draws for the batch.
-        noise: `own`, processes draw different random numbers for their examples; or `shared`.
-    """
+    title: ClassVar[str] = "Several processes"
+    about: ClassVar[str] = (
+        "torchrun --nproc_per_node=N open_lth.py ... trains each network with N processes, on GPUs one for each. "
+        "The batch size stays that of all of them together."
+    )
 
-    split: str = "examples"
-    noise: str = "own"
+    split: str = flag(
+        "what the processes share out: the examples of each batch, or the samples that a stochastic network draws for "
+        "it, with the result of one process",
+        "examples",
+        choices=("examples", "samples"),
+        metavar="NAME",
+    )
+    noise: str = flag(
+        "whether processes that share examples draw different random numbers for them",
+        "own",
+        choices=("own", "shared"),
+        metavar="NAME",
+    )
+
+    def describe(self, ranks: Ranks) -> str:
+        """Return a line for the reader about how the processes share the work; nothing if there is but one."""
+        if ranks.size == 1:
+            return ""
+        if self.split == "samples":
+            return f"Processes: {ranks.size}, which share the samples of each batch and draw those that one would draw"
+        noise = "draw random numbers of their own" if self.noise == "own" else "draw the same random numbers"
+        return f"Processes: {ranks.size}, which share the examples of each batch and {noise}"
 
 
 @dataclass(frozen=True)
@@ -72,26 +80,34 @@ class RunContext:
     """The circumstances of a run, handed down to whatever needs them; nothing here enters a hash.
 
     Args:
-        checkpoint_minutes: how much training a kill may cost within an epoch.
-        compile: whether networks are compiled, on a GPU into captured graphs.
-        lock_timeout: seconds to wait for another process that works on the same run.
         report_to: the pipe to which progress is reported, instead of being shown.
         ranks: the processes that train the run together, usually this one alone.
         sharing: how they share the work.
         sinks: where measures go besides the logger, by the flags that chose them.
     """
 
-    root: Path
-    dataset_root: Path
+    title: ClassVar[str] = "Running"
+    about: ClassVar[str] = "Where and how. Nothing here changes the experiment's name."
+
+    root: UserPath = flag(f"where results lie; {ROOT_VARIABLE} sets it too", metavar="DIR")
+    dataset_root: UserPath = flag(f"where data sets lie; {DATASET_ROOT_VARIABLE} sets it too", metavar="DIR")
     device: torch.device = torch.device("cpu")
-    num_workers: int = 0
-    compile: bool = False
-    quiet: bool = True
-    evaluate_only_at_end: bool = False
+    num_workers: Annotated[int, whole_number(0, 1024)] = flag("processes that decode the images of large data sets", 0)
+    compile: bool = flag(
+        "compile the network (torch.compile; captured graphs on a GPU): the first minutes are slower, the rest is "
+        "faster, the last bits of results differ",
+        False,
+    )
+    quiet: bool = flag("print nothing but errors", True)
+    evaluate_only_at_end: bool = flag("test at the start and the end only", False)
     command: tuple[str, ...] = ()
     report_to: int | None = None
-    checkpoint_minutes: float = 10.0
-    lock_timeout: float = 0.0
+    checkpoint_minutes: Annotated[float, checked(float, "a number greater than 0", lambda x: bool(x > 0))] = flag(
+        "minutes of training after which the state is saved, besides every epoch", 10
+    )
+    lock_timeout: Annotated[float, checked(float, "a number at least 0", lambda x: bool(x >= 0))] = flag(
+        "how long to wait for another process that works on the same run; at 0, stop at once", 0, metavar="SECONDS"
+    )
     sinks: Mapping[str, SinkKind] = field(default_factory=dict)
     ranks: Ranks = field(default_factory=Ranks)
     sharing: Sharing = Sharing()
@@ -133,3 +149,23 @@ def choose_device(name: str) -> torch.device:
     if name not in available:
         raise InvalidValue("device", name, f"this machine has auto, {', '.join(available)}")
     return torch.device(name)
+
+
+def check_device(ranks: Ranks, device: torch.device, name: str) -> None:
+    """Check that every process can have a device of its kind.
+
+    Args:
+        name: the device as the flag names it.
+
+    Raises:
+        InvalidValue: if one cannot.
+    """
+    if ranks.size == 1:
+        return
+    if device.type not in ("cpu", "cuda"):
+        raise InvalidValue("device", name, "several processes compute on cpu or cuda")
+    if name.startswith("cuda:"):
+        raise InvalidValue("device", name, "each of several processes has a GPU of its own: say cuda")
+    if device.type == "cuda" and not ranks.have_gpus:
+        gpus = torch.cuda.device_count()
+        raise InvalidValue("device", name, f"there are more processes than GPUs, of which this machine has {gpus}")

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, ClassVar
+
+from foundations.flags import Choices, flag
 
 
 def hparam(
-    help: str | Callable[[], str], default: Any = MISSING, flag: bool = True, display_default: bool = True
+    help: str, default: Any = MISSING, choices: Choices = (), hidden: bool = False, display_default: bool = True
 ) -> Any:
     """Declare a hyperparameter: its explanation and, unless it must be given, its default.
 
     Args:
-        help: what it does, for `--help`; a function of no arguments if that depends on what plugins have registered.
+        help: what it does, for `--help`.
         default: the value that means "no effect"; a field that equals it does not enter a hash.
-        flag: whether it can be set on the command line.
+        choices: the valid values; a function of no arguments if that depends on what plugins register.
+        hidden: whether it cannot be set on the command line.
         display_default: whether a default that says something is displayed. OpenLTH displays its own; fields that it
             did not have stay out, so that its users find their files as they were.
     """
-    return field(default=default, metadata={"help": help, "flag": flag, "display_default": display_default})
-
-
-def help_of(f: Field[Any]) -> str:
-    """Return what a hyperparameter does."""
-    text = f.metadata.get("help", "")
-    return str(text() if callable(text) else text)
+    return flag(help, default, choices, hidden=hidden, display_default=display_default)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,9 +48,9 @@ class MetricSink(Protocol):
 
 @dataclass(frozen=True)
 class SinkKind(ABC):
-    """A kind of sink with its settings; those of one registered as `k` are flags: the field `x` is `--k_x`.
+    """A kind of sink with its settings, which are flags: the field `x` of one registered as `k` is `--k_x`.
 
-    Every field is a text with a default, and its explanation is `help` in the field's metadata.
+    Its fields are declared by `foundations.flags.flag`, each with a default.
     """
 
     description: ClassVar[str]

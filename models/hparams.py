@@ -21,10 +21,8 @@ class ModelHparams(Hparams):
     about = "The network, its initialisation, and which of its parts stay as they were initialised."
 
     model_name: str = hparam("the network, e.g. cifar_resnet_20")
-    model_init: str = hparam(lambda: f"the distribution of initial weights: {', '.join(INITIALIZERS.names())}")
-    batchnorm_init: str = hparam(
-        lambda: f"initial BatchNorm weights and biases: {', '.join(BATCHNORM_INITIALIZERS.names())}"
-    )
+    model_init: str = hparam("the distribution of initial weights", choices=INITIALIZERS.names)
+    batchnorm_init: str = hparam("initial BatchNorm weights and biases", choices=BATCHNORM_INITIALIZERS.names)
     batchnorm_frozen: bool = hparam("do not train BatchNorm weights and biases", default=False)
     output_frozen: bool = hparam("do not train the output layer", default=False)
     others_frozen: bool = hparam("do not train anything but BatchNorm and the output layer", default=False)

@@ -40,7 +40,7 @@ class TrainingHparams(Hparams):
     title: ClassVar[str] = "Training Hyperparameters"
     about: ClassVar[str] = "How the network is trained. Steps are written 160ep, 500it or 10ep3it."
 
-    optimizer_name: str = hparam(lambda: "the optimiser: " + ", ".join(OPTIMIZERS.names()))
+    optimizer_name: str = hparam("the optimiser", choices=OPTIMIZERS.names)
     lr: float = hparam("the learning rate")
     training_steps: str = hparam("how long to train")
     data_order_seed: int | None = hparam("fixes the order of the data, the same for every replicate and level", None)
@@ -51,12 +51,8 @@ class TrainingHparams(Hparams):
     warmup_steps: str | None = hparam("how long the learning rate rises linearly from zero", None)
     weight_decay: float | None = hparam("the L2 penalty on the weights", None)
     apex_fp16: bool = hparam("mixed precision under OpenLTH's name; the same arithmetic as --precision=fp16", False)
-    precision: str = hparam("the forward pass's arithmetic: " + ", ".join(PRECISIONS), "fp32", display_default=False)
-    objective: str = hparam(
-        lambda: "the loss that training minimises: " + ", ".join(OBJECTIVES.names()),
-        CROSS_ENTROPY,
-        display_default=False,
-    )
+    precision: str = hparam("the forward pass's arithmetic", "fp32", PRECISIONS, display_default=False)
+    objective: str = hparam("the loss that training minimises", CROSS_ENTROPY, OBJECTIVES.names, display_default=False)
 
     def __post_init__(self) -> None:
         """Check the values."""

@@ -39,7 +39,7 @@ class VariantHparams(Hparams):
 
 def constant_name(name: str) -> Any:
     """Declare the field `variant_name` of a variant: no flag, no choice, and in every hash."""
-    return field(default_factory=lambda: name, metadata={"help": "the variant", "flag": False})
+    return field(default_factory=lambda: name, metadata={"help": "the variant", "hidden": True})
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING
 
 from tables import code, table
 
 from bayesian.estimators import ESTIMATORS
 from datasets import DatasetHparams, dataset_names
-from foundations.arguments import flag_name, plain_type
-from foundations.hparams import Hparams, help_of
+from foundations.flags import flags_of
+from foundations.hparams import Hparams
 from models import BATCHNORM_INITIALIZERS, INITIALIZERS, MODEL_FAMILIES, ModelHparams
 from open_lth.branch import BRANCHES, Branch
 from pruning import STRATEGIES, PruningHparams
@@ -47,14 +47,11 @@ def _flags(group: type[Hparams], prefix: str = "") -> str:
 
 
 def _rows(group: type[Hparams], prefix: str) -> Iterator[tuple[str, str, str, str]]:
-    for f in fields(group):
-        if not f.metadata.get("flag", True):
-            continue
-        kind, name, help = plain_type(group, f), flag_name(f.name, prefix), help_of(f)
-        if issubclass(kind, Hparams):
-            yield f"{name}_...", "group", "", f"{help.rstrip('.')}: the {kind.title} under this prefix"
+    for one in flags_of(group, prefix):
+        if issubclass(one.kind, Hparams):
+            yield f"{one.name}_...", "group", "", f"{one.help.rstrip('.')}: the {one.kind.title} under this prefix"
         else:
-            yield name, kind.__name__, _default(f.default, kind), help
+            yield one.name, one.kind.__name__, _default(one.field.default, one.kind), one.help
 
 
 def _default(value: object, kind: type) -> str:

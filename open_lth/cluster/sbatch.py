@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foundations.errors import UserError
-from open_lth.cluster.settings import SlurmSettings
+from open_lth.flags.slurm import SlurmSettings
 
 _JOB = Path(__file__).with_name("job.sh")
 
@@ -81,7 +81,7 @@ def sbatch_options(settings: SlurmSettings, folder: Path, name: str, dependency:
         "job-name": name,
         "output": f"{log}/%A_%a.out" if count > 1 else f"{log}/%j.out",
         "open-mode": "append",
-        "signal": f"B:USR1@{settings.signal_delay}",
+        "signal": f"B:USR1@{settings.signal_seconds}",
         "time": settings.minutes,
         "nodes": 1,
         "ntasks-per-node": 1,
@@ -102,7 +102,7 @@ def sbatch_options(settings: SlurmSettings, folder: Path, name: str, dependency:
 
 def batch_script(commands: Sequence[Sequence[str]], folder: Path, settings: SlurmSettings) -> str:
     """Return what a job runs: one of some commands, by its place in the array."""
-    delay = settings.signal_delay
+    delay = settings.signal_seconds
     cases = [f"{index}) command=({shlex.join(command)}) ;;" for index, command in enumerate(commands)]
     head = [
         "#!/bin/bash",

@@ -13,10 +13,9 @@ from foundations.lock import exclusive
 from open_lth.cluster.plan import Array, Conditions, Plan, Task, make_plan
 from open_lth.cluster.records import FOLDER, SubmittedJob, new_folder, read_records, write_record
 from open_lth.cluster.sbatch import check_sbatch, submit_array
-from open_lth.cluster.settings import SlurmSettings, read_settings
 from open_lth.cluster.states import ENDING, QUEUED, RUNNING, job_states
 from open_lth.cluster.tasks import tasks_of
-from open_lth.flags.platform_flags import given_flags
+from open_lth.flags.slurm import SlurmSettings, read_settings
 
 _WAIT = 60.0  # seconds for another process that submits
 
@@ -27,7 +26,7 @@ def submit(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if a flag is missing or invalid, Slurm is not there, or it refuses.
     """
-    settings = read_settings(given_flags(args))
+    settings = read_settings(args)
     tasks = tasks_of(args, argv)
     if not tasks:
         _say(args, "everything is done already")

@@ -11,7 +11,7 @@ from foundations.errors import InvalidValue
 from open_lth.cluster.plan import Task
 from open_lth.cluster.records import Output
 from open_lth.command import COMMANDS, Job
-from open_lth.flags.platform_flags import without_platform_flags
+from open_lth.flags.running import without_platform_flags
 from open_lth.jobs import read_job
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?", re.ASCII)

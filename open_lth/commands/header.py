@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from foundations.context import RunContext
-from open_lth.flags.rank_flags import describe
 from open_lth.runners.descs import Desc
 
 
@@ -16,6 +15,6 @@ def print_header(desc: Desc, replicate: int, location: Path, context: RunContext
     print("=" * 82)
     print(f"{desc.title} (Replicate {replicate})\n" + "-" * 82)
     print(desc.display())
-    for line in filter(None, (extra, describe(context.ranks, context.sharing))):
+    for line in filter(None, (extra, context.sharing.describe(context.ranks))):
         print(line)
     print(f"Output Location: {location}\n" + "=" * 82 + "\n", flush=True)

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 
 import torch
 
-from foundations.arguments import add_group, read_group
+from foundations.arguments import add_flags_of, add_group, read_group
 from foundations.errors import UserError, one_of
 from open_lth.branch import BRANCHES, Branch
 from open_lth.commands.header import print_header
-from open_lth.flags.context_flags import add_context_flags, read_context, whole_number
 from open_lth.flags.experiment_flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.flags.levels import read_levels
-from open_lth.flags.platform_flags import without_platform_flags
-from open_lth.flags.rank_flags import check_alone
+from open_lth.flags.running import Jobs, add_context_flags, check_alone, read_context, without_platform_flags
 from open_lth.jobs import Job, JobsRunner, read_job
 from open_lth.runners.lottery import Lottery
 from training import TrainingRun
@@ -28,9 +26,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("branch", metavar="BRANCH", help="; ".join(entries))
     section = parser.add_argument_group("Levels", "From which levels to branch off.")
     section.add_argument("--levels", metavar="LEVELS", help="levels and ranges of them, e.g. 0-2,5-8,12 (required)")
-    section.add_argument("--jobs", type=whole_number("jobs", 1), default=1, metavar="INT",
-                         help="how many levels to train at a time, each in a process of its own; no result changes; "
-                         "on the CPU small networks gain most with --threads=1 (default: 1)")  # fmt: skip
+    add_flags_of(section, Jobs)
     section.add_argument("--lrr", action="store_true", help=argparse.SUPPRESS)
     selection = select(argv)
     branch = _chosen_branch(argv)

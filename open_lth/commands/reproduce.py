@@ -6,12 +6,11 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
-from foundations.arguments import Parser
+from foundations.arguments import Parser, add_flags_of
 from foundations.errors import UserError
 from open_lth.command import Words
-from open_lth.flags.context_flags import add_context_flags, whole_number
-from open_lth.flags.platform_flags import LOCAL, refuse_without_slurm, without_platform_flags
-from open_lth.flags.rank_flags import check_alone
+from open_lth.flags.running import Jobs, add_context_flags, check_alone, without_platform_flags
+from open_lth.flags.slurm import LOCAL, refuse_without_slurm
 from open_lth.jobs import Job, JobsRunner, read_job
 from open_lth.suites.scale_flags import add_scale_flags, chosen_scale
 from open_lth.suites.suite import SUITES, Experiment, Series, in_order, suites_of
@@ -29,9 +28,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def _add_own_flags(parser: argparse.ArgumentParser) -> None:
     section = parser.add_argument_group("What to reproduce", "Experiments that several figures share are run once.")
     add_scale_flags(section, SUITES.names(), default="those that the scale names")
-    section.add_argument("--jobs", type=whole_number("jobs", 1), default=1, metavar="INT",
-                         help="experiments at a time, each in a process of its own; no result changes; on the CPU "
-                         "small networks gain most with --threads=1 (default: 1)")  # fmt: skip
+    add_flags_of(section, Jobs)
     section.add_argument("--dry_run", action="store_true", help="print the commands, in order, and run nothing")
 
 

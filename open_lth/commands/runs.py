@@ -7,12 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from foundations.context import ROOT_VARIABLE, default_root
 from foundations.errors import InvalidValue, UserError
 from open_lth.cluster.listing import list_jobs
 from open_lth.cluster.records import FOLDER
 from open_lth.commands.table import table
-from open_lth.flags.context_flags import path
+from open_lth.flags.running import add_place_flags
 from open_lth.results.replicates import NOT_KEPT, Replicate, find_replicates
 
 _COLUMNS = ("name", "replicate", "model", "data", "variant", "strategy", "levels", "branches", "best accuracy", "MB")
@@ -24,9 +23,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="what to show: a name, or the beginning of its hash or a branch's"
     )
-    root = str(default_root()).replace("%", "%%")
-    parser.add_argument("--root", type=path("root"), default=default_root(), metavar="DIR",
-                        help=f"where results lie; {ROOT_VARIABLE} sets it too (default: {root})")  # fmt: skip
+    add_place_flags(parser, "root")
 
 
 def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:

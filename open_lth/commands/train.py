@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from open_lth.commands.header import print_header
-from open_lth.flags.context_flags import add_context_flags, read_context
 from open_lth.flags.experiment_flags import add_training_flags, read_train_desc, select
+from open_lth.flags.running import add_context_flags, read_context
 from open_lth.runners.train import TrainRunner
 from training import TrainingRun
 

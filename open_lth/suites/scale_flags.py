@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from foundations.arguments import add_flags_of
 from foundations.errors import UserError, one_of
-from open_lth.flags.context_flags import whole_number
+from foundations.flags import Count, flag
 from open_lth.suites.scales import SCALES, read_scale
 from open_lth.suites.suite import Scale, with_replicates
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """How many replicates, whatever the scale says."""
+
+    replicates: Count | None = flag("replicates of every experiment (default: as the scale says)", None)
 
 
 def add_scale_flags(section: argparse._ArgumentGroup, figures: Sequence[str], default: str) -> None:
@@ -22,8 +31,7 @@ def add_scale_flags(section: argparse._ArgumentGroup, figures: Sequence[str], de
     section.add_argument("--figure", nargs="+", action="extend", metavar="NAME", help=which)
     size = f"{', '.join(SCALES.names())} or a JSON file of your own (required)"
     section.add_argument("--scale", metavar="SCALE", help=size)
-    count = "replicates of every experiment (default: as the scale says)"
-    section.add_argument("--replicates", type=whole_number("replicates", 1), metavar="INT", help=count)
+    add_flags_of(section, Replicates)
 
 
 def chosen_scale(args: argparse.Namespace) -> Scale:

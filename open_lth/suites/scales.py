@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from foundations.context import user_path
 from foundations.errors import InvalidValue, UserError, one_of
+from foundations.flags import user_path
 from foundations.registry import Registry
 from open_lth.suites.suite import Scale
 

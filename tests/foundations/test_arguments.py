@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
 
 from datasets import DatasetHparams
-from foundations.arguments import Parser, add_group, plain_type, read_group
+from foundations.arguments import Parser, add_group, given, read_group
 from foundations.errors import InvalidValue, UserError
+from foundations.flags import flags_of
 from foundations.hparams import Hparams, hparam
-from foundations.hparams import help_of as explanation_of
 from models import ModelHparams
 from pruning import GlobalPruningHparams
 from training import TrainingHparams
@@ -38,7 +38,9 @@ class Boat(Hparams):
     crew: int = hparam("how many sail it", 2)
     length: float | None = hparam("metres over all, 100% wood", None)
     leaks: bool = hparam("it takes on water", False)
-    kind: str = hparam("what it is", "dinghy", flag=False)
+    flag_of: str = hparam("the country", "none", choices=("none", "here", "there"))
+    ports: tuple[str, ...] = hparam("where it was", ())
+    kind: str = hparam("what it is", "dinghy", hidden=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Voyage(Hparams):
     about = "Where to."
 
     days: int = hparam("how long")
-    sail: Sail = hparam("what pulls")  # noqa: RUF009
+    sail: Sail = hparam("what pulls")
 
 
 def read(group: type[Hparams], *words: str, prefix: str = "", defaults: dict[str, Any] | None = None) -> Any:
@@ -62,19 +64,20 @@ def help_of(group: type[Hparams], prefix: str = "", defaults: dict[str, Any] | N
     return " ".join(parser.format_help().split())
 
 
-def test_an_explanation_may_be_found_only_when_help_is_asked_for():
+def test_choices_may_be_found_only_when_they_are_asked_for():
     known = ["fore-and-aft"]
 
     @dataclass(frozen=True, kw_only=True)
     class Rig(Hparams):
         title, about = "Rig Hyperparameters", "How sails are set."
 
-        rig: str = hparam(lambda: "one of " + ", ".join(known))
+        rig: str = hparam("how they are", choices=lambda: known)
 
     known.append("square")
-    assert "--rig STR one of fore-and-aft, square (required)" in help_of(Rig)
-    with pytest.raises(UserError, match="--rig is required: one of fore-and-aft, square"):
+    assert "--rig STR how they are: fore-and-aft, square (required)" in help_of(Rig)
+    with pytest.raises(UserError, match="--rig is required: how they are: fore-and-aft, square"):
         read(Rig)
+    assert read(Rig, "--rig=square").rig == "square"
 
 
 def test_every_type_is_read():
@@ -92,7 +95,8 @@ def test_flags_that_are_not_given_have_their_defaults():
 
 
 def test_an_optional_type_is_the_type_without_none():
-    assert [plain_type(Boat, f) for f in fields(Boat)] == [str, int, float, bool, str]
+    assert [one.kind for one in flags_of(Boat)] == [str, int, float, bool, str, str]
+    assert [one.field.name for one in flags_of(Boat) if one.is_repeated] == ["ports"]
 
 
 def test_a_type_that_is_not_plain_is_refused():
@@ -101,7 +105,7 @@ def test_a_type_that_is_not_plain_is_refused():
         title = about = "A fleet."
         boats: Literal["one", "two"] = hparam("which")
 
-    with pytest.raises(TypeError, match=r"Fleet.boats: a hyperparameter's type must be plain"):
+    with pytest.raises(TypeError, match=r"Fleet.boats: a flag's type must be plain"):
         add_group(Parser(), Fleet)
 
 
@@ -121,7 +125,9 @@ def test_a_required_flag_that_is_missing_is_named_and_explained():
 @pytest.mark.parametrize(
     ("words", "message"),
     [(["--crew=two"], "--crew=two: must be a whole number"), (["--crew=2.5"], "--crew=2.5: must be a whole number"),
-     (["--length=long"], "--length=long: must be a number"), (["--length="], "--length=: must be a number")],
+     (["--length=long"], "--length=long: must be a number"),
+     (["--flag_of=ours"], "--flag_of=ours: valid values are none, here, there"),
+     (["--length="], "--length=: must be a number")],
 )  # fmt: skip
 def test_a_bad_value_is_answered_by_one_line_that_names_the_flag(words, message):
     with pytest.raises(InvalidValue) as caught:
@@ -135,6 +141,17 @@ def test_words_that_no_flag_takes_are_answered_by_one_line(words):
         read(Boat, "--name=Ada", *words)
     assert "\n" not in str(caught.value)
     assert words[0].split("=")[0] in str(caught.value)
+
+
+def test_a_flag_may_be_repeated():
+    assert read(Boat, "--name=Ada", "--ports=Cork", "--ports", "Brest").ports == ("Cork", "Brest")
+
+
+def test_what_is_given_is_told_from_defaults():
+    parser = Parser()
+    add_group(parser, Boat, "my")
+    args = parser.parse_args(["--my_crew=3", "--my_ports=Cork", "--my_flag_of=none"])
+    assert given(args, Boat, "my") == {"crew": 3, "ports": ("Cork",)}
 
 
 def test_prefixed_groups_stand_side_by_side():
@@ -179,6 +196,7 @@ def test_help_shows_the_defaults_in_effect_and_what_is_required():
     assert "--crew INT how many sail it (default: 2)" in plain
     assert "--length FLOAT metres over all, 100% wood --leaks it takes on water" in plain
     assert "Boat Hyperparameters: What floats." in plain
+    assert "--flag_of STR the country: none, here, there (default: none) --ports STR where it was" in plain
     assert "--kind" not in plain
     preset = help_of(Boat, defaults={"name": "50% Ada", "crew": 7, "length": 4.5})
     assert "--name STR what it is called (default: 50% Ada)" in preset
@@ -189,20 +207,18 @@ def test_help_shows_the_defaults_in_effect_and_what_is_required():
 @pytest.mark.parametrize("group", REGISTERED_GROUPS)
 def test_every_hyperparameter_has_a_flag_and_an_explanation(group):
     text = help_of(group, "some")
-    for f in fields(group):
-        explanation = explanation_of(f)
-        assert len(explanation) > 8, f.name
-        assert f"--some_{f.name}" in text
-        assert " ".join(explanation.split()) in text
+    for one in flags_of(group, "some"):
+        assert len(one.help) > 8, one.name
+        assert f"--{one.name}" in text
+        assert " ".join(one.help.split()) in text
 
 
 @pytest.mark.parametrize("group", REGISTERED_GROUPS)
 def test_every_default_is_in_the_help(group):
     text = help_of(group)
-    for f in fields(group):
-        kind = plain_type(group, f)
-        if kind is not bool and f.default not in (None,) and isinstance(f.default, kind):
-            assert f"{f.metadata['help']} (default: {f.default})" in text
+    for one in flags_of(group):
+        if one.kind is not bool and one.field.default not in (None,) and isinstance(one.field.default, one.kind):
+            assert f"{one.help} (default: {one.field.default})" in text
 
 
 def test_a_users_mistake_in_a_registered_group_is_one_line():

@@ -24,11 +24,11 @@ class Outer(Hparams):
     about = "A group with another inside."
 
     zeal: float = hparam("how hard it tries")
-    inner: Inner = hparam("what is inside")  # noqa: RUF009
+    inner: Inner = hparam("what is inside")
     after: bool = hparam("whether there is more", False)
     count: int = hparam("how many", 3)
     word: str = hparam("what is said", "none")
-    _secret: str = hparam("plays no part", "x", flag=False)
+    _secret: str = hparam("plays no part", "x", hidden=True)
 
 
 def outer(**changes: object) -> Outer:

@@ -7,10 +7,11 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundations.flags import flag
 from foundations.sink import SinkKind, SinkRun
 from foundations.step import Step
 from training.sinks.registry import SINKS
@@ -32,9 +33,7 @@ class WeightsAndBiases(SinkKind):
     description = "also send the measures to Weights & Biases; with WANDB_MODE=offline, keep them for wandb sync"
     package = "wandb"
 
-    project: str = field(
-        default="", metadata={"help": f"the project of --wandb (default: WANDB_PROJECT, or else {PROJECT})"}
-    )
+    project: str = flag(f"the project of --wandb (default: WANDB_PROJECT, or else {PROJECT})", "", metavar="TEXT")
 
     def open(self, run: SinkRun) -> WandbRun:
         """Begin a run of Weights & Biases, or go on with the one that an interrupted process began."""

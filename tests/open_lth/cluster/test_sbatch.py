@@ -16,7 +16,7 @@ import pytest
 
 from foundations.errors import UserError
 from open_lth.cluster.sbatch import batch_script, command_line, sbatch_options, submit_array
-from open_lth.cluster.settings import SlurmSettings
+from open_lth.flags.slurm import SlurmSettings
 from tests.slurm.loopback import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs of Slurm run on Linux")

@@ -10,7 +10,7 @@ import pytest
 
 import cli
 from open_lth.cluster import submission
-from open_lth.flags.platform_flags import without_platform_flags
+from open_lth.flags.running import without_platform_flags
 from open_lth.results import read_runs
 from tests.open_lth.commands.test_reproduce import written
 from tests.open_lth.running import LENET, snapshot

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import wandb
 
+from foundations.flags import flag
 from foundations.sink import SinkKind, SinkRun
 from foundations.step import Step
 from open_lth.results import read_runs
@@ -152,7 +153,7 @@ def test_a_plugin_adds_a_sink_with_flags_of_its_own(workplace, monkeypatch):
     class Notebook(SinkKind):
         description = "write a notebook"
         package = "pytest"
-        colour: str = field(default="blue", metadata={"help": "of the pencil"})
+        colour: str = flag("of the pencil", "blue", metavar="TEXT")
 
         def open(self, run: SinkRun):
             told.append((self.colour, 0, 0.0))
