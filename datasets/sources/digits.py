@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -41,16 +42,21 @@ class Digits(DatasetSource):
         Raises:
             UserError: if scikit-learn is not installed.
         """
-        try:
-            from sklearn.datasets import load_digits
-        except ModuleNotFoundError:
-            raise UserError("digits: needs scikit-learn (pip install scikit-learn)") from None
-
-        bunch = load_digits()
-        labels = bunch.target.astype(np.int64)
+        images, labels = _read()
         chosen = split(labels, train)
-        images = np.rint(bunch.images * (255 / _WHITE)).astype(np.uint8)
         return LabelledImages(torch.from_numpy(images[chosen])[:, None], torch.from_numpy(labels[chosen]))
+
+
+@functools.cache
+def _read() -> tuple[NDArray[np.uint8], IntArray]:
+    """Return all images (1797, 8, 8) and labels (1797,): a text file, and so slow to read, for every level's run."""
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError:
+        raise UserError("digits: needs scikit-learn (pip install scikit-learn)") from None
+
+    bunch = load_digits()
+    return np.rint(bunch.images * (255 / _WHITE)).astype(np.uint8), bunch.target.astype(np.int64)
 
 
 def split(labels: IntArray, train: bool) -> IntArray:

@@ -38,6 +38,7 @@ def test_competitors_are_measured_in_turns_each_in_its_own_process() -> None:
     assert big.over(small).startswith("3")
 
 
+@pytest.mark.slow
 def test_a_competitor_that_fails_is_named() -> None:
     from measuring import Competitor, side_by_side
 

@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,6 +37,7 @@ ROWS = {
     "large_networks": [6],
     "batchnorm_modes": [6],
 }
+SLOW = ("evaluation", "gpu_levels", "parity")
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +53,10 @@ def everything_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "_process", here)
 
 
+def parameter(script: str) -> Any:
+    return pytest.param(script, marks=[pytest.mark.slow] if script in SLOW else [])
+
+
 def tables(text: str) -> list[list[list[str]]]:
     """The cells of every Markdown table, the titles first."""
     found: list[list[list[str]]] = []
@@ -63,7 +69,7 @@ def tables(text: str) -> list[list[list[str]]]:
     return found
 
 
-@pytest.mark.parametrize("script", TINY)
+@pytest.mark.parametrize("script", [*map(parameter, TINY)])
 def test_a_script_prints_whole_tables_of_finite_numbers(
     script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

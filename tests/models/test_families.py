@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -10,7 +12,7 @@ from models import MODEL_FAMILIES, ModelHparams, find_family, output_tensor_name
 
 FAMILIES = [family for _, family in MODEL_FAMILIES.items()]
 EXAMPLES = [example for family in FAMILIES for example in family.examples]
-SMALL = ["mnist_lenet_12", "cifar_resnet_8_4", "cifar_vgg_11", "cifar_vit_tiny", "cifar_resnet_18"]
+SMALL = ["mnist_lenet_12", "cifar_resnet_8_4", "cifar_vgg_11_4", "cifar_vit_1_32_2", "cifar_resnet_18"]
 SMALL += ["imagenet_resnet_18_8", "imagenet_resnet_50_8"]
 
 PRESET_FLAGS = {
@@ -20,6 +22,7 @@ PRESET_FLAGS = {
 }  # fmt: skip
 
 
+@functools.cache
 def build_on_meta(name: str, num_classes: int) -> nn.Module:
     with torch.device("meta"):
         return find_family(name).build(name, num_classes)
@@ -92,7 +95,7 @@ def test_every_parameter_gets_a_gradient(name):
     assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-@pytest.mark.parametrize("name", ["mnist_lenet_12", "cifar_resnet_8_4", "cifar_vgg_11", "imagenet_resnet_18_8"])
+@pytest.mark.parametrize("name", ["mnist_lenet_12", "cifar_resnet_8_4", "cifar_vgg_11_4", "imagenet_resnet_18_8"])
 def test_weights_can_be_replaced_and_mapped_over(name):
     torch.manual_seed(0)
     model = find_family(name).build(name, 10).eval()

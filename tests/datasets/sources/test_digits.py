@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from datasets.sources import digits
 from datasets.sources.digits import Digits, split
 from foundations.errors import UserError
 
@@ -43,5 +44,6 @@ def test_mean_and_std_are_those_of_the_training_images(tmp_path: Path) -> None:
 
 def test_a_missing_scikit_learn_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    digits._read.cache_clear()
     with pytest.raises(UserError, match="pip install scikit-learn"):
         Digits().load(tmp_path, True)

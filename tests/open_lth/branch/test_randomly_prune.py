@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -11,6 +16,7 @@ from tests.open_lth.running import (
     LENET,
     OUTPUT,
     Trunk,
+    Workplace,
     density,
     is_kept,
     mask,
@@ -23,27 +29,41 @@ from tests.open_lth.running import (
 SHUFFLES = ("layerwise", "global", "even")
 
 
+@pytest.fixture(scope="module")
+def shuffled(finished, tmp_path_factory) -> Callable[[str, str], tuple[Trunk, Path]]:
+    """Return a lottery of a kind and a shuffle of its level 2, trained once for each strategy; not to be changed."""
+
+    @functools.cache
+    def find(kind: str, strategy: str) -> tuple[Trunk, Path]:
+        original, place = finished(*KINDS[kind]), tmp_path_factory.mktemp("shuffled")
+        shutil.copytree(original.workplace.root, place / "results")
+        trunk = Trunk(Workplace(place / "results", original.workplace.dataset_root), original.words)
+        return trunk, trunk.branch("shuffle", "--seed=0", f"--strategy={strategy}", levels="2")
+
+    return find
+
+
 def kept_in(tensors) -> dict[str, int]:
     return {name: int(tensor.sum()) for name, tensor in tensors.items()}
 
 
 @pytest.mark.parametrize("strategy", [*SHUFFLES, "identity"])
-def test_the_density_is_the_levels_own(trunk, strategy):
-    branch = trunk.branch("shuffle", "--seed=0", f"--strategy={strategy}", levels="2")
+def test_the_density_is_the_levels_own(shuffled, kind, strategy):
+    trunk, branch = shuffled(kind, strategy)
     assert density(mask(branch)) == density(mask(trunk.level(2)))
 
 
 @pytest.mark.parametrize("strategy", SHUFFLES)
-def test_the_mask_really_changes(trunk, strategy):
-    branch = trunk.branch("shuffle", "--seed=0", f"--strategy={strategy}", levels="2")
+def test_the_mask_really_changes(shuffled, kind, strategy):
+    trunk, branch = shuffled(kind, strategy)
     old, new = mask(trunk.level(2))[INPUT], mask(branch)[INPUT]
     agreement = float((old == new).float().mean())
     assert agreement == pytest.approx(0.64**2 + 0.36**2, abs=0.03)  # that of two independent masks
 
 
 @pytest.mark.parametrize("strategy", [*SHUFFLES, "identity"])
-def test_no_shuffled_ticket_is_half_dead_because_its_weights_come_from_level_0(trunk, strategy):
-    branch = trunk.branch("shuffle", "--seed=0", f"--strategy={strategy}", levels="2")
+def test_no_shuffled_ticket_is_half_dead_because_its_weights_come_from_level_0(shuffled, kind, strategy):
+    trunk, branch = shuffled(kind, strategy)
     initial, start, kept = weights(trunk.level(0), "ep0_it0"), weights(branch, "ep0_it0"), mask(branch)
     for name in kept:
         assert torch.equal(means(start, name), means(initial, name) * kept[name])
@@ -52,8 +72,8 @@ def test_no_shuffled_ticket_is_half_dead_because_its_weights_come_from_level_0(t
 
 
 @pytest.mark.parametrize("strategy", [*SHUFFLES, "identity"])
-def test_training_keeps_to_the_new_mask(trunk, strategy):
-    branch = trunk.branch("shuffle", "--seed=0", f"--strategy={strategy}", levels="2")
+def test_training_keeps_to_the_new_mask(shuffled, kind, strategy):
+    _, branch = shuffled(kind, strategy)
     end, kept = weights(branch, "ep2_it0"), mask(branch)
     assert all(torch.equal(is_kept(end, name), kept[name] == 1) for name in kept)
     assert not same(end, weights(branch, "ep0_it0"))
@@ -69,15 +89,15 @@ def test_layerwise_is_what_happens_unless_told_otherwise(trunk):
     assert default == trunk.branch("shuffle", "--seed=0", "--strategy=layerwise", "--start_at=rewind")
 
 
-def test_global_lets_densities_move_between_layers(trunk):
+def test_global_lets_densities_move_between_layers(shuffled, kind):
     """The output layer, which the lottery never prunes, gets the others' density, up to chance."""
-    branch = trunk.branch("shuffle", "--seed=0", "--strategy=global", levels="2")
+    _, branch = shuffled(kind, "global")
     assert density({OUTPUT: mask(branch)[OUTPUT]}) == pytest.approx(0.64, abs=0.15)
 
 
-def test_even_gives_each_layer_the_mean_density_up_to_one_weight(trunk):
+def test_even_gives_each_layer_the_mean_density_up_to_one_weight(shuffled, kind):
     """And not the sparsity."""
-    branch = trunk.branch("shuffle", "--seed=0", "--strategy=even", levels="2")
+    trunk, branch = shuffled(kind, "even")
     mean = density(mask(trunk.level(2)))
     for tensor in mask(branch).values():
         assert abs(int(tensor.sum()) - mean * tensor.numel()) <= 1

@@ -39,6 +39,7 @@ def again(tmp_path: Path) -> Callable[[Trunk], Trunk]:
     return copy
 
 
+@pytest.mark.slow
 def test_levels_side_by_side_end_in_the_same_bits_as_one_after_another(trunk, again):
     other = again(trunk)
     command = ("lottery_branch", "shuffle", "--seed=1", "--levels=0-2", "--threads=1", *trunk.words)
@@ -77,6 +78,7 @@ def test_a_level_that_fails_is_told_with_its_command(trunk_of):
     assert how == f"    to repeat: {shlex.join(('python', 'open_lth.py', *command))}"
 
 
+@pytest.mark.slow
 def test_a_stopped_command_goes_on_to_the_same_bits(trunk_of, again):
     trunk = trunk_of()
     other = again(trunk)
