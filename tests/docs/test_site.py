@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import re
 import runpy
 import sys
@@ -188,6 +189,12 @@ def test_the_files_by_which_the_code_is_explained_are_there():
     text = (PROJECT / "docs" / "concepts.md").read_text(encoding="utf-8").partition("## The code")[2]
     named = set(re.findall(r"`([\w/]+\.py)`", text))
     assert len(named) > 25 and not [file for file in named if not (PROJECT / file).is_file()]
+
+
+def test_the_modules_whose_reference_is_shown_are_there():
+    pages = (PROJECT / "docs" / "api").glob("*.md")
+    shown = [word for page in pages for word in re.findall(r"automodule:: (\S+)", page.read_text(encoding="utf-8"))]
+    assert len(shown) > 50 and not [module for module in shown if importlib.util.find_spec(module) is None]
 
 
 def test_the_name_on_the_pages_is_that_of_the_first_lottery(workplace):
