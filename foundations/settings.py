@@ -16,6 +16,8 @@ Settings = TypeVar("Settings")
 STRICT: Final = {"extra": "forbid", "strict": True}
 """What a dataclass of settings has as its `__pydantic_config__`: no other fields, and no value of another type."""
 
+_WORDS = {"string_type": "must be text", "tuple_type": "must be a list"}
+
 
 def read_settings_file(flag: str, path: Path, settings: type[Settings]) -> Settings:
     """Read settings from a JSON file.
@@ -67,23 +69,22 @@ def checked_settings(content: Mapping[str, Any], settings: type[Settings], flag:
     from pydantic import TypeAdapter, ValidationError  # slow to import, and most commands read no such file
 
     try:
-        return TypeAdapter(settings).validate_json(json.dumps(content))
+        return TypeAdapter(settings).validate_json(json.dumps(dict(content)))
     except ValidationError as error:
         raise InvalidValue(flag, source, _complaint(error.errors()[0], settings)) from None
 
 
 def _complaint(error: Mapping[str, Any], settings: type) -> str:
-    where = ": ".join(map(str, error["loc"]))
+    where = ": ".join(str(key) if str(key).isprintable() else repr(key) for key in error["loc"])
     if error["type"] == "missing":
         return f"{where} is missing"
     if error["type"] == "unexpected_keyword_argument":
         return f"{where} is unknown; {one_of(sorted(_fields_at(settings, error['loc'][:-1])))}"
-    reason = str(error.get("ctx", {}).get("error") or error["msg"].replace("Input should be", "must be"))
-    return (
-        f"{where} {reason}, not {error['input']!r}"
-        if reason.startswith("must ") and where
-        else ": ".join(filter(None, (where, reason)))
-    )
+    plain = _WORDS.get(error["type"]) or error["msg"].replace("Input should be", "must be")
+    reason = str(error.get("ctx", {}).get("error", plain))
+    if where and reason.startswith("must "):
+        return f"{where} {reason}, not {error['input']!r}"
+    return f"{where}: {reason}" if where else reason
 
 
 def _fields_at(settings: Any, path: Sequence[str | int]) -> list[str]:

@@ -4,21 +4,63 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from bayesian.paper.scale_checks import check_whole
-from foundations.errors import UserError, one_of
+from bayesian.hparams import BAYESIAN
+from foundations.errors import InvalidValue, UserError
+from foundations.flags import Count, Read
+from foundations.settings import STRICT
+from open_lth.flags.levels import read_levels
 from open_lth.suites import Scale
-
-Words = tuple[str, ...]
-"""Flags as they are typed, each one word."""
 
 NAMED_SCALES = {name: Path(__file__).parent / "scales" / f"{name}.json" for name in ("paper", "small")}
 
 _FLAG = re.compile(r"--\w+(=.*)?", re.ASCII | re.DOTALL)
+_OF_BAYESIAN = f"--{BAYESIAN}_"
+
+
+def _split(text: Any) -> tuple[str, ...]:
+    if not isinstance(text, str):
+        raise ValueError("must be text")
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}") from None
+    for word in words:
+        if not _FLAG.fullmatch(word):
+            raise ValueError(f"{word!r} must be a flag, written --name=value")
+    return words
+
+
+def _levels(text: Any) -> str:
+    try:
+        read_levels(text if isinstance(text, str) else None)
+    except UserError:
+        raise ValueError("must be levels and ascending ranges of them, e.g. 0-2,5-8,12") from None
+    return str(text)
+
+
+Words = Annotated[tuple[str, ...], Read(_split)]
+"""Flags as they are typed, each one word."""
+
+Labelled = Mapping[str, Words]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureScale:
+    """What is different for one figure.
+
+    Args:
+        networks: those of the scale's networks that it has.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    networks: tuple[str, ...] | None = None
+    replicates: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,28 +70,32 @@ class PaperScale:
     Args:
         networks: flags by the network's name as people read it; they win over the flags common to all.
         levels: the last pruning level.
+        branch_levels: from which levels to branch off, as `lottery_branch` takes them.
         flags: those common to all experiments: data, curriculum, pruning fraction. Deterministic and Bayesian networks
             share them, so that those of one replicate start from the same weights and see the same batches.
         bayesian: the flags of the Bayesian group, `--bayesian_...`; what Bayesian and transplanted networks have in
             addition.
-        branch_levels: from which levels to branch off, as `lottery_branch` takes them.
         passes: how often the test set is passed for the error bars of figure 1.
         larger_networks: for figure 6, name and flags of a larger network by the name of the usual one.
         learning_rates: for figure 7, flags by what the legend says.
         std_learning_rates: for the scores under several learning rates of log std, flags by what the panel says.
+        figures: what is different for each.
         description: what the scale is for.
     """
 
-    networks: Mapping[str, Words]
-    levels: int
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    networks: Labelled
+    levels: Count
+    branch_levels: Annotated[str, Read(_levels)]
     flags: Words = ()
     bayesian: Words = ()
-    branch_levels: str = ""
-    replicates: int = 1
-    passes: int = 10
-    larger_networks: Mapping[str, Mapping[str, Words]] = field(default_factory=dict)
-    learning_rates: Mapping[str, Words] = field(default_factory=dict)
-    std_learning_rates: Mapping[str, Words] = field(default_factory=dict)
+    replicates: Count = 1
+    passes: Count = 10
+    larger_networks: Mapping[str, Labelled] = field(default_factory=dict)
+    learning_rates: Labelled = field(default_factory=dict)
+    std_learning_rates: Labelled = field(default_factory=dict)
+    figures: Mapping[str, FigureScale] = field(default_factory=dict)
     description: str = ""
 
     @staticmethod
@@ -57,22 +103,15 @@ class PaperScale:
         """Read a scale for a figure.
 
         Raises:
-            UserError: naming what is missing, unknown or not as it must be.
+            InvalidValue: naming the scale and what is missing, unknown or not as it must be.
         """
-        _check_keys("", scale, [*_READERS, "figures"])
-        for required in ("networks", "levels"):
-            if required not in scale:
-                raise UserError(f"--scale: {required} is missing")
-        found = {key: _READERS[key](key, value) for key, value in scale.items() if key != "figures"}
-        found.setdefault("branch_levels", f"1-{found['levels']}")
-        check_whole(found)
-        own = _object(f"figures: {figure}", _object("figures", scale.get("figures", {})).get(figure, {}))
-        _check_keys(f"figures: {figure}: ", own, ["networks", "replicates"])
-        if "networks" in own:
-            found["networks"] = _chosen(found["networks"], own["networks"], figure)
-        if "replicates" in own:
-            found["replicates"] = _count(f"figures: {figure}: replicates", own["replicates"])
-        return PaperScale(**found)
+        all_levels = f"1-{scale.get('levels')}"
+        read = Scale({"branch_levels": all_levels, **scale}, scale.name).read(PaperScale)
+        for complaint in (*_about_networks(read), *_about_flags(read), *_about_branches(read)):
+            raise InvalidValue("scale", scale.name, complaint)
+        own = read.figures.get(figure, FigureScale())
+        networks = {label: read.networks[label] for label in own.networks or read.networks}
+        return replace(read, networks=networks, replicates=own.replicates or read.replicates)
 
 
 def merged(*parts: Words) -> Words:
@@ -81,65 +120,44 @@ def merged(*parts: Words) -> Words:
     return tuple(by_name.values())
 
 
-def _words(key: str, value: Any) -> Words:
-    try:
-        words = tuple(shlex.split(_text(key, value)))
-    except ValueError as error:
-        raise UserError(f"--scale: {key}: {value!r}: {error}") from None
-    for word in words:
-        if not _FLAG.fullmatch(word):
-            raise UserError(f"--scale: {key}: {word!r} must be a flag, written --name=value")
-    return words
+def _about_networks(scale: PaperScale) -> Iterator[str]:
+    """Say what does not fit of the names of networks."""
+    listed = ", ".join(scale.networks)
+    if not scale.networks:
+        yield "networks must have an entry: a name, and the flags of the network"
+    for label, larger in scale.larger_networks.items():
+        if label not in scale.networks:
+            yield f"larger_networks: {label} is none of the networks {listed}"
+        if len(larger) != 1:
+            yield f"larger_networks: {label} must have one larger network, with its flags"
+    for label in (*scale.networks, *(label for larger in scale.larger_networks.values() for label in larger)):
+        if ", " in label:  # which parts the columns of a figure from its rows
+            yield f"the name of a network must not hold ', ', as {label!r} does"
+    for figure, own in scale.figures.items():
+        if own.networks is not None and (not own.networks or not scale.networks.keys() >= {*own.networks}):
+            yield f"figures: {figure}: networks must be a list of {listed}, not {[*own.networks]}"
 
 
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise UserError(f"--scale: {key} must be text, not {value!r}")
-    return value
+def _about_flags(scale: PaperScale) -> Iterator[str]:
+    """Say which flags that only Bayesian networks have stand where others are given them, or the other way round."""
+    of_all = {
+        "flags": [scale.flags],
+        "networks": scale.networks.values(),
+        "larger_networks": (words for networks in scale.larger_networks.values() for words in networks.values()),
+        "learning_rates": scale.learning_rates.values(),
+        "std_learning_rates": scale.std_learning_rates.values(),
+    }
+    for key, several in of_all.items():
+        for name in (word.partition("=")[0] for words in several for word in words):
+            if name == f"--{BAYESIAN}":
+                yield f"{key}: {name} must be left out; each figure has networks of both kinds"
+            if name.startswith(_OF_BAYESIAN) and key != "std_learning_rates":
+                yield f"{key}: {name} must stand in bayesian, since other networks do not have it"
+    for name in (word.partition("=")[0] for word in scale.bayesian):
+        if not name.startswith(_OF_BAYESIAN):
+            yield f"bayesian: {name} must be a flag of Bayesian networks alone, {_OF_BAYESIAN}..."
 
 
-def _count(key: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f"--scale: {key} must be a whole number of at least 1, not {value!r}")
-    return value
-
-
-def _object(key: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise UserError(f"--scale: {key} must be an object, not {value!r}")
-    return value
-
-
-def _labelled_words(key: str, value: Any) -> dict[str, Words]:
-    return {label: _words(f"{key}: {label}", words) for label, words in _object(key, value).items()}
-
-
-def _larger(key: str, value: Any) -> dict[str, Mapping[str, Words]]:
-    return {label: _labelled_words(f"{key}: {label}", words) for label, words in _object(key, value).items()}
-
-
-_READERS: Mapping[str, Callable[[str, Any], Any]] = {
-    "description": _text,
-    "networks": _labelled_words,
-    "flags": _words,
-    "bayesian": _words,
-    "levels": _count,
-    "branch_levels": _text,
-    "replicates": _count,
-    "passes": _count,
-    "larger_networks": _larger,
-    "learning_rates": _labelled_words,
-    "std_learning_rates": _labelled_words,
-}
-
-
-def _check_keys(where: str, value: Mapping[str, Any], valid: Sequence[str]) -> None:
-    for key in value:
-        if key not in valid:
-            raise UserError(f"--scale: {where}{key} is unknown; {one_of(valid)}")
-
-
-def _chosen(networks: Mapping[str, Words], labels: Any, figure: str) -> dict[str, Words]:
-    if not isinstance(labels, list) or not labels or any(label not in list(networks) for label in labels):
-        raise UserError(f"--scale: figures: {figure}: networks must be a list of {', '.join(networks)}, not {labels!r}")
-    return {label: networks[label] for label in labels}
+def _about_branches(scale: PaperScale) -> Iterator[str]:
+    if read_levels(scale.branch_levels)[-1] > scale.levels:
+        yield f"branch_levels: {scale.branch_levels} reaches beyond levels, which is {scale.levels}"

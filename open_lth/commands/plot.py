@@ -76,7 +76,7 @@ def make_plotter(args: argparse.Namespace) -> Plotter:
     from open_lth.figures.plotter import Plotter
 
     root, dataset_root = args.root.absolute(), args.dataset_root.absolute()
-    return Plotter(chosen_scale(args), args.scale, root, dataset_root)
+    return Plotter(chosen_scale(args), root, dataset_root)
 
 
 def chosen_names(args: argparse.Namespace, plotter: Plotter) -> list[str]:

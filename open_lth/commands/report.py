@@ -70,13 +70,13 @@ def make_page(plotter: Plotter, names: Sequence[str], figures: dict[str, Drawing
     runs = pd.concat([plotter.runs(name).table for name in names], ignore_index=True)
     shared, differing = hyperparameters(runs)
     page = Page(
-        title=f"Lottery tickets at scale {Path(plotter.scale_name).stem}",
+        title=f"Lottery tickets at scale {Path(plotter.scale.name).stem}",
         figures=figures,
         undrawn=undrawn,
         shared=shared,
         differing=differing,
         environments=environments(runs),
         commands=[shlex.join(["python", "open_lth.py", *words]) for words in plotter.commands(names)],
-        scale=json.dumps(plotter.scale, indent=2, ensure_ascii=False),
+        scale=json.dumps(plotter.scale.content, indent=2, ensure_ascii=False),
     )
     return page.html()

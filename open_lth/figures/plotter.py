@@ -22,13 +22,11 @@ class Plotter:
     """Draws the figures of a scale.
 
     Args:
-        scale_name: as given on the command line.
         root: where the results lie.
     """
 
-    def __init__(self, scale: Scale, scale_name: str, root: Path, dataset_root: Path) -> None:
+    def __init__(self, scale: Scale, root: Path, dataset_root: Path) -> None:
         self.scale = scale
-        self.scale_name = scale_name
         self._root = root
         self._places = (f"--root={root}", f"--dataset_root={dataset_root}", "--device=cpu", "--quiet")
         self._read = functools.cache(self._read_command)
@@ -64,7 +62,7 @@ class Plotter:
             raise UserError(f"figure {name}: the scale has no experiments for it")
         runs = find_runs(series, self._read)
         if runs.table.empty:
-            command = f"reproduce --scale={self.scale_name} --figure {' '.join(plot_of(name).suites)}"
+            command = f"reproduce --scale={self.scale.name} --figure {' '.join(plot_of(name).suites)}"
             raise UserError(
                 f"figure {name}: none of its runs is under {self._root}; `python open_lth.py {command}` makes them"
             )

@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from foundations.errors import UserError
+from foundations.errors import InvalidValue
 from foundations.registry import Registry
+from foundations.settings import checked_settings
 
-Scale = Mapping[str, Any]
-"""How large the experiments of suites are: plain data, as a JSON file holds it; what it says is up to the suites.
+Settings = TypeVar("Settings")
 
-Its `figures`, if there are any, name those that are meant unless others are asked for, each with what is different for
-it; its `replicates` is how many there are of every experiment.
-"""
+
+@dataclass(frozen=True, eq=False)
+class Scale(Mapping[str, Any]):
+    """How large the experiments of suites are: plain data, as a JSON file holds it; what it says is up to the suites.
+
+    Its `figures`, if there are any, name those that are meant unless others are asked for, each with what is different
+    for it; its `replicates` is how many there are of every experiment.
+
+    Args:
+        name: what users call it: its registered name, or its file.
+    """
+
+    content: Mapping[str, Any]
+    name: str
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.content)
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+    def read(self, settings: type[Settings]) -> Settings:
+        """Return what it says, as a suite's own dataclass of settings (`foundations.settings`).
+
+        Raises:
+            InvalidValue: naming the scale and what is missing, unknown or not as it must be.
+        """
+        return checked_settings(self, settings, "scale", self.name)
 
 
 @dataclass(frozen=True)
@@ -88,7 +116,7 @@ def suites_of(scale: Scale, names: Sequence[str] | None = None) -> dict[str, Sui
         UserError: if there is no such figure; the message lists the valid names.
     """
     if not names and not isinstance(scale.get("figures", {}), Mapping):
-        raise UserError('--scale: figures must be an object, e.g. {"1": {}, "4": {"replicates": 2}}')
+        raise InvalidValue("scale", scale.name, 'figures must be an object, e.g. {"1": {}, "4": {"replicates": 2}}')
     asked = names or scale.get("figures") or SUITES.names()
     return {name: SUITES.get(name) for name in asked}
 
@@ -98,4 +126,4 @@ def with_replicates(scale: Scale, replicates: int) -> Scale:
     figures = scale.get("figures", {})
     if isinstance(figures, Mapping) and all(isinstance(own, Mapping) for own in figures.values()):
         figures = {name: {**own, "replicates": replicates} for name, own in figures.items()}
-    return {**scale, "replicates": replicates, "figures": figures}
+    return Scale({**scale, "replicates": replicates, "figures": figures}, scale.name)

@@ -78,7 +78,7 @@ def test_the_commands_of_a_figure_make_the_runs_of_reproduce(figure, scale, tmp_
 
 def scale_of(name: str, figure: str) -> Scale:
     """Return a scale whose figure has the network that the page has, and no others."""
-    return {**read_scale(name), "figures": {figure: {"networks": [PANELS[name]]}}}
+    return Scale({**read_scale(name), "figures": {figure: {"networks": [PANELS[name]]}}}, name)
 
 
 def first_replicate(series: Series) -> Iterable[Sequence[str]]:

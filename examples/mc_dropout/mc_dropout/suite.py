@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from foundations.errors import UserError
+from foundations.flags import Count
+from foundations.settings import STRICT
 from open_lth.suites import PLOTS, SCALES, STYLES, SUITES, Experiment, Plot, Scale, Series, Style, Suite
 from open_lth.suites.styles import PURPLE
 
 FIGURE = "mc_dropout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiments:
+    """What the figure is drawn from.
+
+    Args:
+        networks: their flags by the names that people read.
+        passes: how often the test set is passed with dropout.
+        flags: those of the networks with dropout.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    networks: Mapping[str, str]
+    levels: Count
+    passes: Count
+    flags: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropoutScale:
+    """A whole file. All others of its keys are refused, and their values must have these types."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    mc_dropout: Experiments
+    replicates: Count = 1
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
 
 
 def register_suite() -> None:
@@ -28,27 +61,17 @@ def series(scale: Scale) -> list[Series]:
     the key `mc_dropout` has nothing to say here, and is not this plugin's.
 
     Raises:
-        UserError: if the scale lacks something.
+        UserError: naming what the scale lacks, or what is not as it must be.
     """
     if FIGURE not in scale:
         return []
-    try:
-        own = scale[FIGURE]
-        networks = {label: shlex.split(flags) for label, flags in own["networks"].items()}
-        dropout, levels, passes = shlex.split(own.get("flags", "")), int(own["levels"]), int(own["passes"])
-        replicates = range(1, int(scale.get("replicates", 1)) + 1)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(
-            f"--scale: {FIGURE} must be an object of networks (flags by name), levels, passes and perhaps flags"
-        ) from None
-    found = []
-    for panel, network in networks.items():
-        for method, flags, times in (
-            ("deterministic", [], 1),
-            ("MC dropout", ["--mc_dropout", *dropout], passes),
-        ):
-            words = [*network, *flags, f"--levels={levels}"]
-            found.append(Series(panel, method, tuple(_measured(words, number, times) for number in replicates)))
+    read = scale.read(DropoutScale)
+    own, found = read.mc_dropout, []
+    for panel, network in own.networks.items():
+        for method, flags, times in (("deterministic", "", 1), ("MC dropout", f"--mc_dropout {own.flags}", own.passes)):
+            words = [*shlex.split(network), *shlex.split(flags), f"--levels={own.levels}"]
+            numbers = range(1, read.replicates + 1)
+            found.append(Series(panel, method, tuple(_measured(words, number, times) for number in numbers)))
     return found
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from foundations.errors import InvalidValue, UserError
 from foundations.randomness import RandomStreams
 from models import ModelHparams
+from open_lth.suites import Scale
 from training import Deterministic, Precision, PredictionRequest
 
 CPU = torch.device("cpu")
@@ -98,6 +99,6 @@ def test_impossible_values_are_refused_by_name(field, value):
 
 
 def test_a_scale_of_others_has_no_curves_and_an_incomplete_one_is_refused():
-    assert series({"networks": {}, "levels": 3}) == []
-    with pytest.raises(UserError, match="--scale: mc_dropout must be an object of networks"):
-        series({"mc_dropout": {"levels": 3}})
+    assert series(Scale({"networks": {}, "levels": 3}, "others.json")) == []
+    with pytest.raises(UserError, match=r"^--scale=mine\.json: mc_dropout: networks is missing$"):
+        series(Scale({"mc_dropout": {"levels": 3}}, "mine.json"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bayesian.paper.figures import FIGURES
-from open_lth.suites import Experiment, Series, in_order
+from open_lth.suites import Experiment, Scale, Series, in_order
 
 SCALE: dict[str, Any] = {
     "networks": {"A": "--default_hparams=mnist_lenet_12", "B": "--default_hparams=mnist_lenet_13 --lr=0.2"},
@@ -29,7 +29,7 @@ BAYESIAN_IMP = f"lottery {A} {KIND} {SAMPLES} {SNR} --levels=4"
 
 
 def series(figure: str, **changes: object) -> list[Series]:
-    return FIGURES[figure].series({**SCALE, **changes})
+    return FIGURES[figure].series(Scale({**SCALE, **changes}, "mine.json"))
 
 
 def curves(figure: str, panel: str = "A") -> dict[str, list[str]]:

@@ -6,12 +6,13 @@ import pytest
 
 from bayesian.paper.scale import PaperScale, merged
 from foundations.errors import UserError
+from open_lth.suites import Scale
 
 SMALLEST = {"networks": {"A": "--default_hparams=mnist_lenet_12", "B": ""}, "levels": 3}
 
 
 def read(figure: str = "1", **changes: object) -> PaperScale:
-    return PaperScale.read({**SMALLEST, **changes}, figure)
+    return PaperScale.read(Scale({**SMALLEST, **changes}, "mine.json"), figure)
 
 
 def test_networks_and_levels_are_enough():
@@ -27,11 +28,11 @@ def test_flags_are_split_as_a_shell_does():
 
 
 def test_a_figure_may_have_fewer_networks_and_replicates():
-    scale = {**SMALLEST, "replicates": 5, "figures": {"6": {"networks": ["B"], "replicates": 2}, "4": {}}}
-    six, four = PaperScale.read(scale, "6"), PaperScale.read(scale, "4")
+    own = {"replicates": 5, "figures": {"6": {"networks": ["B"], "replicates": 2}, "4": {}}}
+    six, four = read("6", **own), read("4", **own)
     assert (list(six.networks), six.replicates) == (["B"], 2)
     assert (list(four.networks), four.replicates) == (["A", "B"], 5)
-    assert PaperScale.read(scale, "2") == four
+    assert read("2", **own) == four
 
 
 def test_of_several_values_of_a_flag_the_last_counts_and_the_first_place():
@@ -43,12 +44,12 @@ def test_of_several_values_of_a_flag_the_last_counts_and_the_first_place():
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"level": 3}, "level is unknown; valid values are description, networks, "),
+        ({"level": 3}, "level is unknown; valid values are bayesian, branch_levels, description, "),
         ({"levels": "3"}, "levels must be a whole number of at least 1, not '3'"),
         ({"levels": True}, "levels must be a whole number of at least 1, not True"),
         ({"replicates": 0}, "replicates must be a whole number of at least 1, not 0"),
         ({"passes": 2.5}, "passes must be a whole number of at least 1, not 2.5"),
-        ({"branch_levels": [1]}, "branch_levels must be text, not [1]"),
+        ({"branch_levels": [1]}, "branch_levels must be levels and ascending ranges of them, e.g. 0-2,5-8,12, not [1]"),
         ({"flags": ["--lr=1"]}, "flags must be text, not ['--lr=1']"),
         ({"flags": "--lr 1"}, "flags: '1' must be a flag, written --name=value"),
         ({"bayesian": "lr=1"}, "bayesian: 'lr=1' must be a flag, written --name=value"),
@@ -63,10 +64,10 @@ def test_of_several_values_of_a_flag_the_last_counts_and_the_first_place():
         ({"figures": {"1": 2}}, "figures: 1 must be an object, not 2"),
         ({"figures": {"1": {"levels": 2}}}, "figures: 1: levels is unknown; valid values are networks, replicates"),
         ({"figures": {"1": {"networks": ["C"]}}}, "figures: 1: networks must be a list of A, B, not ['C']"),
-        ({"figures": {"1": {"networks": "A"}}}, "figures: 1: networks must be a list of A, B, not 'A'"),
+        ({"figures": {"1": {"networks": "A"}}}, "figures: 1: networks must be a list, not 'A'"),
         ({"figures": {"1": {"networks": []}}}, "figures: 1: networks must be a list of A, B, not []"),
-        ({"networks": {"1": ""}, "figures": {"1": {"networks": [1]}}}, "networks must be a list of 1, not [1]"),
-        ({"figures": {"1": {"networks": [["A"]]}}}, "figures: 1: networks must be a list of A, B, not [['A']]"),
+        ({"networks": {"1": ""}, "figures": {"1": {"networks": [1]}}}, "figures: 1: networks: 0 must be text, not 1"),
+        ({"figures": {"1": {"networks": [["A"]]}}}, "figures: 1: networks: 0 must be text, not ['A']"),
         ({"networks": {"A, small": ""}}, "the name of a network must not hold ', ', as 'A, small' does"),
         ({"larger_networks": {"A": {"A, large": ""}}}, "must not hold ', ', as 'A, large' does"),
         ({"branch_levels": "1,3-4"}, "branch_levels: 1,3-4 reaches beyond levels, which is 3"),
@@ -90,7 +91,7 @@ def test_of_several_values_of_a_flag_the_last_counts_and_the_first_place():
 def test_a_mistake_is_named_in_one_line(changes, complaint):
     with pytest.raises(UserError) as caught:
         read(**changes)
-    assert str(caught.value).startswith("--scale: ")
+    assert str(caught.value).startswith("--scale=mine.json: ")
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -107,5 +108,5 @@ def test_branches_may_start_from_every_level_that_there_is(levels):
 
 @pytest.mark.parametrize("key", ["networks", "levels"])
 def test_what_is_missing_is_named(key):
-    with pytest.raises(UserError, match=f"--scale: {key} is missing"):
-        PaperScale.read({name: value for name, value in SMALLEST.items() if name != key}, "1")
+    with pytest.raises(UserError, match=f"^--scale=paper: {key} is missing$"):
+        PaperScale.read(Scale({name: value for name, value in SMALLEST.items() if name != key}, "paper"), "1")

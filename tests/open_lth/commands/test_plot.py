@@ -13,7 +13,7 @@ import pytest
 from foundations.errors import UserError
 from open_lth.figures.plotter import Plotter
 from open_lth.results import read_runs
-from open_lth.suites import SUITES, Suite
+from open_lth.suites import SUITES, Scale, Suite
 from open_lth.suites.plots import figure_names, stem_of
 from tests.open_lth.reproduced import TINY, Reproduced
 from tests.open_lth.running import Workplace
@@ -116,11 +116,11 @@ def without(reproduced: Reproduced, place: Path, *keys: str, **changes: object) 
 
 
 def test_figures_of_which_a_scale_says_nothing_are_not_among_its_own(reproduced, tmp_path):
-    everything = Plotter(TINY, "tiny", reproduced.workplace.root, tmp_path).names()
+    everything = Plotter(Scale(TINY, "tiny"), reproduced.workplace.root, tmp_path).names()
     assert everything == figure_names()
     keys = ("learning_rates", "larger_networks", "std_learning_rates")
     scale = {key: value for key, value in TINY.items() if key not in keys}
-    fewer = Plotter(scale, "tiny", reproduced.workplace.root, tmp_path).names()
+    fewer = Plotter(Scale(scale, "tiny"), reproduced.workplace.root, tmp_path).names()
     assert [name for name in everything if name not in fewer] == ["6", "7", "scores", "overlap_scores"]
 
 
@@ -181,10 +181,10 @@ def test_a_suite_for_which_the_scale_is_not_hinders_none_of_the_others(reproduce
     def refuse(scale):
         raise UserError("--scale: tides is missing")
 
-    before = Plotter(TINY, "tiny", reproduced.workplace.root, tmp_path).styles
+    before = Plotter(Scale(TINY, "tiny"), reproduced.workplace.root, tmp_path).styles
     monkeypatch.setattr(SUITES, "_entries", {**SUITES._entries, "tides": Suite("Tides", refuse)})
     scale = {**TINY, "figures": {"2": {}}}
-    plotter = Plotter(scale, "tiny", reproduced.workplace.root, tmp_path)
+    plotter = Plotter(Scale(scale, "tiny"), reproduced.workplace.root, tmp_path)
     assert plotter.styles == before and plotter.names() == ["2"]
     with pytest.raises(UserError, match="tides is missing"):
         plotter.runs("tides")

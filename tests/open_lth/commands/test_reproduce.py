@@ -165,7 +165,7 @@ def test_flags_of_a_scale_that_are_wrong_come_out_before_anything_is_run(workpla
 def test_branches_beyond_the_last_level_come_out_before_anything_is_run(workplace, tmp_path):
     path = written(tmp_path / "wrong.json", levels=2, branch_levels="1-3")
     line = workplace.refused("reproduce", f"--scale={path}")
-    assert line == "error: --scale: branch_levels: 1-3 reaches beyond levels, which is 2"
+    assert line == f"error: --scale={path}: branch_levels: 1-3 reaches beyond levels, which is 2"
     assert not workplace.root.exists()
 
 

@@ -159,7 +159,7 @@ def test_a_file_that_says_something_else_is_refused_by_name(tmp_path, content, e
         ({"time": 0}, "time must be longer than nothing, not 0"),
         ({"time": 1.5}, "time must be a time as sbatch takes it, e.g. 30, 04:00:00 or 1-12, not 1.5"),
         ({"partition": "gpu\n#SBATCH --wrap=x"}, r"partition must be text, not 'gpu\n#SBATCH --wrap=x'"),
-        ({"extra": "exclusive"}, "extra must be a valid array, not 'exclusive'"),
+        ({"extra": "exclusive"}, "extra must be a list, not 'exclusive'"),
         (
             {"extra": ["exclusive", "qos="]},
             "extra: 1 must look like KEY or KEY=VALUE, e.g. constraint=a100, not 'qos='",

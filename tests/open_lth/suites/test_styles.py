@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from open_lth.suites import SUITES
+from open_lth.suites import SUITES, Scale
 from open_lth.suites.styles import STYLES, Style, styles_of
 
 KNOWN = dict(STYLES.items())
@@ -41,5 +41,5 @@ def test_more_methods_than_styles_are_an_error():
 def test_every_method_of_every_figure_has_a_style():
     words = "--default_hparams=mnist_lenet_12"
     scale = {"networks": {"A": words}, "levels": 1, "larger_networks": {"A": {"B": words}}}
-    methods = {one.method for _, suite in SUITES.items() for one in suite.series(scale)}
+    methods = {one.method for _, suite in SUITES.items() for one in suite.series(Scale(scale, "mine.json"))}
     assert methods <= set(KNOWN)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from foundations.errors import UserError
-from open_lth.suites import SUITES, Experiment, Series, Suite, in_order, suites_of, with_replicates
+from open_lth.suites import SUITES, Experiment, Scale, Series, Suite, in_order, suites_of, with_replicates
 
 
 @pytest.fixture
@@ -60,24 +60,26 @@ def test_no_series_no_experiments():
     ],
 )
 def test_figures_are_those_asked_for_or_the_scales_own_or_all(two_figures, scale, asked, expected):
-    assert list(suites_of(scale, asked)) == expected
+    assert list(suites_of(Scale(scale, "mine.json"), asked)) == expected
 
 
 def test_an_unknown_figure_is_refused_with_the_valid_ones(two_figures):
     with pytest.raises(UserError, match="--figure=3: valid values are 1, 2"):
-        suites_of({}, ["3"])
+        suites_of(Scale({}, "mine.json"), ["3"])
 
 
 def test_figures_of_a_scale_must_be_an_object(two_figures):
-    with pytest.raises(UserError, match="--scale: figures must be an object"):
-        suites_of({"figures": ["1"]})
+    with pytest.raises(UserError, match=r"--scale=mine\.json: figures must be an object"):
+        suites_of(Scale({"figures": ["1"]}, "mine.json"))
 
 
 def test_a_number_of_replicates_holds_for_all_figures_and_changes_nothing_else():
-    scale = {"levels": 3, "replicates": 5, "figures": {"1": {"networks": ["A"], "replicates": 7}, "2": {}}}
+    content = {"levels": 3, "replicates": 5, "figures": {"1": {"networks": ["A"], "replicates": 7}, "2": {}}}
+    scale = Scale(content, "mine.json")
     assert with_replicates(scale, 2) == {
         "levels": 3,
         "replicates": 2,
         "figures": {"1": {"networks": ["A"], "replicates": 2}, "2": {"replicates": 2}},
     }
+    assert with_replicates(scale, 2).name == "mine.json"
     assert scale["replicates"] == 5
