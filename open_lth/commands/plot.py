@@ -22,8 +22,8 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.usage = "%(prog)s --scale SCALE [--figure NAME ...] [flags]"
     section = parser.add_argument_group("What to plot", "Figures are drawn from the runs that are finished.")
     add_figure_flags(section)
-    section.add_argument("--output", type=Path, default=Path("figures"), metavar="DIR",
-                         help="where PNG, PDF, CSV and Markdown files go (default: figures)")  # fmt: skip
+    help = "where PNG, PDF, CSV and Markdown files go (default: figures)"
+    section.add_argument("--output", type=Path, default=Path("figures"), metavar="DIR", help=help)
     add_place_flags(section)
     titles = "; ".join(f"{name}: {title_of(name)}" for name in figure_names())
     parser.epilog = f"Figures and tables: {titles}."

@@ -25,8 +25,8 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.usage = "%(prog)s --scale SCALE [--figure NAME ...] [flags]"
     section = parser.add_argument_group("What to report", "Figures are drawn from the runs that are finished.")
     add_figure_flags(section)
-    section.add_argument("--output", type=Path, default=Path("report.html"), metavar="FILE",
-                         help="where the page goes (default: report.html)")  # fmt: skip
+    help = "where the page goes (default: report.html)"
+    section.add_argument("--output", type=Path, default=Path("report.html"), metavar="FILE", help=help)
     add_place_flags(section)
 
 

@@ -21,11 +21,8 @@ def possible_removals(structure: Structure) -> list[Removal]:
     """Return all that a network does not need."""
     needed = needed_units(structure)
     inside = {structure.groups.find(one.outer.source.group) for one in structure.attention.values()}
-    units = [
-        (group, int(unit))
-        for group, stays in needed.items() if group not in inside
-        for unit in (~stays).nonzero()[:, 0]
-    ]  # fmt: skip
+    outside = {group: stays for group, stays in needed.items() if group not in inside}
+    units = [(group, int(unit)) for group, stays in outside.items() for unit in (~stays).nonzero()[:, 0]]
     attention = structure.attention.items()
     narrower = [name for name, one in attention if len(_needed_of(one, needed).inner) < len(one.inner.bias)]
     return [*units, *narrower]

@@ -91,8 +91,8 @@ def add_lottery_flags(parser: argparse.ArgumentParser, selection: Selection) -> 
     add_group(parser, selection.pruning_hparams, defaults=selection.defaults)
     section = parser.add_argument_group("Before level 0", "Train first, and rewind every level to the result.")
     section.add_argument("--rewinding_steps", metavar="STEPS", help="rewind to the weights after this much training")
-    section.add_argument("--pretrain", action="store_true",
-                         help="pretrain, perhaps on other data; adds the flags --pretrain_*")  # fmt: skip
+    help = "pretrain, perhaps on other data; adds the flags --pretrain_*"
+    section.add_argument("--pretrain", action="store_true", help=help)
     if selection.pretrain:
         add_group(parser, DatasetHparams, "pretrain", selection.defaults, "Pretraining Dataset Hyperparameters")
         defaults = {**selection.defaults, "training_steps": None}

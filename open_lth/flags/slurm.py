@@ -19,11 +19,18 @@ PREFIX = "slurm"
 _TIME = re.compile(r"(?:(?P<d>\d{1,4})-)?(?P<a>\d{1,6})(?::(?P<b>\d{1,6}))?(?::(?P<c>\d{1,6}))?", re.ASCII)
 _SIZE = re.compile(r"\d{1,9}([KMGT]B?)?", re.ASCII | re.IGNORECASE)
 _KEY = re.compile(r"[a-z][a-z-]*", re.ASCII)
-_OWN_FLAGS = {"partition": "partition", "time": "time", "gpus": "gpus", "gpus-per-node": "gpus",
-              "cpus-per-task": "cpus", "mem": "mem", "account": "account", "signal": "signal_delay"}  # fmt: skip
-_NOT_FOR_USERS = ("array", "dependency", "error", "kill-on-invalid-dep", "nodes", "no-requeue", "ntasks",
-                  "ntasks-per-node", "open-mode", "output", "parsable", "requeue", "test-only", "wait",
-                  "wrap")  # fmt: skip
+_OWN_FLAGS = {
+    "partition": "partition",
+    "time": "time",
+    "gpus": "gpus",
+    "gpus-per-node": "gpus",
+    "cpus-per-task": "cpus",
+    "mem": "mem",
+    "account": "account",
+    "signal": "signal_delay",
+}
+_SET_BY_US = "array dependency error kill-on-invalid-dep output open-mode parsable requeue no-requeue wait wrap"
+_NOT_FOR_USERS = (*_SET_BY_US.split(), "nodes", "ntasks", "ntasks-per-node", "test-only")
 
 
 def _minutes(value: object) -> int:
