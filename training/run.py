@@ -77,13 +77,16 @@ class TrainingRun:
         """Return a newly initialised network."""
         return self.variant.build(self.model_hparams, num_classes(self.dataset_hparams), seed)
 
-    def load_network(self, step: Step) -> nn.Module:
+    def load_network(self, step: Step, into: nn.Module | None = None) -> nn.Module:
         """Return the network as it was saved at a step.
+
+        Args:
+            into: a network that gets the weights, instead of a new one.
 
         Raises:
             UserError: if it has not been saved, is damaged, or is another network.
         """
-        path, model = self.paths.model(step), self.new_network(seed=0)
+        path, model = self.paths.model(step), self.new_network(seed=0) if into is None else into
         try:
             model.load_state_dict(load_tensors(path))
         except (RuntimeError, TypeError, AttributeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 import typing
@@ -74,7 +75,7 @@ class Branch(ABC):
         """Return the group of hyperparameters that the arguments of `branch_function` make."""
         return _group_of_arguments(cls.name(), cls.branch_function)
 
-    @property
+    @functools.cached_property
     def paths(self) -> RunPaths:
         """Where the branch's files lie."""
         name = hashed_name(f"lottery_branch_{self.name()}", [self.branch_hparams])

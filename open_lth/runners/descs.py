@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -30,7 +31,7 @@ class Desc:
         values = {name: getattr(self, name) for name in sorted(f.name for f in fields(self))}
         return {name: value for name, value in values.items() if value is not None}
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The experiment's directory: `<prefix>_<md5>`."""
         return hashed_name(self.prefix, self.groups().values())
@@ -42,7 +43,7 @@ class Desc:
             for name, group in self.groups().items()
         )
 
-    @property
+    @functools.cached_property
     def variant(self) -> ModelVariant:
         """The variant."""
         if self.variant_hparams is None:
@@ -78,7 +79,7 @@ class LotteryDesc(Desc):
     pretrain_dataset_hparams: DatasetHparams | None = None
     pretrain_training_hparams: TrainingHparams | None = None
 
-    @property
+    @functools.cached_property
     def start(self) -> Step:
         """The step at which every level starts, to whose weights pruned networks are rewound."""
         pretraining = self.pretrain_training_hparams

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from datasets import DatasetHparams
@@ -47,7 +50,7 @@ class Lottery:
         """The variant."""
         return self.desc.variant
 
-    @property
+    @functools.cached_property
     def directories(self) -> ExperimentPaths:
         """Where this replicate's directories lie."""
         return ExperimentPaths(self.context.root, self.desc.name, self.replicate)
@@ -65,15 +68,30 @@ class Lottery:
         """Return a newly initialised network."""
         return self.training(0).new_network(seed)
 
-    def load_network(self, level: int | str, step: Step) -> nn.Module:
+    def load_network(self, level: int | str, step: Step, into: nn.Module | None = None) -> nn.Module:
         """Return the network as it was saved at a level and step.
+
+        Args:
+            into: a network that gets the weights, instead of a new one.
 
         Raises:
             UserError: if it has not been saved, or does not fit the network.
         """
         run = self.pretraining() if level == PRETRAIN else self.training(level)
         self._check_there(run.paths.model(step).exists(), level)
-        return run.load_network(step)
+        return run.load_network(step, into)
+
+    @functools.cached_property
+    def prunable_shapes(self) -> Mapping[str, torch.Size]:
+        """The shapes of the prunable tensors, by name."""
+        try:
+            with torch.device("meta"):  # without memory for weights
+                return self._prunable_shapes_of(self.new_network(seed=0))
+        except Exception:  # a layer or an initialiser, perhaps a plugin's, has to see numbers
+            return self._prunable_shapes_of(self.new_network(seed=0))
+
+    def _prunable_shapes_of(self, network: nn.Module) -> Mapping[str, torch.Size]:
+        return prunable_shapes(self.variant.prunable(network))
 
     def load_mask(self, level: int) -> Mask:
         """Return a level's mask.
@@ -84,7 +102,7 @@ class Lottery:
         path = self.paths(level).mask
         self._check_there(path.exists(), level)
         mask = Mask.load(path)
-        check_same_tensors(mask, prunable_shapes(self.variant.prunable(self.new_network(seed=0))), str(path))
+        check_same_tensors(mask, self.prunable_shapes, str(path))
         return mask
 
     def training(self, level: int | str) -> TrainingRun:

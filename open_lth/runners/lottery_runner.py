@@ -38,27 +38,53 @@ class LotteryRunner:
 
     def _run(self, levels: int) -> None:
         lottery = self.lottery
-        if levels > 0 and not lottery.paths(0).mask.exists():
-            self._try_pruning()
+        dense = None if self._is_complete(0) else self._initial_network()
+        if dense is not None and levels > 0 and not lottery.paths(0).mask.exists():
+            self._try_pruning(dense)
         save_hparams(lottery.paths(0), lottery.desc.display())
-        if lottery.desc.pretrain_training_hparams is not None:
-            self._pretrain()
-        self._establish_initial_weights()
-        for level in range(levels + 1):
-            self._prune(level)
-            self._train(level)
-
-    def _try_pruning(self) -> None:
-        """Prune an untrained network, so that a mistake in the flags comes out before the first level is trained."""
-        model = self.lottery.new_network(seed=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LayerPrunedAway)
-            self._pruned(1, model, self._full_mask(model))
+        if dense is not None:
+            self._train_dense(dense)
+        for level in range(1, levels + 1):
+            if not self._is_complete(level):
+                self._train_ticket(level)
 
     def _is_complete(self, level: int) -> bool:
         lottery = self.lottery
         paths = lottery.paths(level)
         return lottery.training(level).is_done and paths.mask.exists() and paths.model(lottery.desc.start).exists()
+
+    def _initial_network(self) -> nn.Module:
+        """Return the network with which level 0 starts, as it was saved; or a new one, which lacks any pretraining."""
+        lottery = self.lottery
+        path = lottery.paths(0).model(lottery.desc.start)
+        if path.exists():
+            return lottery.load_network(0, lottery.desc.start)
+        if lottery.paths(0).logger.exists():
+            raise UserError(
+                f"{path}: missing, though level 0 was trained from it, and new weights may be others; "
+                f"put a copy of it back, or delete {lottery.directories.directory} to begin again"
+            )
+        return lottery.new_network(lottery.streams(0).seed("initial_weights"))
+
+    def _try_pruning(self, network: nn.Module) -> None:
+        """Prune an untrained network, so that a mistake in the flags comes out before the first level is trained."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LayerPrunedAway)
+            self._pruned(1, network, Mask.ones(self.lottery.prunable_shapes))
+
+    def _train_dense(self, network: nn.Module) -> None:
+        """Pretrain if that is asked for, keep the weights to which all levels are rewound, and train level 0."""
+        lottery = self.lottery
+        paths = lottery.paths(0)
+        if lottery.desc.pretrain_training_hparams is not None:
+            self._pretrain()
+        if not paths.model(lottery.desc.start).exists():
+            if lottery.desc.pretrain_training_hparams is not None:
+                self._load_pretrained_weights(network)
+            save_tensors(paths.model(lottery.desc.start), network.state_dict())
+        if not paths.mask.exists():
+            Mask.ones(lottery.prunable_shapes).save(paths)
+        self._train(0, network)
 
     def _pretrain(self) -> None:
         lottery = self.lottery
@@ -66,71 +92,55 @@ class LotteryRunner:
         if not run.is_done:
             model = run.new_network(lottery.streams(0).seed("initial_weights"))
             save_command(run.paths, lottery.context)
-            run.train(model, self._full_mask(model), run.step("0it"))
+            run.train(model, Mask.ones(prunable_shapes(lottery.variant.prunable(model))), run.step("0it"))
 
-    def _establish_initial_weights(self) -> None:
-        lottery = self.lottery
-        path = lottery.paths(0).model(lottery.desc.start)
-        if not path.exists():
-            if lottery.paths(0).logger.exists():
-                raise UserError(
-                    f"{path}: missing, though level 0 was trained from it, and new weights may be others; "
-                    f"put a copy of it back, or delete {lottery.directories.directory} to begin again"
-                )
-            model = lottery.new_network(lottery.streams(0).seed("initial_weights"))
-            if lottery.desc.pretrain_training_hparams is not None:
-                self._take_over_pretrained_weights(model)
-            save_tensors(path, model.state_dict())
-
-    def _prune(self, level: int) -> None:
-        lottery = self.lottery
-        paths = lottery.paths(level)
-        if paths.mask.exists():
-            return
-        if level == 0:
-            self._full_mask(lottery.new_network(seed=0)).save(paths)
-            return
-        mask = lottery.load_mask(level - 1)
-        trained = lottery.load_network(level - 1, lottery.training(level - 1).end)
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", LayerPrunedAway)
-            with warnings.catch_warnings(record=True) as caught:
-                pruned = self._pruned(level, trained, mask)
-            for warning in caught:
-                warnings.warn(f"{lottery.training(level).label}: {warning.message}", warning.category, stacklevel=2)
-        pruned.save(paths)
-        if not lottery.context.quiet:
-            print(f"level_{level}: {100 * pruned.density:.2f} % of the prunable weights are left", flush=True)
-
-    def _train(self, level: int) -> None:
-        lottery = self.lottery
-        run = lottery.training(level)
-        if not self._is_complete(level):
-            if level == 0 or lottery.rewind is Rewinding.WEIGHTS:
-                model = lottery.load_network(0, lottery.desc.start)
-            else:
-                model = lottery.load_network(level - 1, lottery.training(level - 1).end)
-            mask = lottery.load_mask(level)
-            apply_mask(lottery.variant.prunable(model), mask)
-            if run.is_done:  # the weights that it started from are all that is missing
-                save_tensors(run.paths.model(lottery.desc.start), model.state_dict())
-            save_command(run.paths, lottery.context)
-            run.train(model, mask, lottery.desc.start)
-
-    def _pruned(self, level: int, trained: nn.Module, mask: Mask) -> Mask:
-        hparams = self.lottery.desc.pruning_hparams
-        generator = self.lottery.streams(level).generator("pruning")
-        return STRATEGIES.get(hparams.pruning_strategy).prune(hparams, trained, mask, generator)
-
-    def _full_mask(self, model: nn.Module) -> Mask:
-        return Mask.ones(prunable_shapes(self.lottery.variant.prunable(model)))
-
-    def _take_over_pretrained_weights(self, model: nn.Module) -> None:
+    def _load_pretrained_weights(self, network: nn.Module) -> None:
         lottery = self.lottery
         run = lottery.pretraining()
         state = run.load_network(run.end).state_dict()
         if num_classes(run.dataset_hparams) != lottery.desc.num_classes:
             # Another task has another output layer: keep the new one.
             output = find_family(lottery.desc.model_hparams.model_name).output_layer + "."
-            state.update({k: v for k, v in model.state_dict().items() if k.startswith(output)})
-        model.load_state_dict(state)
+            state.update({k: v for k, v in network.state_dict().items() if k.startswith(output)})
+        network.load_state_dict(state)
+
+    def _train_ticket(self, level: int) -> None:
+        """Prune the network that the level before has trained, rewind it, and train it as another level."""
+        lottery = self.lottery
+        network = lottery.new_network(seed=0)
+        before, end = level - 1, lottery.training(level - 1).end
+        if not lottery.paths(level).mask.exists():
+            self._prune(level, lottery.load_network(before, end, into=network))
+        if lottery.rewind is Rewinding.WEIGHTS:
+            lottery.load_network(0, lottery.desc.start, into=network)
+        else:
+            lottery.load_network(before, end, into=network)
+        self._train(level, network)
+
+    def _prune(self, level: int, trained: nn.Module) -> None:
+        lottery = self.lottery
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", LayerPrunedAway)
+            with warnings.catch_warnings(record=True) as caught:
+                mask = self._pruned(level, trained, lottery.load_mask(level - 1))
+            for warning in caught:
+                warnings.warn(f"{lottery.training(level).label}: {warning.message}", warning.category, stacklevel=2)
+        mask.save(lottery.paths(level))
+        if not lottery.context.quiet:
+            print(f"level_{level}: {100 * mask.density:.2f} % of the prunable weights are left", flush=True)
+
+    def _train(self, level: int, network: nn.Module) -> None:
+        """Train a network under a level's mask from the step at which every level starts."""
+        lottery = self.lottery
+        run, mask = lottery.training(level), lottery.load_mask(level)
+        apply_mask(lottery.variant.prunable(network), mask)
+        if not run.is_done:
+            save_command(run.paths, lottery.context)
+            run.train(network, mask, lottery.desc.start)
+        elif not run.paths.model(lottery.desc.start).exists():
+            save_tensors(run.paths.model(lottery.desc.start), network.state_dict())
+
+    def _pruned(self, level: int, trained: nn.Module, mask: Mask) -> Mask:
+        hparams = self.lottery.desc.pruning_hparams
+        generator = self.lottery.streams(level).generator("pruning")
+        return STRATEGIES.get(hparams.pruning_strategy).prune(hparams, trained, mask, generator)
