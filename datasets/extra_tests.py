@@ -60,9 +60,9 @@ class ExtraTests:
             InvalidValue: if there is no such shift of this data set.
             UserError: if files are not there.
         """
-        self._check_in_memory("shift")
         valid, found = shift_names(self.hparams.dataset_name), list[str]()
         for name in names:
+            self._check_in_memory("shift")
             if name not in valid:
                 raise InvalidValue("shift", name, one_of(valid))
             if name in OF_CIFAR_C:
@@ -70,6 +70,18 @@ class ExtraTests:
             else:
                 found += CORRUPTIONS.names() if name == ALL else [name]
         return list(dict.fromkeys(found))
+
+    def ood(self, names: Iterable[str]) -> list[str]:
+        """Return the names of what is out of distribution, each once.
+
+        Raises:
+            InvalidValue: if one is of nothing that is.
+        """
+        found = list(dict.fromkeys(names))
+        for name in found:
+            self._check_in_memory("ood")
+            check_ood(name, self.hparams.dataset_name)
+        return found
 
     def shifted(self, shift: str, severity: int) -> EvaluationLoader:
         """Return the test examples under one of the `shifts`.
@@ -93,7 +105,7 @@ class ExtraTests:
             name: another data set, or a change of the test images.
 
         Raises:
-            InvalidValue: if there is no such thing.
+            InvalidValue: if there is neither.
             UserError: if the data are not there and cannot be had, or are damaged.
         """
         self._check_in_memory("ood")

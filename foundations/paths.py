@@ -73,6 +73,21 @@ class RunPaths:
         return self.directory / "checkpoint_previous.pth"
 
 
+def ensemble_paths(run: RunPaths, kind: str) -> RunPaths:
+    """Return the place of what is known of an ensemble that a run is in.
+
+    Args:
+        kind: `replicates`, then the place is beside them, or `levels`, then it is in the replicate.
+    """
+    directory = run.directory
+    level = directory.parent if directory.parent.name.startswith("level_") else None
+    replicate = level.parent if level else directory.parent
+    folder = f"ensemble_of_{kind}"
+    if kind == "levels":
+        return RunPaths(replicate / folder / directory.name)
+    return RunPaths(replicate.parent / folder / directory.relative_to(replicate))
+
+
 @dataclass(frozen=True)
 class ExperimentPaths:
     """The directories of one replicate of an experiment.

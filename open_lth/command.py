@@ -6,13 +6,14 @@ import argparse
 import importlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from foundations.arguments import Parser
 from foundations.errors import UserError
 from foundations.registry import Registry
+from open_lth.evaluation_request import EvaluationRequest
 
 if TYPE_CHECKING:  # it comes with torch, for which a list of the subcommands need not wait
     from training import TrainingRun
@@ -31,7 +32,8 @@ class Command:
         description: what it does, in a line.
         module: the module with the functions `add_flags(parser, argv)` and `execute(args, argv)`. If the command stands
             for training runs, it also has `trainings(args, argv)`: then `evaluate` can measure them, figures can be
-            drawn from them, and a cluster knows what the command makes. If it falls into several jobs, it also has
+            drawn from them, and a cluster knows what the command makes. If it measures them, it also has
+            `evaluation(args, runs)`, which says what is asked. If it falls into several jobs, it also has
             `jobs(args, argv)`: then a cluster runs each by itself.
     """
 
@@ -55,6 +57,13 @@ class Command:
         """Return the training runs that it stands for."""
         runs: list[TrainingRun] = self._implementation.trainings(args, argv)
         return runs
+
+    def evaluation(self, args: argparse.Namespace, runs: Sequence[TrainingRun]) -> EvaluationRequest:
+        """Return what it measures of its training runs; 0 passes if it measures nothing."""
+        if "evaluation" not in vars(self._implementation):
+            return EvaluationRequest()
+        request: EvaluationRequest = self._implementation.evaluation(args, runs)
+        return request
 
     @property
     def has_jobs(self) -> bool:
@@ -85,7 +94,7 @@ class Job:
         is_done: whether its results are there already.
         after: the jobs whose results it needs.
         runs: the training runs that it makes or measures.
-        passes: with how many the runs are measured; 0 if they are trained.
+        evaluation: what of the runs is measured; 0 passes if they are trained.
     """
 
     label: str
@@ -94,7 +103,7 @@ class Job:
     is_done: bool = False
     after: tuple[Job, ...] = ()
     runs: tuple[TrainingRun, ...] = ()
-    passes: int = 0
+    evaluation: EvaluationRequest = field(default_factory=EvaluationRequest)
 
     def __str__(self) -> str:
         return shlex.join(["python", "open_lth.py", *self.command])
@@ -120,13 +129,15 @@ def read_flags(
     )
     parser.set_defaults(command_line=words, program=program, **handed_down)
     # Where there are no such flags.
-    parser.set_defaults(platform="local", display_output_location=False, dry_run=False, passes=0)
+    parser.set_defaults(platform="local", display_output_location=False, dry_run=False)
     command.add_flags(parser, rest)
     return parser.parse_args(rest)
 
 
-def read_command(words: Words, program: Sequence[str] = (), elsewhere: bool = False) -> tuple[list[TrainingRun], int]:
-    """Return the training runs that a command stands for, and with how many passes it measures them.
+def read_command(
+    words: Words, program: Sequence[str] = (), elsewhere: bool = False
+) -> tuple[list[TrainingRun], EvaluationRequest]:
+    """Return the training runs that a command stands for, and what it measures of them.
 
     Args:
         elsewhere: whether it will run on another machine, whose devices are not known here.
@@ -138,4 +149,5 @@ def read_command(words: Words, program: Sequence[str] = (), elsewhere: bool = Fa
     command = COMMANDS.get(words[0])
     if not command.has_trainings:
         raise UserError(f"{words[0]}: stands for no training runs")
-    return command.trainings(args, words[1:]), args.passes
+    runs = command.trainings(args, words[1:])
+    return runs, command.evaluation(args, runs)

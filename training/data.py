@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from datasets import DatasetHparams, EvaluationLoader, Loader, input_shape, load_test, load_train, load_validation
+from datasets import (
+    DatasetHparams,
+    EvaluationLoader,
+    ExtraTests,
+    Loader,
+    input_shape,
+    load_test,
+    load_train,
+    load_validation,
+)
 from foundations.context import RunContext
 from foundations.randomness import RandomStreams
 from models import ModelHparams, find_family
@@ -49,3 +58,9 @@ def load_validation_for(model: ModelHparams, data: DatasetHparams, context: RunC
     """
     shape = find_family(model.model_name).image_shape
     return load_validation(data, shape, model.model_name, context, memory_format=torch.channels_last)
+
+
+def extra_tests_for(model: ModelHparams, data: DatasetHparams, context: RunContext) -> ExtraTests:
+    """Return the test data beside a data set's own, laid out as evaluation wants them; nothing is loaded yet."""
+    shape = find_family(model.model_name).image_shape
+    return ExtraTests(data, shape, model.model_name, context, memory_format=torch.channels_last)

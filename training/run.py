@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from datasets import DatasetHparams, iterations_per_epoch, num_classes
+from datasets import DatasetHparams, EvaluationLoader, ExtraTests, iterations_per_epoch, num_classes
 from foundations.atomic import sweep_temporaries
 from foundations.context import RunContext
 from foundations.errors import UserError
@@ -24,7 +24,7 @@ from models import ModelHparams
 from pruning import Mask, MaskEnforcement
 from training.callbacks import Callback, evaluate, in_turn, show_progress, standard_callbacks
 from training.checkpoint import TrainingState
-from training.data import load_test_for, load_train_for, load_validation_for
+from training.data import extra_tests_for, load_test_for, load_train_for, load_validation_for
 from training.evaluation import Evaluator
 from training.hparams import OPTIMIZERS, TrainingHparams
 from training.loop import train
@@ -106,15 +106,17 @@ class TrainingRun:
             ranks=context.ranks,
         )
 
-    def validation_evaluator(self, evaluator: Evaluator) -> Evaluator | None:
-        """Return what measures networks on the training examples that are held out, or None if none are.
+    def validation_examples(self) -> EvaluationLoader:
+        """Load the training examples that are held out.
 
-        Args:
-            evaluator: what measures them on the test set.
+        Raises:
+            UserError: if there are none, or they cannot be had.
         """
-        if self.dataset_hparams.validation_fraction is None:
-            return None
-        return evaluator.on(load_validation_for(self.model_hparams, self.dataset_hparams, self.context))
+        return load_validation_for(self.model_hparams, self.dataset_hparams, self.context)
+
+    def extra_tests(self) -> ExtraTests:
+        """Return the shifted test examples, and what is out of distribution."""
+        return extra_tests_for(self.model_hparams, self.dataset_hparams, self.context)
 
     def without_ranks(self) -> TrainingRun:
         """Return what another process of the run has to know of it."""
@@ -195,10 +197,11 @@ class TrainingRun:
                 feed.close(self.is_done)
 
     def _callbacks(self, evaluator: Evaluator, progress: Progress, feed: Callback, start: Step) -> list[Callback]:
-        ranks, validation = self.context.ranks, self.validation_evaluator(evaluator)
+        ranks = self.context.ranks
         test = evaluate("test", evaluator, progress, self.paths)
-        if validation is not None:
-            test = in_turn(test, evaluate("validation", validation, progress, self.paths))
+        if self.dataset_hparams.validation_fraction is not None:
+            held_out = evaluator.on(ranks.leader_first(self.validation_examples))
+            test = in_turn(test, evaluate("validation", held_out, progress, self.paths))
         # Each look at the losses waits for the device, and shows this process's alone.
         looks = self.context.device.type == "cpu" and ranks.size == 1
         at_end = self.context.evaluate_only_at_end

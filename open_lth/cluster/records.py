@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foundations.errors import UnreadableFile
-from foundations.paths import RunPaths
+from foundations.paths import RunPaths, ensemble_paths
 from foundations.storage import read_json, write_json
+from open_lth.evaluation_request import EvaluationRequest
 
 FOLDER = "slurm"
 """Below the root; no experiment is called so."""
@@ -25,20 +26,42 @@ class Output(NamedTuple):
     Args:
         run: the run's directory, relative to the root.
         passes: with how many the run is measured; 0 if it is trained.
+        shifts, ood, ensemble: what else of an `EvaluationRequest` is asked for.
     """
 
     run: str
     passes: int
+    shifts: tuple[str, ...] = ()
+    ood: tuple[str, ...] = ()
+    ensemble: str = ""
+
+    @staticmethod
+    def of(run: Path, request: EvaluationRequest) -> Output:
+        """Return what is measured of a run, or the run itself."""
+        return Output(str(run), request.passes, request.shifts, request.ood, request.ensemble)
 
     def is_there(self, root: Path) -> bool:
-        """Return whether it has been made, as far as the files' names tell."""
-        paths = RunPaths(root / self.run)
-        if not self.passes:
+        """Return whether it has been made, as far as the files tell."""
+        request, paths = EvaluationRequest(*self[1:]), RunPaths(root / self.run)
+        if not request.passes:
             return paths.logger.exists()
+        place = ensemble_paths(paths, request.ensemble) if request.ensemble else paths
         try:
-            return bool(read_json(paths.evaluation)["passes"] >= self.passes)
-        except (UnreadableFile, KeyError, TypeError):
+            return request.is_answered_by(read_json(place.evaluation))
+        except (UnreadableFile, AttributeError, KeyError, TypeError):
             return False
+
+    def as_plain(self) -> list[Any]:
+        """Return it as a record keeps it: what is not asked for at the end is left out."""
+        plain = [list(part) if isinstance(part, tuple) else part for part in self]
+        while len(plain) > 2 and not plain[-1]:
+            plain.pop()
+        return plain
+
+    @staticmethod
+    def from_plain(run: str, passes: int, shifts: Sequence[str] = (), ood: Sequence[str] = (), *more: str) -> Output:
+        """Return what `as_plain` gave."""
+        return Output(str(run), int(passes), tuple(map(str, shifts)), tuple(map(str, ood)), *more)
 
 
 @dataclass(frozen=True)
@@ -94,7 +117,7 @@ def read_records(root: Path) -> list[SubmittedJob]:
 
 
 def _as_plain(job: SubmittedJob) -> dict[str, Any]:
-    outputs = [list(output) for output in sorted(job.outputs)]
+    outputs = [output.as_plain() for output in sorted(job.outputs)]
     return {"id": job.job_id, "label": job.label, "command": list(job.command), "outputs": outputs}
 
 
@@ -105,7 +128,7 @@ def _read(path: Path) -> list[SubmittedJob]:
                 job_id=str(job["id"]),
                 label=str(job["label"]),
                 command=tuple(job["command"]),
-                outputs=frozenset(Output(str(run), int(passes)) for run, passes in job["outputs"]),
+                outputs=frozenset(Output.from_plain(*output) for output in job["outputs"]),
                 folder=path.parent,
             )
             for job in read_json(path)["jobs"]

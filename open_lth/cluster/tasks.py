@@ -44,8 +44,9 @@ def _jobs(args: argparse.Namespace, argv: Sequence[str]) -> list[Job]:
 
 def _task(job: Job, root: Path, after: tuple[Task, ...]) -> Task:
     places = [run.paths.directory.relative_to(root) for run in job.runs]
-    outputs = frozenset(Output(str(place), job.passes) for place in places)
-    needed = [Output(str(_needed(place, job.passes)), 0) for place in places if _needed(place, job.passes)]
+    outputs = frozenset(Output.of(place, job.evaluation) for place in places)
+    passes = job.evaluation.passes
+    needed = [Output(str(_needed(place, passes)), 0) for place in places if _needed(place, passes)]
     missing = frozenset(output for output in needed if not output.is_there(root))
     return Task(job.label, job.command, outputs, missing, after)
 

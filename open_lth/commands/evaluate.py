@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from foundations.errors import InvalidValue, UserError, one_of
 from open_lth.command import COMMANDS, Command
-from open_lth.runners.evaluation import evaluate_run
+from open_lth.evaluation_request import ENSEMBLES, Evaluation, EvaluationRequest
+from open_lth.runners.ensembles import ensembles_of
+from open_lth.runners.evaluation import evaluate_ensemble, evaluate_run
 from training import TrainingRun
 
 _SHOWN = ("accuracy", "loss", "brier", "ece", "mace")
@@ -19,28 +21,40 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     needs_help = not argv or not {"-h", "--help"}.isdisjoint(argv)
     which = f": {', '.join(_with_runs())}" if needs_help else ""
     parser.add_argument("command", metavar="COMMAND", help=f"the command that made the runs{which}")
-    section = parser.add_argument_group("Evaluation", "How to measure.")
-    passes = "passes over the test set; stochastic networks differ from pass to pass (default: 1)"
+    section = parser.add_argument_group("Evaluation", "How to measure, and on what besides the test images.")
+    passes = "passes over the images; stochastic networks differ from pass to pass (default: 1)"
     section.add_argument("--passes", type=int, default=1, metavar="INT", help=passes)
+    shift = "corruptions of the test images, at five severities: names, or all for those that need no files"
+    section.add_argument("--shift", type=_names, default=(), metavar="NAME,...", help=shift)
+    ood = "what to tell from the test images: other data sets, or these images rotated, inverted or noised"
+    section.add_argument("--ood", type=_names, default=(), metavar="NAME,...", help=ood)
+    ensemble = "measure averaged predictions: of all replicates of each run, or of all levels"
+    section.add_argument("--ensemble", default="", metavar="|".join(ENSEMBLES), help=ensemble)
     if argv and argv[0] not in ("-h", "--help"):
         _chosen(argv[0]).add_flags(parser, argv[1:])
-    parser.usage = "%(prog)s COMMAND [flags of the command] [--passes INT]"
+    parser.usage = "%(prog)s COMMAND [flags of the command] [--passes INT] [--shift NAME,...] [--ood NAME,...]"
 
 
 def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
-    """Measure every run that the command stands for, and print a line for each.
+    """Measure every run that the command stands for, or the ensembles that they are in, and print what was found.
 
     Raises:
         UserError: if a flag is missing or invalid, or a run is not finished.
     """
-    for run in trainings(args, argv):
+    runs = trainings(args, argv)
+    request = evaluation(args, runs)
+    if request.ensemble:
+        for ensemble in ensembles_of(runs, request.ensemble):
+            if args.display_output_location:
+                print(ensemble.paths.evaluation)
+            else:
+                _show(ensemble.label, evaluate_ensemble(ensemble, request), request, args.quiet)
+        return
+    for run in runs:
         if args.display_output_location:
             print(run.paths.evaluation)
-            continue
-        final = evaluate_run(run, args.passes)["final"]
-        if not args.quiet:
-            shown = (f"{name} {_with_spread(final[name])}" for name in _SHOWN)
-            print(f"{run.label}  {'  '.join(shown)}", flush=True)
+        else:
+            _show(run.label, evaluate_run(run, request), request, args.quiet)
 
 
 def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
@@ -51,7 +65,44 @@ def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun
     """
     if args.passes < 1:
         raise InvalidValue("passes", args.passes, "must be at least 1")
+    if args.ensemble and args.ensemble not in ENSEMBLES:
+        raise InvalidValue("ensemble", args.ensemble, one_of(ENSEMBLES))
     return _chosen(args.command).trainings(args, argv[1:])
+
+
+def evaluation(args: argparse.Namespace, runs: Sequence[TrainingRun]) -> EvaluationRequest:
+    """Return what is asked for.
+
+    Raises:
+        UserError: if there is no such shift, or it or what is out of distribution does not go with the data set.
+    """
+    tests = runs[0].extra_tests()
+    return EvaluationRequest(args.passes, tuple(tests.shifts(args.shift)), tuple(tests.ood(args.ood)), args.ensemble)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+
+
+def _show(label: str, found: Evaluation, request: EvaluationRequest, quiet: bool) -> None:
+    if not quiet:
+        shown = "  ".join(f"{name} {_with_spread(found['final'][name])}" for name in _SHOWN)
+        print("\n".join([f"{label}  {shown}", *_shifts(found, request), *_ood(found, request)]), flush=True)
+
+
+def _shifts(found: Evaluation, request: EvaluationRequest) -> Iterator[str]:
+    for name in request.shifts:
+        by_severity = found["shift"][name].values()
+        accuracies = " ".join(f"{measures['accuracy']['mean']:.4f}" for measures in by_severity)
+        yield f"    shift {name}  accuracy at severities 1 to {len(by_severity)}: {accuracies}"
+
+
+def _ood(found: Evaluation, request: EvaluationRequest) -> Iterator[str]:
+    for name in request.ood:
+        by_score = found["ood"][name]
+        shown = (f"{score} {_with_spread(measures['auroc'])}" for score, measures in by_score.items())
+        without = "" if "mutual_information" in by_score else "  (no mutual information: nothing is sampled)"
+        yield f"    ood {name}  AUROC by {'  '.join(shown)}{without}"
 
 
 def _with_spread(measured: Mapping[str, Any]) -> str:

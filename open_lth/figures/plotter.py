@@ -9,6 +9,7 @@ from pathlib import Path
 
 from foundations.errors import UserError
 from open_lth.command import Words, read_command
+from open_lth.evaluation_request import EvaluationRequest
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import look
 from open_lth.suites.plots import figure_names, plot_of, title_of
@@ -99,5 +100,5 @@ class Plotter:
         except UserError:  # the scale is not for this suite, which may be another plugin's
             return []
 
-    def _read_command(self, words: Words) -> tuple[list[TrainingRun], int]:
+    def _read_command(self, words: Words) -> tuple[list[TrainingRun], EvaluationRequest]:
         return read_command((*words, *self._places))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from open_lth.command import Job, Words, read_command
-from open_lth.runners.evaluation import is_measured
+from open_lth.runners.evaluation import are_measured
 
 
 def read_job(
@@ -20,13 +20,13 @@ def read_job(
     Raises:
         UserError: if a flag is missing, unknown or invalid, or the command stands for no training runs.
     """
-    runs, passes = read_command(words, program, elsewhere)
+    runs, evaluation = read_command(words, program, elsewhere)
     return Job(
         label=label,
         command=words,
-        iterations=0 if passes else sum(run.end.iteration for run in runs),
-        is_done=all(run.is_done and (not passes or is_measured(run, passes)) for run in runs),
+        iterations=0 if evaluation.passes else sum(run.end.iteration for run in runs),
+        is_done=all(run.is_done for run in runs) and are_measured(runs, evaluation),
         after=after,
         runs=tuple(runs),
-        passes=passes,
+        evaluation=evaluation,
     )

@@ -1,117 +1,182 @@
-"""Measures of finished runs, with repeated passes (the error bars of Kuhn et al., figure 1)."""
+"""Measures of finished runs and ensembles, with repeated passes (the error bars of Kuhn et al., figure 1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from foundations.atomic import sweep_temporaries
 from foundations.errors import InvalidValue, UserError
+from foundations.paths import RunPaths
 from foundations.ranks import Ranks
 from foundations.storage import read_json, write_json
+from open_lth.evaluation_request import Evaluation, EvaluationRequest
+from open_lth.runners.assessment import Assessment, sequence
+from open_lth.runners.ensembles import Ensemble, ensembles_of
+from open_lth.runners.networks import Networks
 from open_lth.runners.once import do_once
-from training import MetricLogger, Prediction, TrainingRun, measure, place, reliability
-
-Evaluation = dict[str, Any]
+from training import MetricLogger, TrainingRun
 
 
-def evaluate_run(run: TrainingRun, passes: int) -> Evaluation:
+def evaluate_run(run: TrainingRun, request: EvaluationRequest) -> Evaluation:
     """Measure a run's final network several times and keep the result beside it, in `evaluation.json`.
 
-    Passes over the test set differ in the weights that a stochastic network draws, and in nothing else. If as many
-    passes have been made before, they are not made again.
+    Passes differ in the weights that a stochastic network draws, and in nothing else: in each the same weights see the
+    test examples, the shifted ones and those out of distribution. What has been measured with as many passes before is
+    not measured again, and stays.
 
     Returns:
         `final`, with mean, std (of the sample; None for one pass) and values of every measure over the passes;
-        `reliability`, the bins of a reliability diagram, summed over the passes; `peak`, the measures logged at the
-        epoch of the best test accuracy (Kuhn et al., section 4); `passes`; `step`.
+        `reliability`, the bins of a reliability diagram, summed over the passes; `temperature_fitted_on`, where the
+        temperature of the scaled measures is from; `peak`, the measures logged at the epoch of the best test accuracy
+        (Kuhn et al., section 4); `passes`; `step`; `diagnostics`, what the variant says of its network, by layer;
+        `shift`, measures by shift and severity; `ood`, detection measures by what is out of distribution and by score.
 
     Raises:
-        UserError: if the run is not finished.
+        UserError: if the run is not finished, or what is asked for cannot be had.
         RunIsLocked: if another process is at it, and goes on for longer than this one may wait.
     """
-    if passes < 1:
-        raise InvalidValue("passes", passes, "must be at least 1")
+    if request.passes < 1:
+        raise InvalidValue("passes", request.passes, "must be at least 1")
     if not run.is_done:
         raise UserError(f"{run.paths.directory}: is not finished; the command without `evaluate` finishes it")
+    return _evaluated((run,), run.paths, request)
+
+
+def evaluate_ensemble(ensemble: Ensemble, request: EvaluationRequest) -> Evaluation:
+    """Measure the average of several runs' predictions and keep the result, in the ensemble's `evaluation.json`.
+
+    Returns:
+        What `evaluate_run` does, but for `peak` and `diagnostics`; and `members`, the runs' directories, relative to
+        the root. If there were others before, everything is measured anew.
+
+    Raises:
+        UserError: if what is asked for cannot be had.
+        RunIsLocked: if another process is at it, and goes on for longer than this one may wait.
+    """
+    return _evaluated(ensemble.members, ensemble.paths, request)
+
+
+def _evaluated(runs: tuple[TrainingRun, ...], paths: RunPaths, request: EvaluationRequest) -> Evaluation:
     do_once(
-        run.paths.directory,
-        run.context,
-        is_done=lambda: earlier_evaluation(run, passes) is not None,
-        work=lambda: _evaluate(run, passes),
+        paths.directory,
+        runs[0].context,
+        is_done=lambda: not _missing(runs, paths, request),
+        work=lambda: _evaluate(runs, paths, request),
     )
-    kept: Evaluation = read_json(run.paths.evaluation)
+    kept: Evaluation = read_json(paths.evaluation)
     return kept
 
 
-def _evaluate(run: TrainingRun, passes: int) -> None:
-    sweep_temporaries(run.paths.directory, run.paths.evaluation.name)
-    model, measured, bins = run.load_network(run.end), [], []
-    task = EvaluationTask(run.without_ranks(), passes, torch.get_num_threads())
-    with run.context.ranks.leading(task):
-        for prediction, labels in _predictions(run, model, passes):
-            measured.append(measure(prediction.log_probabilities, labels))
-            bins.append(reliability(prediction.log_probabilities, labels))
-    result: Evaluation = {
-        "step": str(run.end),
-        "passes": passes,
-        "final": {name: _spread([values[name] for values in measured]) for name in measured[0]},
-        "reliability": _summed(bins),
-        "peak": peak_measures(MetricLogger.load(run.paths.logger)),
-    }
-    write_json(run.paths.evaluation, result)
+def _missing(runs: tuple[TrainingRun, ...], paths: RunPaths, request: EvaluationRequest) -> list[str]:
+    """Return what has to be measured; what older versions did not measure of the test examples counts."""
+    earlier = earlier_evaluation(paths) or {}
+    if earlier.get("members") != _members(runs):
+        earlier = {}
+    missing = request.missing_from(earlier)
+    is_old = "aurc" not in earlier.get("final", {})
+    return missing if "test" in missing or not is_old else ["test", *missing]
 
 
-def _predictions(run: TrainingRun, model: nn.Module, passes: int) -> Iterator[tuple[Prediction, Tensor]]:
-    """Yield each pass's prediction and the labels, on all processes of the run."""
-    ranks = run.context.ranks
-    ranks.send_tensors(model.state_dict())
-    model = place(model, run.context)
-    evaluator = ranks.leader_first(run.evaluator)
-    for index in range(passes):
-        yield evaluator.predict(model, run.end, f"pass {index}")
+def _members(runs: tuple[TrainingRun, ...]) -> list[str] | None:
+    """Return the names of an ensemble's members; a run alone is none."""
+    return [str(run.paths.directory.relative_to(run.context.root)) for run in runs] if len(runs) > 1 else None
+
+
+def _evaluate(runs: tuple[TrainingRun, ...], paths: RunPaths, request: EvaluationRequest) -> None:
+    sweep_temporaries(paths.directory, paths.evaluation.name)
+    earlier = earlier_evaluation(paths) or {}
+    if earlier.get("members") != _members(runs):
+        earlier = {}
+    missing = _missing(runs, paths, request)
+    only_missing = replace(
+        request,
+        passes=max(request.passes, earlier.get("passes", 0)) if "test" in missing else request.passes,
+        shifts=tuple(name for name in request.shifts if name in missing),
+        ood=tuple(name for name in request.ood if name in missing),
+    )
+    models = tuple(run.load_network(run.end) for run in runs)
+    task = EvaluationTask(tuple(run.without_ranks() for run in runs), only_missing, torch.get_num_threads())
+    with runs[0].context.ranks.leading(task):
+        assessment = _assess(Networks(runs, models), only_missing)
+    result = {"step": str(runs[0].end), **earlier}
+    if "test" in missing:
+        result |= {"passes": only_missing.passes, **assessment.final()}
+    if len(runs) > 1:
+        result["members"] = _members(runs)
+    else:
+        result["peak"] = peak_measures(MetricLogger.load(runs[0].paths.logger))
+        result["diagnostics"] = runs[0].variant.diagnostics(models[0])
+    for kind, found in (("shift", assessment.shift()), ("ood", assessment.ood())):
+        if found:
+            result[kind] = {**result.get(kind, {}), **found}
+    write_json(paths.evaluation, result)
+
+
+def _assess(networks: Networks, request: EvaluationRequest) -> Assessment:
+    """Predict everything, on all processes of the run, and return the numbers."""
+    assessment = Assessment()
+    for examples, index in sequence(request, networks.has_validation):
+        assessment.add(examples, index, *networks.predict(examples, f"pass {index}"))
+    return assessment
 
 
 @dataclass(frozen=True)
 class EvaluationTask:
-    """An evaluation that the leader's processes join; the network comes from the leader."""
+    """An evaluation that the leader's processes join; the networks come from the leader."""
 
-    run: TrainingRun
-    passes: int
+    runs: tuple[TrainingRun, ...]
+    request: EvaluationRequest
     threads: int
 
     def follow(self, ranks: Ranks) -> None:
         """Predict along."""
         torch.set_num_threads(self.threads)
-        run = replace(self.run, context=self.run.context.on(ranks))
-        for _ in _predictions(run, run.new_network(seed=0), self.passes):
-            pass
+        runs = tuple(replace(run, context=run.context.on(ranks)) for run in self.runs)
+        _assess(Networks(runs, tuple(run.new_network(seed=0) for run in runs)), self.request)
 
 
-def earlier_evaluation(run: TrainingRun, passes: int) -> Evaluation | None:
-    """Return what `evaluate_run` has kept beside a run, or None if that has fewer passes.
+def earlier_evaluation(paths: RunPaths) -> Evaluation | None:
+    """Return what an evaluation has kept, or None if there was none.
 
     Raises:
         UserError: if the file is damaged.
     """
-    if not run.paths.evaluation.exists():
+    if not paths.evaluation.exists():
         return None
-    earlier: Evaluation = read_json(run.paths.evaluation)
-    if not isinstance(earlier, dict) or not {"passes", "final", "peak", "step"} <= earlier.keys():
-        raise UserError(f"{run.paths.evaluation}: is no evaluation; delete it to have it made again")
-    return earlier if earlier["passes"] >= passes and "reliability" in earlier else None
+    earlier: Evaluation = read_json(paths.evaluation)
+    if not isinstance(earlier, dict) or not {"passes", "final", "step"} <= earlier.keys():
+        raise UserError(f"{paths.evaluation}: is no evaluation; delete it to have it made again")
+    return earlier
 
 
-def is_measured(run: TrainingRun, passes: int) -> bool:
-    """Return whether `evaluate_run` has kept as many passes; a damaged file counts as none, and is named elsewhere."""
+def is_measured(run: TrainingRun, request: EvaluationRequest) -> bool:
+    """Return whether an evaluation has kept all that is asked of a run; a damaged file has nothing."""
+    return request.is_answered_by(_readable_evaluation(run.paths))
+
+
+def are_measured(runs: Sequence[TrainingRun], request: EvaluationRequest) -> bool:
+    """Return whether all that is asked of runs was kept, of them or of their ensembles as they are now."""
+    if not request.passes or not request.ensemble:
+        return not request.passes or all(is_measured(run, request) for run in runs)
     try:
-        return earlier_evaluation(run, passes) is not None
-    except UserError:
+        ensembles = ensembles_of(runs, request.ensemble)
+    except UserError:  # there are not enough members yet
         return False
+    kept = [_readable_evaluation(ensemble.paths) for ensemble in ensembles]
+    return all(
+        request.is_answered_by(one) and one.get("members") == _members(ensemble.members)
+        for one, ensemble in zip(kept, ensembles, strict=True)
+    )
+
+
+def _readable_evaluation(paths: RunPaths) -> Evaluation:
+    try:
+        return earlier_evaluation(paths) or {}
+    except UserError:  # it is named where it is needed
+        return {}
 
 
 def peak_measures(logger: MetricLogger) -> dict[str, float]:
@@ -123,16 +188,3 @@ def peak_measures(logger: MetricLogger) -> dict[str, float]:
     row = logger.rows()[best]
     measures = {name.removeprefix("test_"): value for name, value in row.items() if name.startswith("test_")}
     return {"iteration": float(best), **measures}
-
-
-def _summed(bins: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
-    return {name: [sum(values) for values in zip(*(one[name] for one in bins), strict=True)] for name in bins[0]}
-
-
-def _spread(values: list[float]) -> dict[str, Any]:
-    # Summed as differences from the first, equal values have exactly their mean, and no spread.
-    mean = values[0] + sum(value - values[0] for value in values) / len(values)
-    if len(values) == 1:
-        return {"mean": mean, "std": None, "values": values}  # one pass knows no spread
-    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return {"mean": mean, "std": variance**0.5, "values": values}

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from open_lth.command import Words
+from open_lth.evaluation_request import EvaluationRequest
 from open_lth.results.tables import read_runs
-from open_lth.runners.evaluation import is_measured
+from open_lth.runners.evaluation import are_measured, is_measured
 from open_lth.suites.suite import Series
 from training import TrainingRun
 
@@ -30,8 +31,8 @@ class SuiteRuns:
     missing: list[str]
 
 
-CommandReader = Callable[[Words], tuple[list[TrainingRun], int]]
-"""From a command to the training runs that it stands for, and with how many passes it measures them."""
+CommandReader = Callable[[Words], tuple[list[TrainingRun], EvaluationRequest]]
+"""From a command to the training runs that it stands for, and what it measures of them."""
 
 
 def find_runs(series: Iterable[Series], read: CommandReader) -> SuiteRuns:
@@ -45,11 +46,11 @@ def find_runs(series: Iterable[Series], read: CommandReader) -> SuiteRuns:
     missing: dict[tuple[str, str], list[int]] = {}
     for one in series:
         for experiment in one.experiments:
-            runs, passes = read(experiment.command)
+            runs, request = read(experiment.command)
             done = [run for run in runs if run.paths.logger.exists()]
             places += [(one.panel, one.method, str(run.paths.directory)) for run in done]
             trainings |= {str(run.paths.directory): run for run in done}
-            for what in _missing(runs, passes):
+            for what in _missing(runs, request):
                 missing.setdefault((f"{one.panel}, {one.method}", what), []).append(runs[0].streams.replicate)
     table = read_runs(dict.fromkeys(directory for _, _, directory in places))
     labelled = pd.DataFrame(places, columns=["panel", "method", "directory"]).astype("string").drop_duplicates()
@@ -57,13 +58,17 @@ def find_runs(series: Iterable[Series], read: CommandReader) -> SuiteRuns:
     return SuiteRuns(labelled.merge(table, on="directory", how="inner"), trainings, lines)
 
 
-def _missing(runs: Sequence[TrainingRun], passes: int) -> Iterator[str]:
+def _missing(runs: Sequence[TrainingRun], request: EvaluationRequest) -> Iterator[str]:
     undone = [run for run in runs if not run.paths.logger.exists()]
     if undone:
         yield f"{_levels(undone)} not finished"
-    unmeasured = [run for run in runs if run not in undone and passes and not is_measured(run, passes)]
+    if request.ensemble:
+        if not are_measured(runs, request):
+            yield f"no ensemble of {request.ensemble} evaluated with {request}"
+        return
+    unmeasured = [run for run in runs if run not in undone and request.passes and not is_measured(run, request)]
     if unmeasured:
-        yield f"{_levels(unmeasured)} not evaluated with {passes} passes"
+        yield f"{_levels(unmeasured)} not evaluated with {request}"
 
 
 def _levels(runs: Sequence[TrainingRun]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from open_lth.command import read_command
-from open_lth.runners.evaluation import is_measured
+from open_lth.runners.evaluation import are_measured
 from tests.contracts.table import LENET, REGISTRIES, ROWS
 from tests.open_lth.running import Workplace, snapshot
 
@@ -21,10 +21,10 @@ def test_it_makes_the_runs_that_it_stands_for_and_makes_them_once(
     workplace = Workplace(tmp_path / "results", dataset_root)
     workplace.done("lottery", "--levels=1", *FLAGS)
     words = (name, *ROWS["subcommand"][name], *FLAGS)
-    runs, passes = read_command((*words, f"--root={workplace.root}", f"--dataset_root={dataset_root}"))
+    runs, request = read_command((*words, f"--root={workplace.root}", f"--dataset_root={dataset_root}"))
     assert runs and all(workplace.root in run.paths.directory.parents for run in runs)
     workplace.done(*words)
-    assert all(run.is_done and (not passes or is_measured(run, passes)) for run in runs)
+    assert all(run.is_done for run in runs) and are_measured(runs, request)
     before = snapshot(workplace.root)
     workplace.done(*words)
     assert snapshot(workplace.root) == before, "what is done is done again"

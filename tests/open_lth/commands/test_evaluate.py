@@ -12,6 +12,9 @@ import pytest
 from tests.open_lth.running import BAYESIAN, KINDS, LENET, Trunk, measures, snapshot
 
 MEASURES = {"loss", "accuracy", "examples", "brier", "ece", "mace", "mace_pooled"}
+EVALUATED = MEASURES | {"aurc", "temperature", "scaled_loss", "scaled_ece"} | {
+    f"{error}_{what}" for error in ("ece", "mace") for what in ("floor", "low", "high")
+}  # fmt: skip
 VARYING = ("loss", "brier", "mace", "mace_pooled")
 
 
@@ -43,8 +46,8 @@ def test_every_level_gets_its_measures_beside_its_run_and_nothing_else_changes(t
     for level in range(3):
         found = kept(trunk.level(level))
         assert found["passes"] == 2 and found["step"] == "2ep0it"
-        assert set(found["final"]) == MEASURES
-        assert all(len(found["final"][name]["values"]) == 2 for name in MEASURES)
+        assert set(found["final"]) == EVALUATED
+        assert all(len(found["final"][name]["values"]) == 2 for name in EVALUATED)
         assert found["final"]["examples"]["mean"] == 360.0
 
 
@@ -172,7 +175,7 @@ def test_results_that_openlth_wrote_are_measured_and_their_peak_has_what_openlth
         found, theirs = kept(openlth_trunk.level(level)), logged(openlth_trunk.level(level), 20)
         assert found["peak"] == {"iteration": 20.0, **theirs}
         assert set(theirs) == {"loss", "accuracy", "examples"}
-        assert set(found["final"]) == MEASURES
+        assert set(found["final"]) == EVALUATED
         assert found["final"]["brier"]["std"] == 0.0
 
 

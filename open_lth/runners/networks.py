@@ -1,0 +1,73 @@
+"""The networks that an evaluation measures: one, or an ensemble."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from datasets import EvaluationLoader, ExtraTests
+from open_lth.runners.assessment import SHIFT, TEST, VALIDATION, Examples
+from training import Prediction, TrainingRun, average, place
+
+
+class Networks:
+    """Networks of one experiment, whose predictions are averaged; each predicts as it does alone.
+
+    Args:
+        runs: one for each network, on the same processes.
+        models: the networks; the leader's are given to all processes.
+    """
+
+    def __init__(self, runs: tuple[TrainingRun, ...], models: tuple[nn.Module, ...]) -> None:
+        self._run, self._ranks = runs[0], runs[0].context.ranks
+        for model in models:
+            self._ranks.send_tensors(model.state_dict())
+        placed = [place(model, run.context) for run, model in zip(runs, models, strict=True)]
+        # The data lie on the device once, whatever the number of networks.
+        first = self._ranks.leader_first(runs[0].evaluator)
+        others = [replace(first, variant=run.variant, streams=run.streams) for run in runs[1:]]
+        self._members = list(zip(runs, placed, [first, *others], strict=True))
+        self._loaders = {Examples(TEST): first.test}
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether some of the training examples were held out."""
+        return self._run.dataset_hparams.validation_fraction is not None
+
+    def predict(self, examples: Examples, occasion: str) -> tuple[Prediction, Tensor]:
+        """Return what is predicted for some examples, and their labels, on all processes of the run.
+
+        Args:
+            occasion: the same one draws the same weights, whatever the examples.
+        """
+        loader = self._loader(examples)
+        labels: list[Tensor] = []
+
+        def predictions() -> Iterator[Prediction]:
+            for run, model, evaluator in self._members:
+                predicted, found = evaluator.on(loader).predict(model, run.end, occasion)
+                labels.append(found)
+                yield predicted
+
+        return average(predictions()), labels[0]
+
+    def _loader(self, examples: Examples) -> EvaluationLoader:
+        """Load examples; shifted ones and those out of distribution are kept until others are asked for."""
+        if examples not in self._loaders:
+            own = {kept: loader for kept, loader in self._loaders.items() if kept.kind in (TEST, VALIDATION)}
+            self._loaders = {**own, examples: self._ranks.leader_first(lambda: self._load(examples))}
+        return self._loaders[examples]
+
+    def _load(self, examples: Examples) -> EvaluationLoader:
+        if examples.kind == VALIDATION:
+            return self._run.validation_examples()
+        if examples.kind == SHIFT:
+            return self._extra_tests.shifted(examples.name, examples.severity)
+        return self._extra_tests.out_of_distribution(examples.name)
+
+    @functools.cached_property
+    def _extra_tests(self) -> ExtraTests:
+        return self._run.extra_tests()
