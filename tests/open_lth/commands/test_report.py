@@ -65,11 +65,11 @@ def test_the_page_needs_nothing_but_itself(text):
         assert reference.startswith("data:") or (reference[0] == "#" and reference[1:] in found.anchors), reference[:80]
 
 
-def test_it_has_every_figure_as_plot_makes_it(figures, text):
-    encoded = [base64.b64encode(figures[f"figure_{name}.png"]).decode() for name in FIGURES]
+def test_it_has_every_figure_as_plot_makes_it(some_figures, text):
+    encoded = [base64.b64encode(some_figures[f"figure_{name}.png"]).decode() for name in FIGURES]
     assert all(f'src="data:image/png;base64,{picture}"' in text for picture in encoded)
     for name in FIGURES:
-        title, _, caption, *_ = figures[f"figure_{name}.md"].decode().splitlines()
+        title, _, caption, *_ = some_figures[f"figure_{name}.md"].decode().splitlines()
         assert html.escape(caption, quote=False).replace("'", "&#39;") in text
         assert f"<h2>{title.removeprefix('# ')}</h2>" in text
 
