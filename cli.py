@@ -10,7 +10,6 @@ import os
 import shlex
 import sys
 import unicodedata
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from foundations.interruption import (
     interruption_requests,
     stopping_at_once,
 )
+from foundations.messages import LOGGER, messages_on_stderr
 from open_lth.command import read_flags
 from open_lth.commands import COMMANDS
 
@@ -50,8 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else argv
     keep_freed_memory()
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    with messages_on_stderr():
         try:
             with stopping_at_once():
                 code = _dispatch(arguments)
@@ -166,7 +165,7 @@ def load_plugins() -> None:
         if key not in _loaded:
             _loaded[key] = loaded = load(plugin)
             if loaded.problem:
-                print(f"warning: the plugin {loaded.name} could not be loaded: {loaded.problem}", file=sys.stderr)
+                LOGGER.warning("the plugin %s could not be loaded: %s", loaded.name, loaded.problem)
 
 
 _loaded: dict[tuple[str, str], LoadedPlugin] = {}

@@ -4,7 +4,7 @@ from pruning import sparse_global as _sparse_global  # registers the determinist
 from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, apply_mask, prunable_shapes
 from pruning.hparams import GlobalPruningHparams, PruningHparams
 from pruning.mask import Mask, check_same_tensors
-from pruning.selection import LayerPrunedAway, prune_lowest_globally
+from pruning.selection import layers_pruned_away, prune_lowest_globally
 from pruning.shuffling import shuffle_mask
 from pruning.strategy import DETERMINISTIC, STRATEGIES, Strategy, check_strategy_fits, register_global_strategy
 
@@ -14,7 +14,6 @@ __all__ = [
     "DETERMINISTIC",
     "STRATEGIES",
     "GlobalPruningHparams",
-    "LayerPrunedAway",
     "Mask",
     "MaskEnforcement",
     "Prunable",
@@ -24,6 +23,7 @@ __all__ = [
     "apply_mask",
     "check_same_tensors",
     "check_strategy_fits",
+    "layers_pruned_away",
     "prunable_shapes",
     "prunable_weights",
     "prune_lowest_globally",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Collection, Mapping
 
 import torch
@@ -11,10 +10,6 @@ from torch import Tensor
 
 from foundations.errors import InvalidValue, UserError, one_of
 from pruning.mask import Mask
-
-
-class LayerPrunedAway(UserWarning):
-    """A layer has no weight left."""
 
 
 def prune_lowest_globally(
@@ -33,9 +28,6 @@ def prune_lowest_globally(
     Raises:
         InvalidValue: if an ignored tensor does not exist.
         UserError: if a score is not a number, or nothing is left to prune.
-
-    Warns:
-        LayerPrunedAway: naming the layers of which nothing is left.
     """
     unknown = sorted(set(ignored) - set(mask))
     if unknown:
@@ -51,12 +43,9 @@ def prune_lowest_globally(
     position = min(math.ceil(fraction * mask.unpruned), flat.numel() - 1)
     threshold = flat.kthvalue(position + 1).values
     pruned = {name: ((score > threshold) & (mask[name] == 1)).int() for name, score in candidates.items()}
-    result = Mask({name: pruned.get(name, mask[name]) for name in mask})
-    _warn_of_empty_layers(mask, result)
-    return result
+    return Mask({name: pruned.get(name, mask[name]) for name in mask})
 
 
-def _warn_of_empty_layers(before: Mask, after: Mask) -> None:
-    emptied = [name for name in after if bool(before[name].any()) and not bool(after[name].any())]
-    if emptied:
-        warnings.warn(f"pruned away whole: {', '.join(emptied)}", LayerPrunedAway, stacklevel=3)
+def layers_pruned_away(before: Mask, after: Mask) -> list[str]:
+    """Return the tensors that had weights left and have none any more."""
+    return [name for name in after if bool(before[name].any()) and not bool(after[name].any())]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import operator
 import time
-import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from foundations.checksum import move
 from foundations.errors import UnreadableFile, UserError, is_machines_fault
+from foundations.messages import LOGGER
 from foundations.paths import RunPaths
 from foundations.ranks import Ranks
 from foundations.step import Step
@@ -22,10 +22,6 @@ from foundations.storage import load_tensors, save_tensors
 from training.logger import MetricLogger
 from training.optimizers import check_moments, fit_to
 from training.precision import Precision
-
-
-class OlderCheckpoint(UserWarning):
-    """Training goes on from a checkpoint that is not the newest."""
 
 
 class TrainingState:
@@ -146,10 +142,7 @@ class TrainingState:
         path, content, damage = _newest_whole(paths)
         self._take_up(path, content)
         if damage:
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", OlderCheckpoint)
-                text = f"{damage}; going on from {path.name}, at {self.step}"
-                warnings.warn(OlderCheckpoint(text), stacklevel=2)
+            LOGGER.warning("%s; going on from %s, at %s", damage, path.name, self.step)
             # Else the next checkpoint would put the damaged one in the place of the one that is whole.
             move(path, paths.checkpoint)
         return True

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foundations.errors import InvalidValue, UserError
+from foundations.messages import LOGGER
 from open_lth.cluster.listing import list_jobs
 from open_lth.cluster.records import FOLDER
 from open_lth.commands.table import table
@@ -49,7 +50,7 @@ def _list_jobs(root: Path) -> None:
     try:
         listing = list_jobs(root)
     except UserError as error:  # what Slurm does not say hides nothing else
-        print(f"warning: {error}", file=sys.stderr)
+        LOGGER.warning("%s", error)
         return
     if listing.rows:
         print(f"\n{table([listing.columns, *listing.rows])}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from foundations.errors import UserError
+from foundations.messages import LOGGER
 from foundations.paths import RunPaths
 from foundations.storage import read_json, read_text
 from open_lth.results.replicates import displayed_fields, find_replicates, replicate_of
@@ -120,7 +120,7 @@ def _rows(
         try:
             rows += read(paths) if paths.logger.exists() else []
         except UserError as error:  # a damaged run does not hide the others
-            warnings.warn(f"left out: {error}", stacklevel=3)
+            LOGGER.warning("left out: %s", error)
     return rows
 
 

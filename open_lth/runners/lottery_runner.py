@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 from torch import nn
 
 from datasets import num_classes
 from foundations.errors import UserError
+from foundations.messages import LOGGER
 from foundations.storage import save_tensors
 from models import find_family
 from open_lth.runners.lottery import Lottery, Rewinding
 from open_lth.runners.once import do_once
 from open_lth.runners.provenance import save_command, save_hparams
-from pruning import STRATEGIES, LayerPrunedAway, Mask, apply_mask, prunable_shapes
+from pruning import STRATEGIES, Mask, apply_mask, layers_pruned_away, prunable_shapes
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,7 @@ class LotteryRunner:
 
     def _try_pruning(self, network: nn.Module) -> None:
         """Prune an untrained network, so that a mistake in the flags comes out before the first level is trained."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LayerPrunedAway)
-            self._pruned(1, network, Mask.ones(self.lottery.prunable_shapes))
+        self._pruned(1, network, Mask.ones(self.lottery.prunable_shapes))
 
     def _train_dense(self, network: nn.Module) -> None:
         """Pretrain if that is asked for, keep the weights to which all levels are rewound, and train level 0."""
@@ -119,12 +117,10 @@ class LotteryRunner:
 
     def _prune(self, level: int, trained: nn.Module) -> None:
         lottery = self.lottery
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", LayerPrunedAway)
-            with warnings.catch_warnings(record=True) as caught:
-                mask = self._pruned(level, trained, lottery.load_mask(level - 1))
-            for warning in caught:
-                warnings.warn(f"{lottery.training(level).label}: {warning.message}", warning.category, stacklevel=2)
+        before = lottery.load_mask(level - 1)
+        mask = self._pruned(level, trained, before)
+        if emptied := layers_pruned_away(before, mask):
+            LOGGER.warning("%s: pruned away whole: %s", lottery.training(level).label, ", ".join(emptied))
         mask.save(lottery.paths(level))
         if not lottery.context.quiet:
             print(f"level_{level}: {100 * mask.density:.2f} % of the prunable weights are left", flush=True)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from foundations.errors import InvalidValue, UserError
-from pruning import LayerPrunedAway, Mask, prune_lowest_globally
+from pruning import Mask, layers_pruned_away, prune_lowest_globally
 
 Arrays = dict[str, np.ndarray]
 
@@ -41,12 +40,8 @@ def problems(draw: st.DrawFn) -> tuple[Arrays, Arrays, float, set[str]]:
 
 
 def prune(scores: Arrays, mask: Arrays, fraction: float, ignored: set[str]) -> Mask:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LayerPrunedAway)
-        tensors = {name: torch.from_numpy(values) for name, values in scores.items()}
-        return prune_lowest_globally(
-            tensors, Mask({n: torch.from_numpy(m) for n, m in mask.items()}), fraction, ignored
-        )
+    tensors = {name: torch.from_numpy(values) for name, values in scores.items()}
+    return prune_lowest_globally(tensors, Mask({n: torch.from_numpy(m) for n, m in mask.items()}), fraction, ignored)
 
 
 @given(problems())
@@ -137,18 +132,20 @@ def test_infinite_scores_are_pruned_last():
 
 
 def test_a_layer_that_is_pruned_away_whole_is_named_once():
-    scores = {"tiny": torch.tensor([0.0, 0.1]), "big": torch.arange(1.0, 21.0)}
-    with pytest.warns(LayerPrunedAway, match="^pruned away whole: tiny$"):
-        mask = prune_lowest_globally(scores, Mask.ones({"tiny": [2], "big": [20]}), 0.2)
+    scores, full = (
+        {"tiny": torch.tensor([0.0, 0.1]), "big": torch.arange(1.0, 21.0)},
+        Mask.ones({"tiny": [2], "big": [20]}),
+    )
+    mask = prune_lowest_globally(scores, full, 0.2)
     assert mask.densities == {"tiny": 0.0, "big": 1 - 4 / 20}
-    prune_lowest_globally(scores, mask, 0.2)  # warnings are errors: it is not named again
+    assert layers_pruned_away(full, mask) == ["tiny"]
+    assert layers_pruned_away(mask, prune_lowest_globally(scores, mask, 0.2)) == []
 
 
 def test_when_everything_goes_every_layer_is_named_and_there_is_nothing_more_to_prune():
-    scores = {"a": torch.zeros(3), "b": torch.zeros(2)}
-    with pytest.warns(LayerPrunedAway, match="a, b"):
-        mask = prune_lowest_globally(scores, Mask.ones({"a": [3], "b": [2]}), 0.2)
-    assert mask.unpruned == 0
+    scores, full = {"a": torch.zeros(3), "b": torch.zeros(2)}, Mask.ones({"a": [3], "b": [2]})
+    mask = prune_lowest_globally(scores, full, 0.2)
+    assert mask.unpruned == 0 and layers_pruned_away(full, mask) == ["a", "b"]
     with pytest.raises(UserError, match="no weight is left"):
         prune_lowest_globally(scores, mask, 0.2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tests.open_lth.running import LENET, Trunk, Workplace, results
 from tests.reliability.damage import damages, follow_advice, refusals
 from tests.reliability.data_files import pack_cifar, write_cifar, write_mnist, write_svhn
 from training import MetricLogger
-from training.checkpoint import OlderCheckpoint, TrainingState
+from training.checkpoint import TrainingState
 from training.precision import Precision
 
 OPENLTH_RUN = Path(__file__).parents[1] / "data/openlth_root/lottery_10ded27454e22a1b71fcd332ae4f15d0/replicate_1"
@@ -150,8 +151,7 @@ def state(seed: int) -> TrainingState:
     return TrainingState(model, optimizer, Precision("fp32", torch.device("cpu")), Step(seed, 4))
 
 
-@pytest.mark.filterwarnings("ignore::training.checkpoint.OlderCheckpoint")
-def test_damage_to_the_newest_checkpoint_costs_one_checkpoint(tmp_path, tally):
+def test_damage_to_the_newest_checkpoint_costs_one_checkpoint(tmp_path, caplog, tally):
     whole, tried, lost = RunPaths(tmp_path / "whole"), 0, 0
     for number in (1, 2):
         state(number).save(whole)
@@ -160,10 +160,9 @@ def test_damage_to_the_newest_checkpoint_costs_one_checkpoint(tmp_path, tally):
         shutil.copytree(whole.directory, paths.directory)
         paths.checkpoint.write_bytes(damaged)
         restored = state(0)
-        with pytest.warns(
-            OlderCheckpoint, match=r"checkpoint\.pth: damaged: .* going on from checkpoint_previous\.pth"
-        ):
-            restored.restore(paths)
+        caplog.clear()
+        restored.restore(paths)
+        assert re.search(r"checkpoint\.pth: damaged: .* going on from checkpoint_previous\.pth", caplog.messages[0])
         lost += restored.step.iteration != 1 or not torch.equal(restored.model.weight, state(1).model.weight)
         tried += 1
         shutil.rmtree(paths.directory)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 
 from foundations.interruption import hidden_interruption
+from foundations.messages import LOGGER
 from foundations.sink import MetricSink, SinkKind, SinkRun
 from foundations.step import Step
 from training.checkpoint import TrainingState
-
-
-class SinkSwitchedOff(UserWarning):
-    """A sink failed; the run goes on without it."""
 
 
 class SinkFeed:
@@ -31,6 +27,7 @@ class SinkFeed:
         self._kinds = kinds
         self._describe = describe
         self._sinks: dict[str, MetricSink] = {}
+        self._run = ""
         self._handed_on = 0
         self._is_open = False
 
@@ -61,7 +58,7 @@ class SinkFeed:
         self._sinks.clear()
 
     def _open(self, run: SinkRun) -> None:
-        self._is_open = True
+        self._is_open, self._run = True, run.name
         for flag, kind in self._kinds.items():
             with self._guarded(flag):
                 self._sinks[flag] = kind.open(run)
@@ -82,7 +79,4 @@ class SinkFeed:
                 raise
             self._sinks.pop(flag, None)
             reason = str(error).partition("\n")[0] or type(error).__name__
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", SinkSwitchedOff)
-                text = f"--{flag} is switched off for this run, whose logger gets everything: {reason}"
-                warnings.warn(SinkSwitchedOff(text), stacklevel=2)
+            LOGGER.warning("--%s is switched off for %s, whose logger gets everything: %s", flag, self._run, reason)
