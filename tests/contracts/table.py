@@ -52,9 +52,9 @@ OF_PLUGINS: list[Mapping[str, Mapping[str, Words]]] = [
     entry.load() for entry in importlib.metadata.entry_points(group="open_lth.contracts")
 ]
 
-KINDS: dict[str, Words] = {"deterministic": (), "bayesian": BAYESIAN}
+VARIANT_FLAGS: dict[str, Words] = {"deterministic": (), "bayesian": BAYESIAN}
 for _rows in OF_PLUGINS:
-    KINDS |= _rows.get("variant", {})
+    VARIANT_FLAGS |= _rows.get("variant", {})
 """The row of every variant; every family, optimiser, strategy and branch is tested with each that it fits."""
 
 ROWS: dict[str, dict[str, Words]] = {
@@ -74,8 +74,8 @@ ROWS: dict[str, dict[str, Words]] = {
         "imagenet_resnet": ("--default_hparams=imagenet_resnet_18_2", "--pruning_layers_to_ignore=model.fc.weight"),
         "mnist_lenet": LENET,
     },
-    # The flags that make a network of the kind, and a curriculum longer than an epoch.
-    "variant": {name: ("--training_steps=7it", *words) for name, words in KINDS.items()},
+    # The flags that make a network of the variant, and a curriculum longer than an epoch.
+    "variant": {name: ("--training_steps=7it", *words) for name, words in VARIANT_FLAGS.items()},
     # A network that takes the images; the files are in `data.py`.
     "dataset": {
         "cifar10": (),
@@ -160,31 +160,34 @@ def _cases_of(registry: str, name: str, row: Words) -> list[Case]:
         return [Case(label, (*BASE, *row))]
     if registry == "estimator":
         return [Case(label, (*BASE, *BAYESIAN, f"--bayesian_estimator={name}", *row))]
-    return [Case(f"{label}-{kind}", *_settings(registry, name, row, kind)) for kind in _fitting_kinds(registry, name)]
+    return [
+        Case(f"{label}-{variant}", *_settings(registry, name, row, variant))
+        for variant in _fitting_variants(registry, name)
+    ]
 
 
-def _settings(registry: str, name: str, row: Words, kind: str) -> tuple[Words, Words]:
-    words, branch = (*BASE, *KINDS[kind]), ("randomly_reinitialize",)
+def _settings(registry: str, name: str, row: Words, variant: str) -> tuple[Words, Words]:
+    words, branch = (*BASE, *VARIANT_FLAGS[variant]), ("randomly_reinitialize",)
     if registry == "branch":
         return words, (name, *row)
     if registry == "model":
         # Every family's tickets can be transplanted.
-        return (*words, *row), ("transplant", *ROWS["branch"]["transplant"]) if kind == "deterministic" else branch
+        return (*words, *row), ("transplant", *ROWS["branch"]["transplant"]) if variant == "deterministic" else branch
     flag = {"strategy": "pruning_strategy", "optimizer": "optimizer_name", "objective": "objective"}[registry]
     return (*words, f"--{flag}={name}", *row), branch
 
 
-def _fitting_kinds(registry: str, name: str) -> list[str]:
+def _fitting_variants(registry: str, name: str) -> list[str]:
     if registry == "objective":
-        return [kind for kind in KINDS if name in (VARIANTS.get(kind).objectives or (name,))]
+        return [variant for variant in VARIANT_FLAGS if name in (VARIANTS.get(variant).objectives or (name,))]
     entry = REGISTRIES[registry].get(name)
     fitting = {"strategy": lambda: entry.variants, "branch": lambda: entry.trunk_variants}.get(registry, tuple)()
-    return [kind for kind in KINDS if fits(kind, fitting)]
+    return [variant for variant in VARIANT_FLAGS if fits(variant, fitting)]
 
 
-def fits(kind: str, kinds: Collection[str]) -> bool:
+def fits(variant: str, variants: Collection[str]) -> bool:
     """Return whether a variant is, or has weights like, one of some variants; none of them means all."""
-    return not kinds or not {*VARIANTS.get(kind).compatible_variants()}.isdisjoint(kinds)
+    return not variants or not {*VARIANTS.get(variant).compatible_variants()}.isdisjoint(variants)
 
 
 def read_trainings(command: str, *words: str) -> list[Any]:

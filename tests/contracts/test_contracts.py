@@ -16,7 +16,7 @@ import training.loop
 from foundations.paths import RunPaths
 from models import MODEL_FAMILIES
 from tests.contracts.data import WRITERS
-from tests.contracts.table import KINDS, OF_PLUGINS, REGISTRIES, ROWS, Case, missing, read_trainings, unknown
+from tests.contracts.table import OF_PLUGINS, REGISTRIES, ROWS, VARIANT_FLAGS, Case, missing, read_trainings, unknown
 from tests.open_lth.running import Trunk, density, mask, measures, results, same, weights
 from training import TrainingRun
 
@@ -79,14 +79,14 @@ def test_every_entry_has_a_row_and_every_row_an_entry(registry: str) -> None:
 
 
 def test_every_data_set_has_files() -> None:
-    kinds = ("dataset", "streamed dataset")
-    of_plugins = {name for rows in OF_PLUGINS for kind in kinds for name in rows.get(kind, ())}
-    lacking = sorted(({name for kind in kinds for name in ROWS[kind]} - of_plugins) ^ set(WRITERS))
+    registries = ("dataset", "streamed dataset")
+    of_plugins = {name for rows in OF_PLUGINS for registry in registries for name in rows.get(registry, ())}
+    lacking = sorted(({name for registry in registries for name in ROWS[registry]} - of_plugins) ^ set(WRITERS))
     assert not lacking, f"{', '.join(lacking)}: add what writes a few images to WRITERS in tests/contracts/data.py"
 
 
 def test_every_variant_is_tested_with_everything() -> None:
-    assert set(KINDS) == set(ROWS["variant"])
+    assert set(VARIANT_FLAGS) == set(ROWS["variant"])
 
 
 @pytest.mark.parametrize("name", ROWS["model"])

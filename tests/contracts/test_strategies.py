@@ -8,33 +8,39 @@ import pytest
 import torch
 
 from pruning import STRATEGIES, Mask
-from tests.contracts.table import BASE, KINDS, ROWS, Words, fits
+from tests.contracts.table import BASE, ROWS, VARIANT_FLAGS, Words, fits
 from tests.open_lth.running import Trunk, Workplace, mask
 from training import VARIANTS
 
 FITTING = [
-    (name, kind) for name, strategy in STRATEGIES.items() for kind in KINDS
-    if name in ROWS["strategy"] and fits(kind, strategy.variants)
+    (name, variant) for name, strategy in STRATEGIES.items() for variant in VARIANT_FLAGS
+    if name in ROWS["strategy"] and fits(variant, strategy.variants)
 ]  # fmt: skip
 OTHERS = [
-    (name, kind) for name, _ in STRATEGIES.items() for kind in KINDS
-    if name in ROWS["strategy"] and (name, kind) not in FITTING
+    (name, variant) for name, _ in STRATEGIES.items() for variant in VARIANT_FLAGS
+    if name in ROWS["strategy"] and (name, variant) not in FITTING
 ]  # fmt: skip
 
 
-def words(name: str, kind: str) -> Words:
-    return (*BASE, *KINDS[kind], f"--pruning_strategy={name}", "--training_steps=1it", *ROWS["strategy"][name])
+def words(name: str, variant: str) -> Words:
+    return (
+        *BASE,
+        *VARIANT_FLAGS[variant],
+        f"--pruning_strategy={name}",
+        "--training_steps=1it",
+        *ROWS["strategy"][name],
+    )
 
 
 def total(tensors: dict[str, torch.Tensor]) -> int:
     return sum(int(tensor.sum()) for tensor in tensors.values())
 
 
-@pytest.mark.parametrize(("name", "kind"), FITTING)
+@pytest.mark.parametrize(("name", "variant"), FITTING)
 def test_every_level_keeps_part_of_the_level_before_and_the_same_part_every_time(
-    name: str, kind: str, dataset_root: Path, tmp_path: Path
+    name: str, variant: str, dataset_root: Path, tmp_path: Path
 ) -> None:
-    trunks = [Trunk(Workplace(tmp_path / place, dataset_root), words(name, kind)) for place in ("one", "two")]
+    trunks = [Trunk(Workplace(tmp_path / place, dataset_root), words(name, variant)) for place in ("one", "two")]
     for trunk in trunks:
         trunk.find_tickets(levels=2)
     masks = [[mask(trunk.level(level)) for level in range(3)] for trunk in trunks]
@@ -47,13 +53,13 @@ def test_every_level_keeps_part_of_the_level_before_and_the_same_part_every_time
         assert torch.equal(after["fc.weight"], before["fc.weight"]), "an ignored layer was pruned"
 
 
-@pytest.mark.parametrize(("name", "kind"), FITTING)
-def test_it_leaves_network_and_mask_as_they_were(name: str, kind: str) -> None:
+@pytest.mark.parametrize(("name", "variant"), FITTING)
+def test_it_leaves_network_and_mask_as_they_were(name: str, variant: str) -> None:
     from foundations.arguments import Parser
     from open_lth.commands.lottery import add_flags
     from open_lth.flags.experiment_flags import read_lottery_desc, select
 
-    parser, argv = Parser(prog="lottery"), words(name, kind)
+    parser, argv = Parser(prog="lottery"), words(name, variant)
     add_flags(parser, argv)
     desc = read_lottery_desc(parser.parse_args(argv), select(argv))
     model = desc.variant.build(desc.model_hparams, 10, seed=0)
@@ -64,10 +70,10 @@ def test_it_leaves_network_and_mask_as_they_were(name: str, kind: str) -> None:
     assert current.density == 1
 
 
-@pytest.mark.parametrize(("name", "kind"), OTHERS)
-def test_another_variant_is_refused(name: str, kind: str, dataset_root: Path, tmp_path: Path) -> None:
-    assert kind in VARIANTS
+@pytest.mark.parametrize(("name", "variant"), OTHERS)
+def test_another_variant_is_refused(name: str, variant: str, dataset_root: Path, tmp_path: Path) -> None:
+    assert variant in VARIANTS
     workplace = Workplace(tmp_path / "results", dataset_root)
-    message = workplace.refused("lottery", "--levels=1", *words(name, kind))
+    message = workplace.refused("lottery", "--levels=1", *words(name, variant))
     assert message.startswith(f"error: --pruning_strategy={name}")
     assert not workplace.root.exists()
