@@ -179,9 +179,13 @@ def _readable_evaluation(paths: RunPaths) -> Evaluation:
         return {}
 
 
-def peak_measures(logger: MetricLogger) -> dict[str, float]:
-    """Return the iteration of the best test accuracy, the first of equals, and the test measures logged there."""
-    accuracies = logger.get("test_accuracy")
+def peak_measures(logger: MetricLogger, chosen_by: str = "test_accuracy") -> dict[str, float]:
+    """Return the iteration of the best accuracy, the first of equals, and the test measures logged there.
+
+    Args:
+        chosen_by: which accuracy; nothing is returned if it was never taken.
+    """
+    accuracies = logger.get(chosen_by)
     if not accuracies:
         return {}
     best = max(accuracies, key=lambda iteration: (accuracies[iteration], -iteration))

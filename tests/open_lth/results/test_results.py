@@ -9,7 +9,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from open_lth.results import COLUMNS, CURVE_COLUMNS, read_curves, read_runs
+from open_lth.results import (
+    COLUMNS,
+    CURVE_COLUMNS,
+    read_curves,
+    read_diagnostics,
+    read_ood,
+    read_runs,
+    read_shifts,
+)
+from open_lth.results.tables import DIAGNOSTICS_COLUMNS, OOD_COLUMNS, SHIFT_COLUMNS
 from tests.open_lth.running import measures
 
 LOGGER = """test_loss,0,2.3
@@ -198,3 +207,92 @@ def test_curves_of_real_runs_are_their_loggers(trunk):
     assert sorted(table["epoch"].unique()) == [0, 1, 2]
     ends = table[(table["epoch"] == 2) & (table["measure"] == "test_accuracy")]["value"].tolist()
     assert ends == read_runs(trunk.workplace.root)["final_accuracy"].tolist()
+
+
+def test_the_epoch_of_the_best_validation_accuracy_gives_the_test_measures_there(replicate):
+    accuracies = {0: 0.1, 6: 0.7, 12: 0.8}
+    validation = "\n".join(f"validation_accuracy,{iteration},{value}" for iteration, value in accuracies.items())
+    row = only(read_runs([write(replicate / "level_2" / "main", logger=f"{LOGGER}\n{validation}")]))
+    assert (row["chosen_iteration"], row["chosen_accuracy"], row["chosen_mace"]) == (12, 0.8, 0.06)
+    assert (row["peak_iteration"], row["peak_accuracy"]) == (6, 0.9)
+
+
+def spread(*values: float) -> dict[str, object]:
+    return {"mean": sum(values) / len(values), "std": 0.01 if len(values) > 1 else None, "values": list(values)}
+
+
+EVALUATION = {
+    "passes": 2,
+    "final": {**FINAL, "aurc": spread(0.1, 0.2), "mace_floor": spread(0.02), "examples": spread(50.0)},
+    "shift": {"blur": {"1": {"accuracy": spread(0.8, 0.6)}, "2": {"accuracy": spread(0.5)}}},
+    "ood": {"svhn": {"entropy": {"auroc": spread(0.9)}, "mutual_information": {"auroc": spread(0.95)}}},
+    "diagnostics": {"conv": {"kl": 3.0}, "all layers": {"kl": 7.0, "std_spread": 2.0}},
+}  # fmt: skip
+
+
+def test_what_evaluate_alone_finds_has_columns_where_there_is_any(replicate):
+    evaluated = write(replicate / "level_2" / "main", evaluation=EVALUATION)
+    table = read_runs([evaluated, write(replicate / "level_3" / "main")])
+    own = [f"shift_blur_{severity}_accuracy" for severity in (1, 2)]
+    own += [f"ood_svhn_{score}_auroc" for score in ("entropy", "mutual_information")]
+    assert list(table.columns) == [*COLUMNS, *own]
+    assert table.loc[0, own].tolist() == [0.7, 0.5, 0.9, 0.95]
+    assert table.loc[1, own].isna().all()
+    assert (table.loc[0, "final_aurc"], table.loc[0, "final_mace_floor"]) == (pytest.approx(0.15), 0.02)
+
+
+def test_shifts_ood_and_diagnostics_have_tables_with_a_row_for_each_number(replicate):
+    directory = write(replicate / "level_2" / "main", evaluation=EVALUATION)
+    shifts, ood, diagnostics = read_shifts([directory]), read_ood([directory]), read_diagnostics([directory])
+    assert shifts[["level", "shift", "severity", "measure", "value", "passes"]].to_numpy().tolist() == [
+        [2, "blur", 1, "accuracy", 0.7, 2], [2, "blur", 2, "accuracy", 0.5, 1]]  # fmt: skip
+    assert shifts["std"].isna().tolist() == [False, True]
+    assert ood[["ood", "score", "measure", "value"]].to_numpy().tolist() == [
+        ["svhn", "entropy", "auroc", 0.9], ["svhn", "mutual_information", "auroc", 0.95]]  # fmt: skip
+    assert diagnostics[["layer", "measure", "value"]].to_numpy().tolist() == [
+        ["conv", "kl", 3.0], ["all layers", "kl", 7.0], ["all layers", "std_spread", 2.0]]  # fmt: skip
+
+
+def test_a_run_that_was_not_evaluated_has_no_rows_in_them_but_all_columns(replicate):
+    directory = write(replicate / "level_2" / "main")
+    readers = {read_shifts: SHIFT_COLUMNS, read_ood: OOD_COLUMNS, read_diagnostics: DIAGNOSTICS_COLUMNS}
+    for read, columns in readers.items():
+        table = read([directory])
+        assert table.empty and {name: str(kind) for name, kind in table.dtypes.items()} == columns
+
+
+def test_ensembles_are_rows_of_kinds_of_their_own(tmp_path, replicate):
+    experiment = f"lottery_{HASH}"
+    for number in (1, 3):
+        for level in (0, 1):
+            write(tmp_path / experiment / f"replicate_{number}" / f"level_{level}" / "main",
+                  sparsity_report={"total": 100, "unpruned": 100 - 20 * level})  # fmt: skip
+    of_replicates = [f"{experiment}/replicate_{number}/level_1/main" for number in (1, 3)]
+    of_levels = [f"{experiment}/replicate_3/level_{level}/main" for level in (0, 1)]
+    for place, members in (
+        (tmp_path / experiment / "ensemble_of_replicates" / "level_1" / "main", of_replicates),
+        (tmp_path / experiment / "ensemble_of_replicates" / "level_1" / "lrr", of_replicates),
+        (replicate / "ensemble_of_levels" / "main", of_levels),
+    ):
+        place.mkdir(parents=True)
+        (place / "evaluation.json").write_text(json.dumps({**EVALUATION, "members": members}))
+    table = read_runs(tmp_path)
+    runs, ensembles = table[table["members"].isna()], table[table["members"].notna()]
+    assert len(runs) == 4 and runs["kind"].tolist() == ["main"] * 4
+    of_replicates, of_levels = "ensemble_of_replicates", "ensemble_of_levels"
+    assert ensembles["kind"].tolist() == [f"{of_replicates} of lrr", of_replicates, of_levels]
+    assert ensembles["experiment"].tolist() == [experiment] * 3
+    assert ensembles["replicate"].tolist() == [pd.NA, pd.NA, 3]
+    assert ensembles["level"].tolist() == [1, 1, pd.NA]
+    assert ensembles["members"].tolist() == [2, 2, 2] and ensembles["test_examples"].tolist() == [50.0] * 3
+    assert ensembles["density"].iloc[0] == 0.8 and pd.isna(ensembles["density"].iloc[2])
+    assert ensembles["final_accuracy"].tolist() == [0.81] * 3 and ensembles["peak_accuracy"].isna().all()
+    assert set(read_ood(tmp_path)["kind"]) == set(ensembles["kind"])
+
+
+def test_a_damaged_ensemble_is_left_out_with_a_warning(tmp_path, caplog):
+    place = tmp_path / f"lottery_{HASH}" / "ensemble_of_replicates" / "level_1" / "main"
+    place.mkdir(parents=True)
+    (place / "evaluation.json").write_text(json.dumps({**EVALUATION, "members": []}))
+    assert read_runs(tmp_path).empty
+    assert caplog.messages[0].startswith(f"left out: {place}/evaluation.json: does not hold what it should")

@@ -1,0 +1,204 @@
+"""What the files of a run, or of an ensemble, say: rows of tables."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from foundations.errors import UserError
+from foundations.paths import RunPaths
+from foundations.storage import read_json, read_text
+from open_lth.results.replicates import displayed_fields, replicate_of
+from open_lth.runners.evaluation import peak_measures
+from training import MetricLogger
+
+_REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
+_LEVEL = re.compile(r"level_(\d+)", re.ASCII)
+_MODEL = re.compile(r"model_ep(\d+)_it(\d+)\.pth", re.ASCII)
+_BRANCH = re.compile(r"lottery_branch_(\w+)_[0-9a-f]{32}", re.ASCII)
+
+HYPERPARAMETERS = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
+"""The hyperparameters that the table of runs has; `open_lth.results.replicates.Replicate.hparams` has the others."""
+
+Row = dict[str, Any]
+
+
+def summary_of(paths: RunPaths) -> list[Row]:
+    """Return the row of a run or an ensemble in the table of runs, or none if it is not finished.
+
+    Raises:
+        UserError: naming a file that is damaged, as the other functions here do.
+    """
+    if _ensemble_folder(paths.directory):
+        return [{**_identity(paths.directory), **row} for row in _read(paths.evaluation, _ensemble(paths))]
+    if not paths.logger.exists():
+        return []
+    row = {**_identity(paths.directory), **_described(paths), **_logged(paths)}
+    for path, take in ((paths.evaluation, _evaluated), (paths.timing, _cost), (paths.sparsity_report, _density)):
+        row.update(*_read(path, take))
+    return [row]
+
+
+def curves_of(paths: RunPaths) -> list[Row]:
+    """Return the rows of a finished run in the table of curves."""
+    if not paths.logger.exists():
+        return []
+    identity, entries = _identity(paths.directory), MetricLogger.load(paths.logger).entries()
+    length = _iterations_per_epoch(paths, max((iteration for _, iteration, _ in entries), default=0))
+    return [
+        {**identity, "iteration": iteration, "epoch": iteration / length, "measure": measure, "value": value}
+        for measure, iteration, value in entries
+    ]
+
+
+def shifts_of(paths: RunPaths) -> list[Row]:
+    """Return the rows of a run or an ensemble in the table of shifts."""
+    return _evaluation_rows(paths, lambda kept: _nested(kept.get("shift", {}), "shift", "severity"))
+
+
+def ood_of(paths: RunPaths) -> list[Row]:
+    """Return the rows of a run or an ensemble in the table of what is out of distribution."""
+    return _evaluation_rows(paths, lambda kept: _nested(kept.get("ood", {}), "ood", "score"))
+
+
+def diagnostics_of(paths: RunPaths) -> list[Row]:
+    """Return the rows of a run in the table of diagnostics."""
+
+    def take(kept: Mapping[str, Any]) -> list[Row]:
+        found = kept.get("diagnostics", {})
+        return [
+            {"layer": layer, "measure": name, "value": float(value)}
+            for layer, measures in found.items()
+            for name, value in measures.items()
+        ]
+
+    return _evaluation_rows(paths, take)
+
+
+def _evaluation_rows(paths: RunPaths, take: Callable[[Mapping[str, Any]], list[Row]]) -> list[Row]:
+    return [{**_identity(paths.directory), **row} for rows in _read(paths.evaluation, take) for row in rows]
+
+
+def _nested(found: Mapping[str, Any], outer: str, inner: str) -> list[Row]:
+    """Return a row for each measure of each part of what an evaluation found."""
+    return [
+        {
+            outer: name,
+            inner: int(part) if inner == "severity" else part,
+            "measure": measure,
+            "value": float(spread["mean"]),
+            "std": spread["std"],
+            "passes": len(spread["values"]),
+        }
+        for name, parts in found.items()
+        for part, measures in parts.items()
+        for measure, spread in measures.items()
+    ]
+
+
+def _ensemble_folder(directory: Path) -> Path | None:
+    """Return the folder of ensembles that a directory lies in, or None if it is a run's."""
+    return next((place for place in directory.parents if place.name.startswith("ensemble_of_")), None)
+
+
+def _identity(directory: Path) -> Row:
+    level, branch = _LEVEL.fullmatch(directory.parent.name), _BRANCH.fullmatch(directory.name)
+    ensembles = _ensemble_folder(directory)
+    replicate = ensembles.parent if ensembles else replicate_of(directory).directory
+    number = _REPLICATE.fullmatch(replicate.name)
+    if number is None and ensembles is None:
+        raise UserError(f"{directory}: does not lie in a replicate's directory")
+    pretrains = directory.parent != replicate and level is None and ensembles is None
+    kind = "pretrain" if pretrains else branch[1] if branch else directory.name
+    if ensembles:
+        kind = ensembles.name if kind == "main" else f"{ensembles.name} of {kind}"
+    return {
+        "experiment": (replicate.parent if number else replicate).name,
+        "replicate": int(number[1]) if number else None,
+        "level": int(level[1]) if level else None,
+        "kind": kind,
+        "directory": str(directory),
+    }
+
+
+def _described(paths: RunPaths) -> Row:
+    replicate = replicate_of(paths.directory)
+    found: Row = {name: replicate.hparams.get(name) for name in HYPERPARAMETERS}
+    if paths.directory != replicate.first.directory and paths.hparams.exists():
+        arguments = displayed_fields(read_text(paths.hparams, errors="replace")).items()
+        found["branch_arguments"] = ", ".join(f"{name}={value}" for name, value in arguments)
+    return found
+
+
+def _ensemble(paths: RunPaths) -> Callable[[Mapping[str, Any]], Row]:
+    """Return what takes an ensemble's row from its evaluation; the first member stands for what all have in common."""
+
+    def take(kept: Mapping[str, Any]) -> Row:
+        members = [str(member) for member in kept["members"]]
+        experiment = members[0].split("/")[0]
+        root = next(place for place in paths.directory.parents if place.name == experiment).parent
+        first = RunPaths(root / members[0])
+        row = {**_described(first), **_evaluated(kept), "members": len(members)}
+        row["test_examples"] = float(kept["final"]["examples"]["mean"])
+        if _LEVEL.fullmatch(paths.directory.parent.name):
+            row.update(*_read(first.sparsity_report, _density))
+        return row
+
+    return take
+
+
+def _logged(paths: RunPaths) -> Row:
+    logger = MetricLogger.load(paths.logger)
+    found: Row = {f"peak_{name}": value for name, value in peak_measures(logger).items()}
+    found |= {f"chosen_{name}": value for name, value in peak_measures(logger, "validation_accuracy").items()}
+    last = {name.removeprefix("test_"): value for name, value in _last(logger).items()}
+    found |= {"passes": 1 if last else None, "test_examples": last.get("examples")}
+    return {**found, **{f"final_{name}": value for name, value in last.items()}}
+
+
+def _last(logger: MetricLogger) -> dict[str, float]:
+    tested = [row for row in logger.rows().values() if "test_accuracy" in row]
+    return {name: value for name, value in tested[-1].items() if name.startswith("test_")} if tested else {}
+
+
+def _evaluated(kept: Mapping[str, Any]) -> Row:
+    final = kept["final"].items()
+    found: Row = {"passes": int(kept["passes"])}
+    found |= {f"final_{name}": float(spread["mean"]) for name, spread in final}
+    found |= {f"final_{name}_std": spread["std"] for name, spread in final}
+    for row in _nested(kept.get("shift", {}), "shift", "severity"):
+        found[f"shift_{row['shift']}_{row['severity']}_{row['measure']}"] = row["value"]
+    for row in _nested(kept.get("ood", {}), "ood", "score"):
+        found[f"ood_{row['ood']}_{row['score']}_{row['measure']}"] = row["value"]
+    return found
+
+
+def _cost(timing: Mapping[str, Any]) -> Row:
+    machine = {name: timing.get(name) for name in ("machine", "device", "processor")}
+    threads = timing.get("threads")  # which was not always kept
+    return {"seconds": float(timing["seconds"]), **machine, "threads": None if threads is None else int(threads)}
+
+
+def _density(report: Mapping[str, Any]) -> Row:
+    return {"density": float(report["unpruned"] / report["total"])}
+
+
+def _iterations_per_epoch(paths: RunPaths, last: int) -> float:
+    """Return the length of an epoch, or NaN: of the two networks that are kept, the second is of the last iteration."""
+    kept = sorted((int(m[1]), int(m[2])) for m in (_MODEL.fullmatch(p.name) for p in paths.directory.iterdir()) if m)
+    epochs, iterations = kept[-1] if len(kept) > 1 else (0, 0)
+    return (last - iterations) / epochs if epochs else math.nan
+
+
+def _read(path: Path, take: Callable[[Mapping[str, Any]], Any]) -> list[Any]:
+    """Return what is taken from a JSON file, as the only element of a list, or none if it is not there."""
+    if not path.exists():
+        return []
+    content = read_json(path)
+    try:
+        return [take(content)]
+    except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, LookupError, StopIteration):
+        raise UserError(f"{path}: does not hold what it should; delete it to have it made again") from None
