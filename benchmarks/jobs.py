@@ -22,6 +22,7 @@ from pathlib import Path
 from foundations.context import default_dataset_root
 
 PROGRAM = Path(__file__).resolve().parent.parent / "open_lth.py"
+HOW_TO_RETRAIN = ("--retrain_d_batch_size=128", "--retrain_t_optimizer_name=sgd", "--retrain_t_lr=0.1")
 LENET, RESNET = "mnist_lenet_300_100", "cifar_resnet_20"
 
 
@@ -52,7 +53,7 @@ def _measure(args: argparse.Namespace, network: str, steps: str) -> dict[str, li
     data = ("dataset_name=fashion_mnist", f"subsample_fraction={args.subsample_fraction}")
     how = ("--training_steps=10it", "--evaluate_only_at_end", f"--dataset_root={args.dataset_root}", "--quiet")
     trunk = (f"--default_hparams={network}", *(f"--{flag}" for flag in data), *how)
-    retrain = (*(f"--retrain_d_{flag}" for flag in data), f"--retrain_t_training_steps={steps}")
+    retrain = (*(f"--retrain_d_{flag}" for flag in data), f"--retrain_t_training_steps={steps}", *HOW_TO_RETRAIN)
     with tempfile.TemporaryDirectory() as directory:
         pruned = Path(directory) / "trunk"
         _run("lottery", f"--levels={args.levels - 1}", *trunk, f"--root={pruned}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, is_dataclass
 from typing import Any, NoReturn, TypeVar, cast
 
-from foundations.errors import InvalidValue, UserError
+from foundations.errors import InvalidValue, MissingFlag, UserError
 from foundations.flags import Flag, FlagGroup, flags_of
 
 Group = TypeVar("Group")
@@ -106,7 +106,7 @@ def read_group(args: argparse.Namespace, group: type[Group], prefix: str = "") -
         if value is None and one.is_required:
             # A preset that is there did not help.
             hint = "" if getattr(args, "default_hparams", None) else " (--default_hparams fills it in)"
-            raise UserError(f"--{one.name} is required: {one.help.rstrip('.')}{hint}")
+            raise MissingFlag(one.name, one.help, hint)
         values[one.field.name] = value
     try:
         return group(**values)

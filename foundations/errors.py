@@ -30,6 +30,21 @@ class InvalidValue(UserError):
         return InvalidValue(f"{prefix}_{self.field}", self.value, self.valid) if prefix else self
 
 
+class MissingFlag(UserError):
+    """A flag that has no default was not given.
+
+    Args:
+        name: the flag's, without dashes.
+        help: what it says.
+        hint: what else would do.
+    """
+
+    def __init__(self, name: str, help: str, hint: str = "") -> None:
+        self.name = name
+        self.help = help
+        super().__init__(f"--{name} is required: {help.rstrip('.')}{hint}")
+
+
 class RankLost(UserError):
     """Another process of the run is gone; what has been saved stays, and the same command goes on from there."""
 

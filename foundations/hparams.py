@@ -50,6 +50,15 @@ class Hparams:
         kept = [f for f in kept if f.default is MISSING or getattr(self, f.name) != f.default]
         return sorted(kept, key=lambda f: f.name)
 
+    def as_words(self, prefix: str = "") -> list[str]:
+        """Return the flags that make the group on the command line.
+
+        Args:
+            prefix: put before their names, as in `--retrain_t_lr`.
+        """
+        values = {f"{prefix}_{f.name}" if prefix else f.name: getattr(self, f.name) for f in self.essential_fields()}
+        return [f"--{name}" if value is True else f"--{name}={value}" for name, value in values.items()]
+
     def _is_displayed(self, f: Field[Any]) -> bool:
         value = getattr(self, f.name)
         if f.default is MISSING:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import total_ordering
 
-_PATTERN = re.compile(r"(?:(\d+)ep)?(?:(\d+)it)?", re.ASCII)
+_NUMBER = r"(0|[1-9]\d*)"  # without leading zeros, as in OpenLTH
+_PATTERN = re.compile(rf"(?:{_NUMBER}ep)?(?:{_NUMBER}it)?", re.ASCII)
 _VALID = "a number of steps looks like 160ep, 500it or 10ep3it"
 
 

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from foundations.errors import UnreadableFile, UserError
@@ -24,11 +26,14 @@ class Mask(dict[str, Tensor]):
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         for name, tensor in tensors.items():
-            if not isinstance(name, str):
-                raise UserError(f"the mask names a tensor {name!r}, which is no text")
-            if not isinstance(tensor, Tensor) or not bool(((tensor == 0) | (tensor == 1)).all()):
-                raise UserError(f"the mask of {name} holds values other than 0 and 1")
-            self[name] = tensor.detach().to("cpu", torch.int32)
+            self[name] = tensor
+
+    def __setitem__(self, name: str, tensor: Tensor) -> None:
+        if not isinstance(name, str):
+            raise UserError(f"the mask names a tensor {name!r}, which is no text")
+        if not isinstance(tensor, Tensor) or not bool(((tensor == 0) | (tensor == 1)).all()):
+            raise UserError(f"the mask of {name} holds values other than 0 and 1")
+        super().__setitem__(name, tensor.detach().to("cpu", torch.int32))
 
     @staticmethod
     def ones(shapes: Mapping[str, Iterable[int]]) -> Mask:
@@ -49,6 +54,15 @@ class Mask(dict[str, Tensor]):
     def density(self) -> float:
         """The fraction of the weights kept."""
         return self.unpruned / self.total
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction of the weights pruned."""
+        return 1 - self.density
+
+    def numpy(self) -> dict[str, NDArray[np.int32]]:
+        """Return the mask as arrays, by name."""
+        return {name: tensor.numpy() for name, tensor in self.items()}
 
     @property
     def densities(self) -> dict[str, float]:

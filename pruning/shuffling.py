@@ -63,7 +63,7 @@ def shuffle_mask(mask: Mask, strategy: str, seed: int, ignored: Collection[str] 
     """Shuffle a mask by the strategy of a name.
 
     Args:
-        ignored: tensors that keep their mask and take no part in the shuffling.
+        ignored: tensors that are dense in the result; what they had pruned is shuffled along, as in OpenLTH.
 
     Raises:
         InvalidValue: if there is no such strategy or an ignored tensor does not exist.
@@ -72,6 +72,5 @@ def shuffle_mask(mask: Mask, strategy: str, seed: int, ignored: Collection[str] 
         raise InvalidValue("strategy", strategy, one_of(SHUFFLES))
     if set(ignored) - set(mask):
         raise InvalidValue("layers_to_ignore", ",".join(ignored), one_of(mask))
-    free = Mask({name: tensor for name, tensor in mask.items() if name not in ignored})
-    shuffled = SHUFFLES[strategy](free, seed) if free else free
-    return Mask({name: shuffled.get(name, mask[name]) for name in mask})
+    shuffled = SHUFFLES[strategy](mask, seed)
+    return Mask({name: torch.ones_like(tensor) if name in ignored else tensor for name, tensor in shuffled.items()})

@@ -35,15 +35,16 @@ class RandomlyPrune(Branch):
             seed: what the shuffled mask is drawn by.
             strategy: layerwise (each layer keeps its density), global (one permutation of all layers), even (each
                 layer at the mean density) or identity.
-            start_at: the weights to start from: init, rewind or end (trained ones).
-            layers_to_ignore: prunable tensors that keep their mask, separated by commas.
+            start_at: the weights to start from: init, rewind or end (trained ones); the schedule starts at the
+                rewinding step with rewind, else at step 0.
+            layers_to_ignore: prunable tensors that are made dense once all masks are shuffled, separated by commas.
         """
         if start_at not in _STARTS:
             raise InvalidValue("start_at", start_at, one_of(_STARTS))
         ignored = [name for name in layers_to_ignore.split(",") if name]
         mask = shuffle_mask(self.mask(), strategy, seed, ignored)
         desc = self.lottery.desc
-        start = desc.step("0it") if start_at == "init" else desc.start
+        start = desc.start if start_at == "rewind" else desc.step("0it")
         weights = self.training().end if start_at == "end" else start
         model = self.load_network(self.level if strategy == "identity" else 0, weights)
         self.train(model, mask, start)

@@ -33,10 +33,10 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         UserError: if a flag is missing or invalid.
     """
     lottery, levels = _lottery(args, argv), _read_levels(args.levels)
-    location = lottery.directories.directory
     if args.display_output_location:
-        print(location)
+        print(lottery.paths(0).directory)
         return
+    location = lottery.directories.directory
     print_header(lottery.desc, args.replicate, location, lottery.context, f"Levels: 0 to {levels}")
     LotteryRunner(lottery).run(levels)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 
 import torch
 
 from foundations.arguments import add_flags_of, add_group, read_group
-from foundations.errors import UserError, one_of
+from foundations.errors import MissingFlag, UserError, one_of
+from foundations.flags import flags_of
+from foundations.hparams import Hparams
 from open_lth.branch import BRANCHES, Branch
 from open_lth.commands.header import print_header
 from open_lth.flags.experiment_flags import add_lottery_flags, read_lottery_desc, select
@@ -32,7 +35,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     branch = _chosen_branch(argv)
     if branch is not None:
         branch.check_trunk(*selection.variant.compatible_variants())
-        add_group(parser, branch.hparams_class(), defaults=selection.defaults)
+        add_group(parser, branch.hparams_class())  # without the preset's defaults, which are the trunk's
     add_lottery_flags(parser, selection)
     add_context_flags(parser)
 
@@ -89,8 +92,25 @@ def _branches(args: argparse.Namespace, argv: Sequence[str]) -> list[Branch]:
         raise UserError("--lrr: branches start from rewound weights, which the levels of lottery --lrr do not have")
     branch = BRANCHES.get(args.branch)
     lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args))
-    hparams = read_group(args, branch.hparams_class())
+    hparams = _read_arguments(args, branch, lottery)
     return [branch(lottery, level, hparams) for level in read_levels(args.levels)]
+
+
+def _read_arguments(args: argparse.Namespace, branch: type[Branch], lottery: Lottery) -> Hparams:
+    """Return the values of a branch's own arguments.
+
+    Raises:
+        UserError: if a flag is missing or invalid; where the trunk has a group like it, with the trunk's flags to copy.
+    """
+    try:
+        return read_group(args, branch.hparams_class())
+    except MissingFlag as missing:
+        for argument in flags_of(branch.hparams_class()):
+            like = next((group for group in lottery.desc.groups().values() if type(group) is argument.kind), None)
+            if like is not None and missing.name.startswith(f"{argument.name}_"):
+                words = shlex.join(like.as_words(argument.name))
+                raise MissingFlag(missing.name, missing.help, f"; the trunk's own are {words}") from None
+        raise
 
 
 def _run_side_by_side(branches: Sequence[Branch], args: argparse.Namespace) -> None:

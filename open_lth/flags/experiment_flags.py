@@ -95,7 +95,7 @@ def add_lottery_flags(parser: argparse.ArgumentParser, selection: Selection) -> 
     section.add_argument("--pretrain", action="store_true", help=help)
     if selection.pretrain:
         add_group(parser, DatasetHparams, "pretrain", selection.defaults, "Pretraining Dataset Hyperparameters")
-        defaults = {**selection.defaults, "training_steps": None}
+        defaults = {**selection.defaults, "training_steps": "0ep"}
         add_group(parser, TrainingHparams, "pretrain", defaults, "Pretraining Training Hyperparameters")
 
 
@@ -119,7 +119,7 @@ def read_lottery_desc(args: argparse.Namespace, selection: Selection) -> Lottery
     check_strategy_fits(pruning_hparams.pruning_strategy, *selection.variant.compatible_variants())
     if args.pretrain and args.rewinding_steps is not None:
         raise UserError("--pretrain and --rewinding_steps cannot be given together")
-    if args.pretrain:
+    if args.pretrain and not _is_no_training(args.pretrain_training_steps, "pretrain_training_steps"):
         groups["pretrain_dataset_hparams"] = read_group(args, DatasetHparams, "pretrain")
         groups["pretrain_training_hparams"] = read_group(args, TrainingHparams, "pretrain")
         try:
@@ -127,11 +127,7 @@ def read_lottery_desc(args: argparse.Namespace, selection: Selection) -> Lottery
             selection.variant.check_objective(groups["pretrain_training_hparams"])
         except InvalidValue as error:
             raise error.prefixed("pretrain") from None
-    elif args.rewinding_steps is not None:
-        try:
-            parse_step(args.rewinding_steps)
-        except ValueError as error:
-            raise InvalidValue("rewinding_steps", args.rewinding_steps, str(error)) from None
+    elif args.rewinding_steps is not None and not _is_no_training(args.rewinding_steps, "rewinding_steps"):
         groups["pretrain_dataset_hparams"] = groups["dataset_hparams"]
         groups["pretrain_training_hparams"] = dataclasses.replace(
             groups["training_hparams"], training_steps=args.rewinding_steps
@@ -140,6 +136,18 @@ def read_lottery_desc(args: argparse.Namespace, selection: Selection) -> Lottery
     if desc.start >= desc.step(desc.training_hparams.training_steps):
         raise _no_training_left(desc, args)
     return desc
+
+
+def _is_no_training(steps: str, flag: str) -> bool:
+    """Return whether a number of steps is zero: training for so long before level 0 is none.
+
+    Raises:
+        InvalidValue: if the text is no number of steps.
+    """
+    try:
+        return parse_step(steps) == (0, 0)
+    except ValueError as error:
+        raise InvalidValue(flag, steps, str(error)) from None
 
 
 def _no_training_left(desc: LotteryDesc, args: argparse.Namespace) -> InvalidValue:

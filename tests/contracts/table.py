@@ -32,7 +32,8 @@ BASE: Words = (
 
 LENET: Words = ("--default_hparams=mnist_lenet_12", "--dataset_name=mnist")
 FEW_IMAGES: Words = ("--batch_size=2", "--subsample_fraction=0.2", "--training_steps=2it")
-RETRAINING: Words = ("--retrain_d_dataset_name=cifar10", "--retrain_d_batch_size=5", "--retrain_t_training_steps=2it")
+RETRAINING: Words = ("--retrain_d_dataset_name=cifar10", "--retrain_d_batch_size=5", "--retrain_t_training_steps=2it",
+                     "--retrain_t_optimizer_name=sgd", "--retrain_t_lr=0.1")  # fmt: skip
 BAYESIAN: Words = ("--bayesian", "--bayesian_samples=2")
 
 REGISTRIES: Mapping[str, Any] = {

@@ -60,7 +60,7 @@ def test_the_directory_is_listed_and_shown(run, openlth_trunk):  # noqa: F811
 def test_its_flags_lead_to_it(run, openlth_trunk):  # noqa: F811
     [where] = [words for words in ON_A_DIRECTORY if "--display_output_location" in words]
     [experiment] = find_replicates(openlth_trunk.workplace.root)
-    assert Path(run(where).strip()) == experiment.directory
+    assert Path(run(where).strip()) == experiment.directory / "level_0" / "main"
 
 
 def test_the_command_that_made_it_does_nothing_again(run, openlth_trunk):  # noqa: F811

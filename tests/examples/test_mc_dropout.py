@@ -18,7 +18,13 @@ QUIET = (*LOTTERY, *DROPOUT, "--quiet")
 BRANCHES = {
     "shuffle": ("--seed=0", "--strategy=global"),
     "reinit": (),
-    "retrain": ("--retrain_d_dataset_name=digits", "--retrain_d_batch_size=128", "--retrain_t_lr=0.01"),
+    "retrain": (
+        "--retrain_d_dataset_name=digits",
+        "--retrain_d_batch_size=128",
+        "--retrain_t_lr=0.01",
+        "--retrain_t_optimizer_name=sgd",
+        "--retrain_t_training_steps=1ep",
+    ),
     "transplant": ("--bayesian_samples=2",),
 }
 TINY = {

@@ -19,6 +19,10 @@ LENET = ("--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_s
 BAYESIAN = ("--bayesian", "--bayesian_samples=2", "--lr=0.01")
 KINDS = {"deterministic": (), "bayesian": BAYESIAN}
 
+RETRAINING = ("--retrain_d_dataset_name=digits", "--retrain_d_batch_size=256", "--retrain_t_training_steps=2ep",
+              "--retrain_t_optimizer_name=sgd", "--retrain_t_lr=0.1")  # fmt: skip
+"""What `retrain` requires: the data and the curriculum of the deterministic lottery."""
+
 ITERATIONS_PER_EPOCH = 6
 INPUT = "fc_layers.0.weight"
 OUTPUT = "fc.weight"
@@ -69,8 +73,9 @@ class Workplace:
         return outcome.err.rstrip("\n")
 
     def place(self, *words: str) -> Path:
-        """Return where a command says its results go; for several levels, the first."""
-        return Path(self.done(*words, "--display_output_location").out.splitlines()[0])
+        """Return where a command says its results go: for a lottery its replicate, for several levels the first."""
+        place = Path(self.done(*words, "--display_output_location").out.splitlines()[0])
+        return place.parent.parent if words[0] == "lottery" else place
 
     def files(self) -> set[str]:
         """Return everything under the root but the locks, which hold nothing, and the files' checksums."""

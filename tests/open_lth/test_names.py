@@ -107,11 +107,15 @@ def test_a_branchs_name_comes_from_its_own_arguments_alone_without_defaults(work
     assert place.name == "lottery_branch_randomly_prune_" + md5("Hparams(seed=3, strategy='global')")
 
 
-def test_nested_groups_enter_a_branchs_name_by_their_own_text(workplace):
-    place = workplace.place("lottery_branch", "retrain", "--levels=1", *EXAMPLE, "--retrain_t_lr=0.5")
-    data = "Hparams(batch_size=128, dataset_name='mnist')"
-    training = "Hparams(lr=0.5, optimizer_name='sgd', training_steps='40ep')"
+def test_nested_groups_enter_a_branchs_name_by_their_own_text_whatever_the_preset_says(workplace):
+    words = ("--retrain_d_dataset_name=cifar10", "--retrain_d_batch_size=128", "--retrain_t_optimizer_name=sgd",
+             "--retrain_t_lr=0.01", "--retrain_t_training_steps=160ep")  # fmt: skip
+    trunk = ("--levels=1", "--default_hparams=cifar_resnet_20")
+    place = workplace.place("lottery_branch", "retrain", *trunk, *words)
+    data = "Hparams(batch_size=128, dataset_name='cifar10')"
+    training = "Hparams(lr=0.01, optimizer_name='sgd', training_steps='160ep')"
     assert place.name == "lottery_branch_retrain_" + md5(f"Hparams(retrain_d={data}, retrain_t={training})")
+    assert place.name.startswith("lottery_branch_retrain_6d117ee5")
 
 
 def test_rewinding_enters_the_name_as_pretraining_on_the_same_data(workplace):
@@ -148,3 +152,9 @@ def test_every_level_of_a_branch_has_its_place(workplace):
 def test_asking_for_the_place_writes_nothing(workplace):
     workplace.place("lottery", "--levels=2", *EXAMPLE)
     assert not workplace.root.exists()
+
+
+def test_the_location_of_a_lottery_is_that_of_level_0_as_openlth_prints_it(workplace):
+    words = ("lottery", "--levels=1", *EXAMPLE, "--display_output_location")
+    out = workplace.done(*words).out
+    assert out == f"{workplace.place(*words[:-1]) / 'level_0' / 'main'}\n"

@@ -125,3 +125,19 @@ def test_a_mask_fits_a_network_of_the_same_names_and_shapes():
 def test_a_mask_that_does_not_fit_is_refused_with_the_first_tensor_that_differs(shapes, message):
     with pytest.raises(UserError, match=f"^the ticket does not fit the network: {re.escape(message)}$"):
         check_same_tensors(MASK, shapes, "the ticket")
+
+
+def test_what_is_put_into_a_mask_later_is_checked_as_well():
+    mask = Mask(MASK)
+    mask["conv.weight"] = torch.ones(2, 2)
+    assert mask["conv.weight"].dtype == torch.int32
+    with pytest.raises(UserError, match=r"^the mask of fc\.weight holds values other than 0 and 1$"):
+        mask["fc.weight"] = torch.full((6,), 0.5)
+
+
+def test_the_sparsity_is_what_is_pruned_and_arrays_are_as_the_tensors():
+    assert MASK.sparsity == pytest.approx(1 - 5 / 10)
+    assert {name: array.tolist() for name, array in MASK.numpy().items()} == {
+        "conv.weight": [[1, 0], [0, 0]],
+        "fc.weight": [1, 1, 1, 0, 1, 0],
+    }

@@ -26,7 +26,7 @@ def lottery(tmp_path: Path, *more: str) -> list[str]:
 
 def run_directory(words: list[str], place: Path) -> Path:
     with Command([*words, "--display_output_location"], place) as command:
-        return Path(command.wait().out.strip())
+        return Path(command.wait().out.strip()).parent.parent
 
 
 @contextlib.contextmanager

@@ -150,7 +150,7 @@ def test_retrained_tickets_are_measured_on_the_data_they_were_retrained_on(trunk
     trunk = trunk_of()
     trunk = Trunk(type(trunk.workplace)(trunk.workplace.root, mnist), trunk.words)
     words = ("--retrain_d_dataset_name=mnist", "--retrain_d_batch_size=100", "--retrain_d_subsample_fraction=0.005",
-             "--retrain_t_training_steps=1ep", "--retrain_t_lr=0.1")  # fmt: skip
+             "--retrain_t_training_steps=1ep", "--retrain_t_lr=0.1", "--retrain_t_optimizer_name=sgd")  # fmt: skip
     directory = trunk.branch("retrain", *words)
     evaluate(trunk, command=("lottery_branch", "retrain", "--levels=1", *words))
     found = kept(directory)

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from open_lth.commands.lottery_branch import command_of_level
-from tests.open_lth.running import Trunk, Workplace, results
+from tests.open_lth.running import RETRAINING, Trunk, Workplace, results
 
 SHUFFLE = ("shuffle", "--seed=1", "--strategy=identity", "--threads=1")
 
@@ -82,7 +82,7 @@ def test_a_level_that_fails_is_told_with_its_command(trunk_of):
 def test_a_stopped_command_goes_on_to_the_same_bits(trunk_of, again):
     trunk = trunk_of()
     other = again(trunk)
-    retrain = ("retrain", "--retrain_d_dataset_name=digits", "--retrain_t_training_steps=8ep", "--threads=1")
+    retrain = ("retrain", *RETRAINING, "--retrain_t_training_steps=8ep", "--threads=1")
 
     def stop() -> None:
         while not list(directory.glob("level_*/lottery_branch_*/checkpoint.pth")):

@@ -169,8 +169,8 @@ def test_a_missing_flag_is_asked_for_by_name(workplace, flag):
 
 
 def test_what_no_preset_fills_in_is_not_said_to_be(workplace):
-    message = workplace.refused(*LOTTERY, "--pretrain")
-    assert message == "error: --pretrain_training_steps is required: how long to train"
+    message = workplace.refused("lottery_branch", "shuffle", "--levels=1", *LENET)
+    assert message == "error: --seed is required: what the shuffled mask is drawn by"
 
 
 def test_a_flag_without_its_value_is_named(workplace):

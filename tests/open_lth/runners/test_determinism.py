@@ -7,7 +7,7 @@ import hashlib
 import pytest
 import torch
 
-from tests.open_lth.running import INPUT, KINDS, LENET, Trunk, Workplace, means, results, same, weights
+from tests.open_lth.running import INPUT, KINDS, LENET, RETRAINING, Trunk, Workplace, means, results, same, weights
 
 
 @pytest.fixture
@@ -49,8 +49,10 @@ def test_what_was_drawn_before_plays_no_part(finished, elsewhere, kind):
     assert results(again.level(1)) == results(finished(*KINDS[kind]).level(1))
 
 
-@pytest.mark.parametrize("branch", [("shuffle", "--seed=1"), ("reinit",), ("retrain", "--retrain_d_dataset_name=digits",
-                         "--retrain_t_training_steps=1ep")], ids=lambda words: words[0])  # fmt: skip
+BRANCHES = [("shuffle", "--seed=1"), ("reinit",), ("retrain", *RETRAINING)]
+
+
+@pytest.mark.parametrize("branch", BRANCHES, ids=lambda words: words[0])
 def test_branches_are_reproducible_too(trunk, elsewhere, finished, kind, branch):
     first = trunk.branch(*branch)
     again = Trunk(elsewhere, trunk.words)

@@ -14,6 +14,7 @@ from tests.open_lth.running import (
     INPUT,
     KINDS,
     LENET,
+    RETRAINING,
     Trunk,
     is_kept,
     mask,
@@ -183,12 +184,10 @@ def test_it_is_another_network_than_the_usual_lotterys(rewound, finished, kind):
     assert not same(weights(place(rewound, 2), "ep2_it0"), weights(finished(*KINDS[kind]).level(2), "ep2_it0"))
 
 
-@pytest.mark.parametrize("branch", [("shuffle", "--seed=0"), ("reinit",), ("retrain", "--retrain_t_lr=0.1")])
+@pytest.mark.parametrize("branch", [("shuffle", "--seed=0"), ("reinit",), ("retrain", *RETRAINING)])
 def test_branches_off_its_levels_are_refused(rewound, branch):
     before = snapshot(rewound.workplace.root)
     words = ("lottery_branch", *branch, "--levels=1", "--quiet", *rewound.words)
-    if branch[0] == "retrain":
-        words += ("--retrain_d_dataset_name=digits", "--retrain_d_batch_size=256", "--retrain_t_training_steps=1ep")
     assert "--lrr: branches start from rewound weights" in rewound.workplace.refused(*words)
     assert snapshot(rewound.workplace.root) == before
 

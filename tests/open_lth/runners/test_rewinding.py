@@ -13,7 +13,6 @@ from tests.open_lth.running import (
     mask,
     means,
     measures,
-    results,
     same,
     snapshot,
     weights,
@@ -75,12 +74,18 @@ def test_a_rewinding_lottery_that_is_done_is_left_alone_and_can_be_extended(rewo
     assert (rewound.level(3) / "logger").exists()
 
 
-def test_rewinding_to_step_0_is_the_usual_lottery_under_another_name(workplace, finished):
-    trunk = Trunk(workplace, (*LENET, "--rewinding_steps=0it"))
-    trunk.find_tickets(levels=1)
-    usual = finished()
-    assert trunk.directory.parent.name != usual.directory.parent.name
-    assert results(trunk.level(1)) == results(usual.level(1))
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--rewinding_steps=0it",),
+        ("--rewinding_steps=0ep",),
+        ("--pretrain",),
+        ("--pretrain", "--pretrain_training_steps=0it"),
+    ],
+)
+def test_no_training_before_level_0_is_the_usual_lottery_under_its_name(workplace, words):
+    usual = ("lottery", "--levels=1", *LENET)
+    assert workplace.place(*usual, *words) == workplace.place(*usual)
 
 
 def test_pretraining_on_other_data_happens_under_its_own_hyperparameters(workplace, kind):

@@ -80,8 +80,8 @@ def test_openlths_tickets_are_trained_with_new_weights(openlth_trunk, level):
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_openlths_tickets_are_retrained_under_other_hyperparameters(openlth_trunk, level):
-    words = ("--retrain_t_training_steps=1ep", "--retrain_t_lr=0.01", "--retrain_d_batch_size=256",
-             "--retrain_d_subsample_fraction=0.02")  # fmt: skip
+    data = ("--retrain_d_dataset_name=mnist", "--retrain_d_batch_size=256", "--retrain_d_subsample_fraction=0.02")
+    words = (*data, "--retrain_t_training_steps=1ep", "--retrain_t_lr=0.01", "--retrain_t_optimizer_name=sgd")
     branch = openlth_trunk.branch("retrain", *words, levels=str(level))
     initial, kept = weights(openlth_trunk.level(0), "ep0_it0"), mask(openlth_trunk.level(level))
     start = weights(branch, "ep0_it0")
