@@ -28,7 +28,7 @@ import cli
 from bayesian.estimators import ESTIMATORS, Estimator, Noise
 from bayesian.noise import NoiseRequest, independent_noise
 from foundations.context import default_dataset_root
-from foundations.paths import ExperimentPaths, RunPaths
+from foundations.paths import ReplicatePaths
 from measuring import print_header, print_row
 from pruning import Mask
 from training import MetricLogger
@@ -133,15 +133,10 @@ def _ticket(args: argparse.Namespace, name: str, replicate: int) -> Ticket:
     with contextlib.redirect_stdout(io.StringIO()) as place:
         _run([*command, "--display_output_location"])
     directory = Path(place.getvalue().strip())
-    paths = _level(directory, args.levels)
+    paths = ReplicatePaths.of(directory).level(args.levels)
     rows = MetricLogger.load(paths.logger).rows().values()
     measured = [row for row in rows if "test_accuracy" in row]
     return Ticket(max(measured, key=lambda row: row["test_accuracy"]), Mask.load(paths.mask))
-
-
-def _level(replicate: Path, level: int) -> RunPaths:
-    experiment = replicate.parent
-    return ExperimentPaths(experiment.parent, experiment.name, int(replicate.name.split("_")[1])).level(level)
 
 
 def _run(command: Sequence[str]) -> None:

@@ -1,11 +1,25 @@
-"""Where everything of an experiment lies, in OpenLTH's layout; every file name is defined here, once."""
+"""Where everything of an experiment lies, in OpenLTH's layout; every name is made and read here, once."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from foundations.errors import UserError
 from foundations.step import Step
+
+MAIN, PRETRAIN, BRANCH = "main", "pretrain", "lottery_branch"
+"""The run of a level or the only one; the level before level 0; and what branches' directories begin with."""
+
+REPLICATES, LEVELS = "replicates", "levels"
+"""What an ensemble can be of."""
+
+_REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
+_LEVEL = re.compile(rf"level_(\d+|{PRETRAIN})", re.ASCII)
+_ENSEMBLE = re.compile(rf"ensemble_of_({REPLICATES}|{LEVELS})", re.ASCII)
+_BRANCH = re.compile(rf"{BRANCH}_(\w+)_[0-9a-f]+", re.ASCII)
+_MODEL = re.compile(r"model_ep(\d+)_it(\d+)\.pth", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -18,9 +32,66 @@ class RunPaths:
 
     directory: Path
 
+    @property
+    def replicate(self) -> ReplicatePaths:
+        """The replicate of an experiment that the run, or the ensemble of levels, is of.
+
+        Raises:
+            UserError: if it lies in no replicate's directory.
+        """
+        return ReplicatePaths.of(self._below.parent)
+
+    @property
+    def experiment(self) -> Path:
+        """The directory of an experiment, in which all its replicates lie, and their ensembles."""
+        return self._below.parent if self.ensemble_of == REPLICATES else self.replicate.directory.parent
+
+    @property
+    def level(self) -> int | str | None:
+        """The level: a number, `pretrain`, or None if the run has none."""
+        match = _LEVEL.fullmatch(self.directory.parent.name)
+        return match and (match[1] if match[1] == PRETRAIN else int(match[1]))
+
+    @property
+    def kind(self) -> str:
+        """What the run is: `main`, `lrr`, `pretrain`, or the name of a branch; or `ensemble_of_levels` of these."""
+        match = _BRANCH.fullmatch(self.directory.name)
+        own = PRETRAIN if self.level == PRETRAIN else match[1] if match else self.directory.name
+        if self.ensemble_of is None:
+            return own
+        return f"ensemble_of_{self.ensemble_of}" + (f" of {own}" if own != MAIN else "")
+
+    @property
+    def ensemble_of(self) -> str | None:
+        """Whose predictions are averaged, `replicates` or `levels`; None for a run by itself."""
+        match = _ENSEMBLE.fullmatch(self._below.name)
+        return match[1] if match else None
+
+    @property
+    def _below(self) -> Path:
+        """The directory right below that of the replicate, or of the experiment if it is an ensemble of replicates."""
+        has_level = _LEVEL.fullmatch(self.directory.parent.name)
+        place = self.directory.parent if has_level else self.directory
+        return place.parent if _ENSEMBLE.fullmatch(place.parent.name) else place
+
+    @property
+    def trunk(self) -> RunPaths | None:
+        """The run of the level that a branch starts from, or None if the run is no branch."""
+        return RunPaths(self.directory.parent / MAIN) if _BRANCH.fullmatch(self.directory.name) else None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training has ended: its measures are written last."""
+        return self.logger.exists()
+
     def model(self, step: Step) -> Path:
         """Return the place of the state dict at a step."""
         return self.directory / f"model_ep{step.ep}_it{step.it}.pth"
+
+    def models(self) -> dict[tuple[int, int], Path]:
+        """Return the networks that are kept, by epoch and iteration within it, ascending."""
+        found = ((_MODEL.fullmatch(path.name), path) for path in self.directory.glob("model_ep*_it*.pth"))
+        return dict(sorted(((int(match[1]), int(match[2])), path) for match, path in found if match))
 
     @property
     def mask(self) -> Path:
@@ -72,45 +143,61 @@ class RunPaths:
         """The checkpoint before the newest, kept while training goes on."""
         return self.directory / "checkpoint_previous.pth"
 
+    def ensemble(self, kind: str) -> RunPaths:
+        """Return the place of what is known of an ensemble that the run is in.
 
-def ensemble_paths(run: RunPaths, kind: str) -> RunPaths:
-    """Return the place of what is known of an ensemble that a run is in.
+        Args:
+            kind: `replicates`, then the place is beside them, or `levels`, then it is in the replicate.
 
-    Args:
-        kind: `replicates`, then the place is beside them, or `levels`, then it is in the replicate.
-    """
-    directory = run.directory
-    level = directory.parent if directory.parent.name.startswith("level_") else None
-    replicate = level.parent if level else directory.parent
-    folder = f"ensemble_of_{kind}"
-    if kind == "levels":
-        return RunPaths(replicate / folder / directory.name)
-    return RunPaths(replicate.parent / folder / directory.relative_to(replicate))
+        Raises:
+            UserError: if the run lies in no replicate's directory.
+        """
+        replicate, folder = self.replicate.directory, f"ensemble_of_{kind}"
+        if kind == LEVELS:
+            return RunPaths(replicate / folder / self.directory.name)
+        return RunPaths(replicate.parent / folder / self.directory.relative_to(replicate))
 
 
 @dataclass(frozen=True)
-class ExperimentPaths:
+class ReplicatePaths:
     """The directories of one replicate of an experiment.
 
     Args:
         root: the directory of all results.
         name: the experiment's hashed name.
-        replicate: the replicate's number.
+        number: the replicate's number.
     """
 
     root: Path
     name: str
-    replicate: int
+    number: int
+
+    @staticmethod
+    def is_one(directory: Path) -> bool:
+        """Return whether a path is the directory of a replicate."""
+        return _REPLICATE.fullmatch(directory.name) is not None and directory.is_dir()
+
+    @staticmethod
+    def of(directory: Path) -> ReplicatePaths:
+        """Return the paths of a replicate's directory.
+
+        Raises:
+            UserError: if it is none.
+        """
+        match = _REPLICATE.fullmatch(directory.name)
+        if match is None:
+            raise UserError(f"{directory}: is not the directory of a replicate")
+        return ReplicatePaths(directory.parent.parent, directory.parent.name, int(match[1]))
 
     @property
     def directory(self) -> Path:
         """The replicate's directory."""
-        return self.root / self.name / f"replicate_{self.replicate}"
+        return self.root / self.name / f"replicate_{self.number}"
 
     def main(self) -> RunPaths:
         """Return the paths of a run without levels."""
-        return RunPaths(self.directory / "main")
+        return RunPaths(self.directory / MAIN)
 
-    def level(self, level: int | str, experiment: str = "main") -> RunPaths:
+    def level(self, level: int | str, experiment: str = MAIN) -> RunPaths:
         """Return the paths of a level (a number or `pretrain`), or of a branch at it."""
         return RunPaths(self.directory / f"level_{level}" / experiment)

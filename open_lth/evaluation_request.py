@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from foundations.paths import LEVELS, REPLICATES
+
 Evaluation = dict[str, Any]
 """What is kept in `evaluation.json`."""
 
-REPLICATES, LEVELS = "replicates", "levels"
 ENSEMBLES = (REPLICATES, LEVELS)
 
 

@@ -71,7 +71,7 @@ class TrainingRun:
     @property
     def is_done(self) -> bool:
         """Whether the results are there already."""
-        return self.paths.logger.exists() and self.paths.model(self.end).exists()
+        return self.paths.is_finished and self.paths.model(self.end).exists()
 
     def new_network(self, seed: int) -> nn.Module:
         """Return a newly initialised network."""

@@ -17,7 +17,7 @@ from torch import nn
 from datasets import num_classes
 from foundations.errors import UserError
 from foundations.hparams import Hparams, hashed_name, hparam
-from foundations.paths import RunPaths
+from foundations.paths import BRANCH, PRETRAIN, RunPaths
 from foundations.registry import Registry
 from foundations.step import Step
 from open_lth.runners.lottery import Lottery
@@ -78,7 +78,7 @@ class Branch(ABC):
     @functools.cached_property
     def paths(self) -> RunPaths:
         """Where the branch's files lie."""
-        name = hashed_name(f"lottery_branch_{self.name()}", [self.branch_hparams])
+        name = hashed_name(f"{BRANCH}_{self.name()}", [self.branch_hparams])
         return self.lottery.directories.level(self.level, name)
 
     def arguments(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Branch(ABC):
         if self.lottery.desc.pretrain_training_hparams is not None and step < self.lottery.desc.start:
             if num_classes(self.lottery.pretraining().dataset_hparams) != self.lottery.desc.num_classes:
                 raise UserError(f"the trunk has no weights at {step}: it was pretrained on another number of classes")
-            return self.lottery.load_network("pretrain", step)
+            return self.lottery.load_network(PRETRAIN, step)
         return self.lottery.load_network(level, step)
 
     def training(self) -> TrainingRun:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from foundations.paths import RunPaths
 from open_lth.cluster.records import Output, SubmittedJob, read_records
 from open_lth.cluster.states import DONE, JobState, job_states
 
@@ -42,11 +43,11 @@ def list_jobs(root: Path) -> Listing:
 
 
 def _row(job: SubmittedJob, state: JobState) -> tuple[str, ...]:
-    places = [Path(run).parts for run in sorted((output.run for output in job.outputs), key=_by_number)]
-    experiment, replicate = places[0][:2]
-    runs = ["/".join(parts[2:]) for parts in places]
-    shown = runs[0] if len(runs) == 1 else f"{len(runs)}, from {runs[0]} to {runs[-1]}"
-    return (job.job_id, state.word, experiment, replicate.rpartition("_")[2], shown, job.label, state.reason)
+    runs = [RunPaths(Path(run)) for run in sorted((output.run for output in job.outputs), key=_by_number)]
+    replicate = runs[0].replicate
+    names = [str(run.directory.relative_to(run.replicate.directory)) for run in runs]
+    shown = names[0] if len(names) == 1 else f"{len(names)}, from {names[0]} to {names[-1]}"
+    return (job.job_id, state.word, replicate.name, str(replicate.number), shown, job.label, state.reason)
 
 
 def _by_number(run: str) -> list[str | int]:

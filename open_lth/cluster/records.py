@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foundations.errors import UnreadableFile
-from foundations.paths import RunPaths, ensemble_paths
+from foundations.paths import RunPaths
 from foundations.storage import read_json, write_json
 from open_lth.evaluation_request import EvaluationRequest
+from open_lth.runners.evaluation import is_measured
 
 FOLDER = "slurm"
 """Below the root; no experiment is called so."""
@@ -44,12 +45,8 @@ class Output(NamedTuple):
         """Return whether it has been made, as far as the files tell."""
         request, paths = EvaluationRequest(*self[1:]), RunPaths(root / self.run)
         if not request.passes:
-            return paths.logger.exists()
-        place = ensemble_paths(paths, request.ensemble) if request.ensemble else paths
-        try:
-            return request.is_answered_by(read_json(place.evaluation))
-        except (UnreadableFile, AttributeError, KeyError, TypeError):
-            return False
+            return paths.is_finished
+        return is_measured(paths.ensemble(request.ensemble) if request.ensemble else paths, request)
 
     def as_plain(self) -> list[Any]:
         """Return it as a record keeps it: what is not asked for at the end is left out."""

@@ -43,16 +43,9 @@ def _jobs(args: argparse.Namespace, argv: Sequence[str]) -> list[Job]:
 
 
 def _task(job: Job, root: Path, after: tuple[Task, ...]) -> Task:
-    places = [run.paths.directory.relative_to(root) for run in job.runs]
-    outputs = frozenset(Output.of(place, job.evaluation) for place in places)
-    passes = job.evaluation.passes
-    needed = [Output(str(_needed(place, passes)), 0) for place in places if _needed(place, passes)]
-    missing = frozenset(output for output in needed if not output.is_there(root))
+    runs = [run.paths for run in job.runs]
+    outputs = frozenset(Output.of(run.directory.relative_to(root), job.evaluation) for run in runs)
+    # What is measured, or the levels that branches start from.
+    needed = runs if job.evaluation.passes else [run.trunk for run in runs if run.trunk is not None]
+    missing = frozenset(Output(str(run.directory.relative_to(root)), 0) for run in needed if not run.is_finished)
     return Task(job.label, job.command, outputs, missing, after)
-
-
-def _needed(place: Path, passes: int) -> Path | None:
-    """Return the run that must be finished: what is measured, or the level that a branch starts from."""
-    if passes:
-        return place
-    return place.parent / "main" if place.name.startswith("lottery_branch_") else None

@@ -61,8 +61,8 @@ def _list_jobs(root: Path) -> None:
 def _row(one: Replicate) -> tuple[str, ...]:
     hparams, lrr = one.hparams, one.lrr_levels
     return (
-        one.name,
-        str(one.replicate),
+        one.paths.name,
+        str(one.paths.number),
         hparams.get("model_name", "?"),
         hparams.get("dataset_name", "?"),
         hparams.get("variant_name", "-"),
@@ -84,8 +84,10 @@ def _ranges(levels: Sequence[int]) -> str:
 def _chosen(replicates: Sequence[Replicate], name: str | None, root: Path) -> list[Replicate]:
     if not name:
         raise UserError("runs show needs a name, or the beginning of its hash; `runs` lists them")
-    fitting = [one for one in replicates if any(_begins(candidate, name) for candidate in (one.name, *one.branches))]
-    names = sorted({one.name for one in fitting})
+    fitting = [
+        one for one in replicates if any(_begins(candidate, name) for candidate in (one.paths.name, *one.branches))
+    ]
+    names = sorted({one.paths.name for one in fitting})
     if not names:
         raise UserError(f"{name}: no experiment under {root} has this name; `runs` lists them")
     if len(names) > 1:
@@ -99,8 +101,8 @@ def _begins(candidate: str, name: str) -> bool:
 
 def _show(replicates: Sequence[Replicate]) -> None:
     for experiment in replicates:
-        print(f"{experiment.name} (Replicate {experiment.replicate})\n{experiment.hparams_text}")
-        print(f"Location: {experiment.directory}")
+        print(f"{experiment.paths.name} (Replicate {experiment.paths.number})\n{experiment.hparams_text}")
+        print(f"Location: {experiment.paths.directory}")
         for command, runs in experiment.commands().items() or {NOT_KEPT: []}.items():
             print(f"Command: {command}" + (f"\n    made {', '.join(runs)}" if runs else ""))
         print()

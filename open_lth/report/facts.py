@@ -11,7 +11,7 @@ import pandas as pd
 from foundations.errors import UnreadableFile
 from foundations.paths import RunPaths
 from foundations.storage import read_json, read_text
-from open_lth.results.replicates import displayed_fields, replicate_of
+from open_lth.results.replicates import Replicate, displayed_fields
 
 
 def hyperparameters(runs: pd.DataFrame) -> tuple[dict[str, str], pd.DataFrame]:
@@ -35,7 +35,7 @@ def hyperparameters(runs: pd.DataFrame) -> tuple[dict[str, str], pd.DataFrame]:
 
 def _fields(run: Path) -> dict[str, str]:
     """Return the displayed hyperparameters of a run: its trunk's and, if it is a branch, its own."""
-    trunk = replicate_of(run).hparams
+    trunk = Replicate(RunPaths(run).replicate).hparams
     own = RunPaths(run).hparams
     try:
         return {**trunk, **(displayed_fields(read_text(own, errors="replace")) if own.exists() else {})}

@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from foundations.paths import ExperimentPaths
+from foundations.paths import MAIN, RunPaths
 from foundations.storage import read_json
-from open_lth.results.replicates import replicate_of
 from open_lth.runners.lottery import Rewinding
 
 
@@ -26,10 +25,9 @@ def total_seconds(runs: pd.DataFrame) -> pd.Series[float]:
 def _total(run: pd.Series[Any]) -> float:
     if pd.isna(run["level"]):
         return float(run["seconds"])
-    replicate = replicate_of(Path(run["directory"]))
-    lottery = ExperimentPaths(replicate.directory.parent.parent, replicate.name, replicate.replicate)
-    rewinding = Rewinding.LEARNING_RATE.value if run["kind"] == Rewinding.LEARNING_RATE.value else "main"
-    before = (lottery.level(level, rewinding if level else "main").timing for level in range(int(run["level"])))
+    lottery = RunPaths(Path(run["directory"])).replicate
+    rewinding = Rewinding.LEARNING_RATE.value if run["kind"] == Rewinding.LEARNING_RATE.value else MAIN
+    before = (lottery.level(level, rewinding if level else MAIN).timing for level in range(int(run["level"])))
     return math.fsum([float(run["seconds"]), *(_seconds(path) for path in before)])
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from foundations.errors import UserError
 from foundations.paths import RunPaths
-from open_lth.results.replicates import replicate_of
+from open_lth.results.replicates import Replicate
 from pruning import Mask
 from training import ALL_LAYERS
 
@@ -57,7 +57,7 @@ def overlap(left: Mask, right: Mask, ignored: Iterable[str] = ()) -> pd.DataFram
 
 def ignored_tensors(directory: str) -> frozenset[str]:
     """Return the tensors that the lottery of a run never prunes, by its own description."""
-    described = replicate_of(Path(directory)).hparams.get("pruning_layers_to_ignore", "")
+    described = Replicate(RunPaths(Path(directory)).replicate).hparams.get("pruning_layers_to_ignore", "")
     return frozenset(filter(None, described.split(",")))
 
 

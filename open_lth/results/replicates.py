@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from foundations.errors import UnreadableFile, UserError
-from foundations.paths import RunPaths
+from foundations.paths import ReplicatePaths, RunPaths
 from foundations.storage import read_json, read_text
+from foundations.stored import stored_replicates, stored_runs
 from open_lth.runners.lottery import Rewinding
 from training import MetricLogger
 
-_REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
-_LEVEL = re.compile(r"level_(\d+)", re.ASCII)
 _FIELD = re.compile(r"    \* (\w+) => (.*)")
 
 NOT_KEPT = "not kept (OpenLTH does not)"
@@ -27,23 +25,13 @@ NOT_KEPT = "not kept (OpenLTH does not)"
 class Replicate:
     """One replicate of one experiment, read from its directory alone, whichever program wrote it."""
 
-    directory: Path
-
-    @property
-    def name(self) -> str:
-        """The experiment's hashed name."""
-        return self.directory.parent.name
-
-    @property
-    def replicate(self) -> int:
-        """The replicate's number."""
-        return int(self.directory.name.removeprefix("replicate_"))
+    paths: ReplicatePaths
 
     @property
     def first(self) -> RunPaths:
         """The run that holds hyperparameters and command: level 0's or the only one."""
-        main = self.directory / "main"
-        return RunPaths(main if main.exists() else self.directory / "level_0" / "main")
+        main = self.paths.main()
+        return main if main.directory.exists() else self.paths.level(0)
 
     @property
     def hparams_text(self) -> str:
@@ -71,13 +59,12 @@ class Replicate:
         made: dict[str, list[str]] = {}
         for run in self.runs():
             command = _command_of(run) or NOT_KEPT
-            made.setdefault(command, []).append(str(run.directory.relative_to(self.directory)))
+            made.setdefault(command, []).append(str(run.directory.relative_to(self.paths.directory)))
         return made
 
-    def runs(self) -> Iterator[RunPaths]:
-        """Iterate over the directories of its finished runs: levels, branches, or the only one."""
-        for logger in sorted(self.directory.rglob("logger")):
-            yield RunPaths(logger.parent)
+    def runs(self) -> list[RunPaths]:
+        """Return its finished runs: levels, branches, or the only one."""
+        return [run for run in stored_runs(self.paths.directory) if run.is_finished]
 
     @property
     def levels(self) -> list[int]:
@@ -90,26 +77,24 @@ class Replicate:
         return self._levels(Rewinding.LEARNING_RATE)
 
     def _levels(self, rewind: Rewinding) -> list[int]:
-        parents = (run.directory.parent.name for run in self.runs() if run.directory.name == rewind.value)
-        return sorted(int(match[1]) for match in map(_LEVEL.fullmatch, parents) if match)
+        return sorted(run.level for run in self.runs() if run.kind == rewind.value and isinstance(run.level, int))
 
     @property
     def branches(self) -> list[str]:
         """The names of its finished branches, one for each level."""
-        return [run.directory.name for run in self.runs() if run.directory.name.startswith("lottery_branch_")]
+        return [run.directory.name for run in self.runs() if run.trunk is not None]
 
     @property
     def best_accuracy(self) -> float:
         """The best test accuracy of its runs, branches and pretraining aside, or NaN."""
         own = {rewind.value for rewind in Rewinding}
-        main = (run for run in self.runs() if run.directory.name in own)
-        accuracies = [_best_accuracy(run) for run in main if run.directory.parent.name != "level_pretrain"]
+        accuracies = [_best_accuracy(run) for run in self.runs() if run.kind in own]
         return max((value for value in accuracies if not math.isnan(value)), default=math.nan)
 
     @property
     def size(self) -> int:
         """What its files take, in bytes."""
-        return sum(map(_size, self.directory.rglob("*")))
+        return sum(map(_size, self.paths.directory.rglob("*")))
 
 
 def displayed_fields(text: str) -> dict[str, str]:
@@ -122,15 +107,9 @@ def displayed_fields(text: str) -> dict[str, str]:
     return found
 
 
-def replicate_of(run: Path) -> Replicate:
-    """Return the replicate of an experiment in which a run lies: below one of its levels, or directly."""
-    return Replicate(run.parent.parent if run.parent.name.startswith("level_") else run.parent)
-
-
 def find_replicates(root: Path) -> list[Replicate]:
     """Return every replicate of every experiment under a root, by name and number."""
-    found = (path for path in root.glob("*/replicate_*") if path.is_dir() and _REPLICATE.fullmatch(path.name))
-    return sorted((Replicate(path) for path in found), key=lambda one: (one.name, one.replicate))
+    return [Replicate(paths) for paths in stored_replicates(root)]
 
 
 def _command_of(run: RunPaths) -> str | None:

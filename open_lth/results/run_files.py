@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from foundations.errors import UserError
-from foundations.paths import RunPaths
+from foundations.paths import REPLICATES, RunPaths
 from foundations.storage import read_json, read_text
-from open_lth.results.replicates import displayed_fields, replicate_of
+from open_lth.results.replicates import Replicate, displayed_fields
 from open_lth.runners.evaluation import peak_measures
 from training import MetricLogger
-
-_REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
-_LEVEL = re.compile(r"level_(\d+)", re.ASCII)
-_MODEL = re.compile(r"model_ep(\d+)_it(\d+)\.pth", re.ASCII)
-_BRANCH = re.compile(r"lottery_branch_(\w+)_[0-9a-f]{32}", re.ASCII)
 
 HYPERPARAMETERS = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
 """The hyperparameters that the table of runs has; `open_lth.results.replicates.Replicate.hparams` has the others."""
@@ -32,11 +26,11 @@ def summary_of(paths: RunPaths) -> list[Row]:
     Raises:
         UserError: naming a file that is damaged, as the other functions here do.
     """
-    if _ensemble_folder(paths.directory):
-        return [{**_identity(paths.directory), **row} for row in _read(paths.evaluation, _ensemble(paths))]
-    if not paths.logger.exists():
+    if paths.ensemble_of is not None:
+        return [{**_identity(paths), **row} for row in _read(paths.evaluation, _ensemble(paths))]
+    if not paths.is_finished:
         return []
-    row = {**_identity(paths.directory), **_described(paths), **_logged(paths)}
+    row = {**_identity(paths), **_described(paths), **_logged(paths)}
     for path, take in ((paths.evaluation, _evaluated), (paths.timing, _cost), (paths.sparsity_report, _density)):
         row.update(*_read(path, take))
     return [row]
@@ -44,9 +38,9 @@ def summary_of(paths: RunPaths) -> list[Row]:
 
 def curves_of(paths: RunPaths) -> list[Row]:
     """Return the rows of a finished run in the table of curves."""
-    if not paths.logger.exists():
+    if not paths.is_finished:
         return []
-    identity, entries = _identity(paths.directory), MetricLogger.load(paths.logger).entries()
+    identity, entries = _identity(paths), MetricLogger.load(paths.logger).entries()
     length = _iterations_per_epoch(paths, max((iteration for _, iteration, _ in entries), default=0))
     return [
         {**identity, "iteration": iteration, "epoch": iteration / length, "measure": measure, "value": value}
@@ -79,7 +73,7 @@ def diagnostics_of(paths: RunPaths) -> list[Row]:
 
 
 def _evaluation_rows(paths: RunPaths, take: Callable[[Mapping[str, Any]], list[Row]]) -> list[Row]:
-    return [{**_identity(paths.directory), **row} for rows in _read(paths.evaluation, take) for row in rows]
+    return [{**_identity(paths), **row} for rows in _read(paths.evaluation, take) for row in rows]
 
 
 def _nested(found: Mapping[str, Any], outer: str, inner: str) -> list[Row]:
@@ -99,33 +93,18 @@ def _nested(found: Mapping[str, Any], outer: str, inner: str) -> list[Row]:
     ]
 
 
-def _ensemble_folder(directory: Path) -> Path | None:
-    """Return the folder of ensembles that a directory lies in, or None if it is a run's."""
-    return next((place for place in directory.parents if place.name.startswith("ensemble_of_")), None)
-
-
-def _identity(directory: Path) -> Row:
-    level, branch = _LEVEL.fullmatch(directory.parent.name), _BRANCH.fullmatch(directory.name)
-    ensembles = _ensemble_folder(directory)
-    replicate = ensembles.parent if ensembles else replicate_of(directory).directory
-    number = _REPLICATE.fullmatch(replicate.name)
-    if number is None and ensembles is None:
-        raise UserError(f"{directory}: does not lie in a replicate's directory")
-    pretrains = directory.parent != replicate and level is None and ensembles is None
-    kind = "pretrain" if pretrains else branch[1] if branch else directory.name
-    if ensembles:
-        kind = ensembles.name if kind == "main" else f"{ensembles.name} of {kind}"
+def _identity(paths: RunPaths) -> Row:
     return {
-        "experiment": (replicate.parent if number else replicate).name,
-        "replicate": int(number[1]) if number else None,
-        "level": int(level[1]) if level else None,
-        "kind": kind,
-        "directory": str(directory),
+        "experiment": paths.experiment.name,
+        "replicate": None if paths.ensemble_of == REPLICATES else paths.replicate.number,
+        "level": paths.level if isinstance(paths.level, int) else None,
+        "kind": paths.kind,
+        "directory": str(paths.directory),
     }
 
 
 def _described(paths: RunPaths) -> Row:
-    replicate = replicate_of(paths.directory)
+    replicate = Replicate(paths.replicate)
     found: Row = {name: replicate.hparams.get(name) for name in HYPERPARAMETERS}
     if paths.directory != replicate.first.directory and paths.hparams.exists():
         arguments = displayed_fields(read_text(paths.hparams, errors="replace")).items()
@@ -137,13 +116,11 @@ def _ensemble(paths: RunPaths) -> Callable[[Mapping[str, Any]], Row]:
     """Return what takes an ensemble's row from its evaluation; the first member stands for what all have in common."""
 
     def take(kept: Mapping[str, Any]) -> Row:
-        members = [str(member) for member in kept["members"]]
-        experiment = members[0].split("/")[0]
-        root = next(place for place in paths.directory.parents if place.name == experiment).parent
-        first = RunPaths(root / members[0])
+        members = kept["members"]
+        first = RunPaths(paths.experiment.parent / members[0])
         row = {**_described(first), **_evaluated(kept), "members": len(members)}
         row["test_examples"] = float(kept["final"]["examples"]["mean"])
-        if _LEVEL.fullmatch(paths.directory.parent.name):
+        if isinstance(paths.level, int):
             row.update(*_read(first.sparsity_report, _density))
         return row
 
@@ -188,7 +165,7 @@ def _density(report: Mapping[str, Any]) -> Row:
 
 def _iterations_per_epoch(paths: RunPaths, last: int) -> float:
     """Return the length of an epoch, or NaN: of the two networks that are kept, the second is of the last iteration."""
-    kept = sorted((int(m[1]), int(m[2])) for m in (_MODEL.fullmatch(p.name) for p in paths.directory.iterdir()) if m)
+    kept = [*paths.models()]
     epochs, iterations = kept[-1] if len(kept) > 1 else (0, 0)
     return (last - iterations) / epochs if epochs else math.nan
 

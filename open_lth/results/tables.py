@@ -11,6 +11,7 @@ import pandas as pd
 from foundations.errors import UserError
 from foundations.messages import LOGGER
 from foundations.paths import RunPaths
+from foundations.stored import stored_ensembles
 from open_lth.results.replicates import find_replicates
 from open_lth.results.run_files import HYPERPARAMETERS, curves_of, diagnostics_of, ood_of, shifts_of, summary_of
 
@@ -194,6 +195,4 @@ def _rows(
 
 def _all_runs(root: Path) -> Iterator[Path]:
     yield from (run.directory for replicate in find_replicates(root) for run in replicate.runs())
-    for folders in ("*/ensemble_of_replicates", "*/replicate_*/ensemble_of_levels"):
-        for folder in sorted(root.glob(folders)):
-            yield from sorted(path.parent for path in folder.rglob("evaluation.json"))
+    yield from (ensemble.directory for ensemble in stored_ensembles(root))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import torch
 from torch import Tensor
 
 from foundations.errors import UserError
 from foundations.step import Step
 from training import TrainingRun
-
-_MODEL = re.compile(r"model_ep(\d+)_it(\d+)\.pth", re.ASCII)
 
 
 @torch.no_grad()
@@ -31,8 +27,7 @@ def initial_step(run: TrainingRun) -> Step:
     Raises:
         UserError: if no network was saved.
     """
-    names = (path.name for path in run.paths.directory.glob("model_ep*_it*.pth"))
-    steps = [run.step(f"{match[1]}ep{match[2]}it") for match in map(_MODEL.fullmatch, names) if match]
-    if not steps:
+    kept = run.paths.models()
+    if not kept:
         raise UserError(f"{run.paths.directory}: the networks at the start and the end are not there")
-    return min(steps)
+    return min(run.step(f"{epoch}ep{iteration}it") for epoch, iteration in kept)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from foundations.errors import UserError
-from foundations.paths import RunPaths, ensemble_paths
-from open_lth.evaluation_request import LEVELS, REPLICATES
+from foundations.paths import LEVELS, REPLICATES, RunPaths
+from foundations.stored import stored_replicates
 from training import TrainingRun
-
-_REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def ensembles_of(runs: Sequence[TrainingRun], kind: str) -> list[Ensemble]:
 
 def _ensemble(kind: str, candidates: Iterable[TrainingRun], run: TrainingRun) -> Ensemble:
     members = tuple(one for one in candidates if one.is_done)
-    paths = ensemble_paths(run.paths, kind)
+    paths = run.paths.ensemble(kind)
     if len(members) < 2:
         raise UserError(f"--ensemble={kind}: {paths.directory}: needs two or more that are finished; {len(members)} is")
     return Ensemble(kind, members, paths)
@@ -58,15 +55,9 @@ def _ensemble(kind: str, candidates: Iterable[TrainingRun], run: TrainingRun) ->
 
 def _replicates(run: TrainingRun) -> list[TrainingRun]:
     """Return a run in every replicate that has a directory, in the order of their numbers."""
-    root, directory = run.context.root, run.paths.directory
-    name, _, *within = directory.relative_to(root).parts
-    matches = (_REPLICATE.fullmatch(path.name) for path in (root / name).iterdir())
-    numbers = sorted(int(match[1]) for match in matches if match)
+    own = run.paths.replicate
+    within = run.paths.directory.relative_to(own.directory)
     return [
-        replace(
-            run,
-            paths=RunPaths(root.joinpath(name, f"replicate_{number}", *within)),
-            streams=replace(run.streams, replicate=number),
-        )
-        for number in numbers
+        replace(run, paths=RunPaths(one.directory / within), streams=replace(run.streams, replicate=one.number))
+        for one in stored_replicates(own.root, own.name)
     ]

@@ -152,15 +152,15 @@ def earlier_evaluation(paths: RunPaths) -> Evaluation | None:
     return earlier
 
 
-def is_measured(run: TrainingRun, request: EvaluationRequest) -> bool:
-    """Return whether an evaluation has kept all that is asked of a run; a damaged file has nothing."""
-    return request.is_answered_by(_readable_evaluation(run.paths))
+def is_measured(paths: RunPaths, request: EvaluationRequest) -> bool:
+    """Return whether an evaluation has kept all that is asked of a run or an ensemble; a damaged file has nothing."""
+    return request.is_answered_by(_readable_evaluation(paths))
 
 
 def are_measured(runs: Sequence[TrainingRun], request: EvaluationRequest) -> bool:
     """Return whether all that is asked of runs was kept, of them or of their ensembles as they are now."""
     if not request.passes or not request.ensemble:
-        return not request.passes or all(is_measured(run, request) for run in runs)
+        return not request.passes or all(is_measured(run.paths, request) for run in runs)
     try:
         ensembles = ensembles_of(runs, request.ensemble)
     except UserError:  # there are not enough members yet

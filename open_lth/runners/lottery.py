@@ -13,20 +13,18 @@ from torch import nn
 from datasets import DatasetHparams
 from foundations.context import RunContext
 from foundations.errors import UserError
-from foundations.paths import ExperimentPaths, RunPaths
+from foundations.paths import MAIN, PRETRAIN, ReplicatePaths, RunPaths
 from foundations.randomness import RandomStreams
 from foundations.step import Step
 from open_lth.runners.descs import LotteryDesc
 from pruning import Mask, check_same_tensors, prunable_shapes
 from training import ModelVariant, TrainingHparams, TrainingRun
 
-PRETRAIN = "pretrain"
-
 
 class Rewinding(enum.Enum):
     """What is rewound after pruning; the value names the levels' directories."""
 
-    WEIGHTS = "main"
+    WEIGHTS = MAIN
     LEARNING_RATE = "lrr"
 
 
@@ -51,9 +49,9 @@ class Lottery:
         return self.desc.variant
 
     @functools.cached_property
-    def directories(self) -> ExperimentPaths:
+    def directories(self) -> ReplicatePaths:
         """Where this replicate's directories lie."""
-        return ExperimentPaths(self.context.root, self.desc.name, self.replicate)
+        return ReplicatePaths(self.context.root, self.desc.name, self.replicate)
 
     def paths(self, level: int | str) -> RunPaths:
         """Return where a level's files lie."""

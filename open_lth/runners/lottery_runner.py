@@ -59,7 +59,7 @@ class LotteryRunner:
         path = lottery.paths(0).model(lottery.desc.start)
         if path.exists():
             return lottery.load_network(0, lottery.desc.start)
-        if lottery.paths(0).logger.exists():
+        if lottery.paths(0).is_finished:
             raise UserError(
                 f"{path}: missing, though level 0 was trained from it, and new weights may be others; "
                 f"put a copy of it back, or delete {lottery.directories.directory} to begin again"

@@ -12,6 +12,7 @@ from foundations.context import RunContext
 from foundations.errors import UserError
 from foundations.lock import HOLDER_NAME, LOCK_NAME, exclusive
 from foundations.paths import RunPaths
+from foundations.stored import stored_runs
 
 
 def do_once(directory: Path, context: RunContext, is_done: Callable[[], bool], work: Callable[[], object]) -> None:
@@ -39,10 +40,10 @@ def _nothing_left_if_refused(directory: Path, root: Path) -> Iterator[None]:
     try:
         yield
     except UserError:
-        levels = (place for place in directory.glob("level_*/*") if place.is_dir())
-        own = (place for place in levels if not (place / LOCK_NAME).exists())  # branches lock their own directories
-        runs = [RunPaths(place) for place in (directory, *own)]
-        if is_new and not any(run.checkpoint.exists() or run.logger.exists() for run in runs):
+        # Branches lock their own directories.
+        own = (run for run in stored_runs(directory) if not (run.directory / LOCK_NAME).exists())
+        runs = [RunPaths(directory), *own]
+        if is_new and not any(run.checkpoint.exists() or run.is_finished for run in runs):
             for run in runs:
                 _remove_preparations(run)
             (directory / HOLDER_NAME).unlink(missing_ok=True)
@@ -56,5 +57,5 @@ def _nothing_left_if_refused(directory: Path, root: Path) -> Iterator[None]:
 
 def _remove_preparations(run: RunPaths) -> None:
     """Remove the files that are written before training begins, and no others."""
-    for path in (run.hparams, run.command, run.mask, run.sparsity_report, *run.directory.glob("model_ep*_it*.pth")):
+    for path in (run.hparams, run.command, run.mask, run.sparsity_report, *run.models().values()):
         remove(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from foundations.context import RunContext
-from foundations.paths import ExperimentPaths, RunPaths
+from foundations.paths import ReplicatePaths, RunPaths
 from foundations.randomness import RandomStreams
 from open_lth.runners.descs import TrainDesc
 from open_lth.runners.once import do_once
@@ -25,7 +25,7 @@ class TrainRunner:
     @property
     def paths(self) -> RunPaths:
         """Where the run's files lie."""
-        return ExperimentPaths(self.context.root, self.desc.name, self.replicate).main()
+        return ReplicatePaths(self.context.root, self.desc.name, self.replicate).main()
 
     def training(self) -> TrainingRun:
         """Return the training."""

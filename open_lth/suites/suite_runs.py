@@ -47,7 +47,7 @@ def find_runs(series: Iterable[Series], read: CommandReader) -> SuiteRuns:
     for one in series:
         for experiment in one.experiments:
             runs, request = read(experiment.command)
-            done = [run for run in runs if run.paths.logger.exists()]
+            done = [run for run in runs if run.paths.is_finished]
             places += [(one.panel, one.method, str(run.paths.directory)) for run in done]
             trainings |= {str(run.paths.directory): run for run in done}
             for what in _missing(runs, request):
@@ -59,14 +59,14 @@ def find_runs(series: Iterable[Series], read: CommandReader) -> SuiteRuns:
 
 
 def _missing(runs: Sequence[TrainingRun], request: EvaluationRequest) -> Iterator[str]:
-    undone = [run for run in runs if not run.paths.logger.exists()]
+    undone = [run for run in runs if not run.paths.is_finished]
     if undone:
         yield f"{_levels(undone)} not finished"
     if request.ensemble:
         if not are_measured(runs, request):
             yield f"no ensemble of {request.ensemble} evaluated with {request}"
         return
-    unmeasured = [run for run in runs if run not in undone and request.passes and not is_measured(run, request)]
+    unmeasured = [run for run in runs if run not in undone and request.passes and not is_measured(run.paths, request)]
     if unmeasured:
         yield f"{_levels(unmeasured)} not evaluated with {request}"
 

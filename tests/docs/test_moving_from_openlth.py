@@ -52,7 +52,7 @@ def named(command: str, wanted: str) -> list[str]:
 
 def test_the_directory_is_listed_and_shown(run, openlth_trunk):  # noqa: F811
     [experiment] = find_replicates(openlth_trunk.workplace.root)
-    assert f"{experiment.name}  1          mnist_lenet_12_8" in run(["runs"])
+    assert f"{experiment.paths.name}  1          mnist_lenet_12_8" in run(["runs"])
     [show] = [words for words in ON_A_DIRECTORY if words[:2] == ["runs", "show"]]
     assert "    * training_steps => 2ep" in run(show) and "OpenLTH does not" in run(show)
 
@@ -60,7 +60,7 @@ def test_the_directory_is_listed_and_shown(run, openlth_trunk):  # noqa: F811
 def test_its_flags_lead_to_it(run, openlth_trunk):  # noqa: F811
     [where] = [words for words in ON_A_DIRECTORY if "--display_output_location" in words]
     [experiment] = find_replicates(openlth_trunk.workplace.root)
-    assert Path(run(where).strip()) == experiment.directory / "level_0" / "main"
+    assert Path(run(where).strip()) == experiment.paths.level(0).directory
 
 
 def test_the_command_that_made_it_does_nothing_again(run, openlth_trunk):  # noqa: F811

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from foundations.errors import UserError
-from foundations.paths import ExperimentPaths, RunPaths
+from foundations.paths import ReplicatePaths, RunPaths
 from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
 from training.checkpoint import TrainingState
@@ -141,7 +141,7 @@ def test_a_checkpoint_whose_moments_do_not_fit_the_weights_is_refused_by_name(tm
 
 
 def test_openlths_checkpoints_are_refused_by_name():
-    refused(ExperimentPaths(OPENLTH_ROOT, "lottery_10ded27454e22a1b71fcd332ae4f15d0", 1).level(1), make_state())
+    refused(ReplicatePaths(OPENLTH_ROOT, "lottery_10ded27454e22a1b71fcd332ae4f15d0", 1).level(1), make_state())
 
 
 def saved_twice(paths: RunPaths) -> tuple[TrainingState, TrainingState]:

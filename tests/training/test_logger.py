@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundations.errors import UserError
-from foundations.paths import ExperimentPaths, RunPaths
+from foundations.paths import ReplicatePaths, RunPaths
 from foundations.step import Step
 from training import MetricLogger
 
@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_read_is_reported_by_name(tmp_path):
 
 
 def test_openlths_logger_is_read_and_written_to_the_letter():
-    paths = ExperimentPaths(OPENLTH_ROOT, "lottery_10ded27454e22a1b71fcd332ae4f15d0", 1).level(0)
+    paths = ReplicatePaths(OPENLTH_ROOT, "lottery_10ded27454e22a1b71fcd332ae4f15d0", 1).level(0)
     logger = MetricLogger.load(paths.logger)
     assert logger.rows() == {
         0: {"test_loss": 2.4765626953125, "test_accuracy": 0.0788, "test_examples": 10000.0},

@@ -82,7 +82,8 @@ def test_measures_are_there_once_they_have_the_passes(tmp_path, monkeypatch):
     says(monkeypatch, "")
     jobs = record(tmp_path, ("12", RUN, 2), ("13", RUN, 5))
     made(tmp_path)
-    (tmp_path / RUN / "evaluation.json").write_text('{"passes": 3, "reliability": {}}')
+    measured = {"passes": 3, "step": "2ep0it", "final": {}, "reliability": {}}
+    (tmp_path / RUN / "evaluation.json").write_text(json.dumps(measured))
     assert [state.word for state in job_states(jobs, tmp_path).values()] == ["done", "stopped"]
 
 

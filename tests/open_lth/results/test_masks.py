@@ -90,7 +90,7 @@ def test_what_pruning_ignores_is_what_the_lottery_says_of_itself(workplace, word
 
 
 def test_where_nothing_is_said_nothing_is_ignored(tmp_path):
-    assert ignored_tensors(str(tmp_path / "level_0" / "main")) == set()
+    assert ignored_tensors(str(tmp_path / "replicate_1" / "level_0" / "main")) == set()
 
 
 @pytest.mark.parametrize(

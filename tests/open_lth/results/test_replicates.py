@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from foundations.paths import ReplicatePaths
 from open_lth.results.replicates import Replicate, find_replicates
 
 HPARAMS = """Dataset Hyperparameters
@@ -39,11 +40,11 @@ def lottery(tmp_path) -> Replicate:
     write(directory / "level_0" / "lottery_branch_retrain_1" / "logger", "test_accuracy,12,0.95")
     write(directory / "level_2" / "lottery_branch_retrain_1" / "logger", "test_accuracy,12,0.5")
     write(directory / "level_2" / "lottery_branch_retrain_2" / "mask.pth", "mask")
-    return Replicate(directory)
+    return Replicate(ReplicatePaths.of(directory))
 
 
 def test_name_and_replicate_are_those_of_the_directories(lottery):
-    assert (lottery.name, lottery.replicate) == ("lottery_abc", 3)
+    assert (lottery.paths.name, lottery.paths.number) == ("lottery_abc", 3)
 
 
 def test_levels_and_branches_count_when_they_are_finished(lottery):
@@ -52,7 +53,7 @@ def test_levels_and_branches_count_when_they_are_finished(lottery):
 
 
 def test_levels_are_ordered_as_numbers(lottery):
-    write(lottery.directory / "level_10" / "main" / "logger", "")
+    write(lottery.paths.directory / "level_10" / "main" / "logger", "")
     assert lottery.levels == [0, 2, 10]
 
 
@@ -62,7 +63,7 @@ def test_the_best_accuracy_is_the_levels_own_at_any_epoch(lottery):
 
 
 def test_pretraining_may_be_on_other_data_and_has_no_part_in_the_best_accuracy(lottery):
-    write(lottery.directory / "level_pretrain" / "main" / "logger", "test_accuracy,12,0.99")
+    write(lottery.paths.directory / "level_pretrain" / "main" / "logger", "test_accuracy,12,0.99")
     assert lottery.best_accuracy == 0.7
     assert lottery.levels == [0, 2]
 
@@ -79,14 +80,14 @@ def test_hyperparameters_are_read_by_field_and_the_first_group_wins(lottery):
 
 def test_the_size_is_that_of_all_files(lottery):
     before = lottery.size
-    assert before == sum(path.stat().st_size for path in lottery.directory.rglob("*") if path.is_file())
-    write(lottery.directory / "level_2" / "main" / "model_ep2_it0.pth", "x" * 1000)
+    assert before == sum(path.stat().st_size for path in lottery.paths.directory.rglob("*") if path.is_file())
+    write(lottery.paths.directory / "level_2" / "main" / "model_ep2_it0.pth", "x" * 1000)
     assert lottery.size == before + 1000
 
 
 def test_a_file_that_vanishes_meanwhile_has_no_size(lottery, monkeypatch):
     before = lottery.size
-    gone = lottery.directory / "level_2" / "main" / ".logger.x.tmp"
+    gone = lottery.paths.directory / "level_2" / "main" / ".logger.x.tmp"
     write(gone, "text")
     found = Path.is_file
 
@@ -103,7 +104,7 @@ def test_a_file_that_vanishes_meanwhile_has_no_size(lottery, monkeypatch):
 
 def test_the_command_can_be_pasted(lottery):
     words = ["lottery", "--levels=2", "--root=/a place/with 'quotes'"]
-    write(lottery.directory / "level_0" / "main" / "command.json", json.dumps({"command": words}))
+    write(lottery.paths.directory / "level_0" / "main" / "command.json", json.dumps({"command": words}))
     assert shlex.split(lottery.command) == ["python", "open_lth.py", *words]
 
 
@@ -112,7 +113,7 @@ def test_the_command_can_be_pasted(lottery):
 )
 def test_a_command_that_was_not_kept_is_none(lottery, text):
     assert lottery.command is None
-    write(lottery.directory / "level_0" / "main" / "command.json", text)
+    write(lottery.paths.directory / "level_0" / "main" / "command.json", text)
     assert lottery.command is None
 
 
@@ -120,7 +121,7 @@ def test_a_training_run_has_its_files_in_main_and_no_levels(tmp_path):
     directory = tmp_path / "train_abc" / "replicate_1"
     write(directory / "main" / "hparams.log", HPARAMS)
     write(directory / "main" / "logger", "test_accuracy,12,0.8")
-    run = Replicate(directory)
+    run = Replicate(ReplicatePaths.of(directory))
     assert run.hparams["model_name"] == "mnist_lenet_12"
     assert (run.levels, len(run.branches), run.best_accuracy) == ([], 0, 0.8)
 
@@ -134,19 +135,19 @@ def test_an_empty_directory_is_an_experiment_of_which_nothing_is_known(tmp_path)
 
 @pytest.mark.parametrize("content", [b"", b"what is this", b"\xff\xfe\x00", b"test_accuracy,12"])
 def test_a_damaged_logger_does_not_hide_the_others(lottery, content):
-    (lottery.directory / "level_2" / "main" / "logger").write_bytes(content)
+    (lottery.paths.directory / "level_2" / "main" / "logger").write_bytes(content)
     assert lottery.best_accuracy == 0.7
 
 
 def test_hyperparameters_in_another_encoding_are_read_as_far_as_they_go(lottery):
-    (lottery.directory / "level_0" / "main" / "hparams.log").write_bytes(b"\xff\n    * model_name => mnist_lenet_12\n")
+    lottery.first.hparams.write_bytes(b"\xff\n    * model_name => mnist_lenet_12\n")
     assert lottery.hparams == {"model_name": "mnist_lenet_12"}
 
 
 def test_experiments_are_found_by_name_and_number(tmp_path):
     for place in ("train_b/replicate_10", "train_b/replicate_9", "lottery_a/replicate_1"):
         (tmp_path / place).mkdir(parents=True)
-    found = [(one.name, one.replicate) for one in find_replicates(tmp_path)]
+    found = [(one.paths.name, one.paths.number) for one in find_replicates(tmp_path)]
     assert found == [("lottery_a", 1), ("train_b", 9), ("train_b", 10)]
 
 

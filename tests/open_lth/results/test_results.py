@@ -147,7 +147,7 @@ def test_a_damaged_run_is_left_out_with_a_warning_that_names_the_file(replicate,
 
 def test_a_directory_that_is_no_replicates_is_left_out_with_a_warning(tmp_path, caplog):
     assert read_runs([write(tmp_path / "elsewhere" / "main")]).empty
-    assert re.fullmatch("left out: .*elsewhere/main: does not lie in a replicate's directory.*", caplog.messages[0])
+    assert re.fullmatch("left out: .*elsewhere: is not the directory of a replicate", caplog.messages[0])
 
 
 def test_real_runs_are_read(trunk):

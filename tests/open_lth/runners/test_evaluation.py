@@ -131,7 +131,7 @@ def test_what_was_measured_of_the_test_examples_before_there_were_floors_is_meas
     old = {name: value for name, value in result["final"].items() if name in ("accuracy", "loss")}
     write_json(run.paths.evaluation, {**result, "final": old})
     run.occasions = []
-    assert is_measured(run, EvaluationRequest(2))  # which is enough for figures
+    assert is_measured(run.paths, EvaluationRequest(2))  # which is enough for figures
     found = evaluate_run(run, EvaluationRequest(2))
     assert found["passes"] == 3 and found["final"].keys() == result["final"].keys()
 
