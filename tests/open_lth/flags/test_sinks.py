@@ -185,6 +185,7 @@ def in_a_process(workplace: Workplace, function: str, *arguments: object, flags:
     return Outcome(ended.returncode, ended.stdout, ended.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_a_stopped_run_says_so_and_goes_on_to_the_same_bits(workplace, finished, number, code):
     flags = ("--wandb", "--tensorboard")
@@ -203,6 +204,7 @@ def test_a_stopped_run_says_so_and_goes_on_to_the_same_bits(workplace, finished,
         assert wandb_values(wandb_files(trunk.level(level))[-1]) == logged
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds wandb's process through /proc")
 def test_the_death_of_wandbs_process_costs_the_rest_of_one_run_and_nothing_else(workplace, finished):
     ended = in_a_process(workplace, "run_and_lose_wandb", IN_LEVEL_0, flags=("--wandb",))

@@ -130,6 +130,7 @@ def test_ctrl_c_at_any_moment_is_exit_code_130_and_costs_no_bit(trunk, unbroken,
     assert results(trunk.directory) == unbroken
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_the_script_stops_with_a_checkpoint_and_says_how_to_go_on(workplace):
     trunk = Trunk(workplace, (*LENET, "--training_steps=20ep"))
     script = [sys.executable, str(PROJECT / "open_lth.py"), *command(trunk)]
