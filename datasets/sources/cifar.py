@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -72,7 +73,7 @@ class CifarSource(TorchvisionSource):
 
     def unpack(self, folder: Path, stage: Path) -> None:
         """Unpack the archive if it is there and has its known digest."""
-        from torchvision.datasets.utils import check_integrity, extract_archive
+        from torchvision.datasets.utils import check_integrity
 
         known = self.torchvision_class()
         archive = folder / known.filename
@@ -80,7 +81,10 @@ class CifarSource(TorchvisionSource):
             return
         if not check_integrity(str(archive), known.tgz_md5):
             raise UserError(f"{archive} is damaged; delete it and try again")
-        extract_archive(str(archive), str(stage))
+        with tarfile.open(archive) as tar:
+            # Later Pythons warn if there is no filter, and the first releases of 3.10 know none.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            tar.extractall(stage)
 
     def download(self, stage: Path, train: bool) -> None:
         """Let torchvision download and unpack the archive."""
