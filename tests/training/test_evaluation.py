@@ -99,9 +99,9 @@ def test_it_is_calibrated_on_512_training_images_in_batches_of_128_whatever_the_
     found = []
 
     class Curious(Deterministic):
-        def log_probabilities(self, model, request):
+        def predict(self, model, request):
             found.append(list(request.calibration()))
-            return super().log_probabilities(model, request)
+            return super().predict(model, request)
 
     for batch_size in (8, 1000):
         run = runs.make(tmp_path, variant=Curious())
