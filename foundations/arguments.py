@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, is_dataclass
-from typing import Any, NoReturn, TypeVar, cast
+from dataclasses import MISSING
+from typing import Any, NoReturn, TypeVar
 
 from foundations.errors import InvalidValue, MissingFlag, UserError
-from foundations.flags import Flag, FlagGroup, flags_of
+from foundations.flags import Flag, flags_of
 
 Group = TypeVar("Group")
 
@@ -37,12 +37,12 @@ class HelpFormatter(argparse.HelpFormatter):
 
 def add_group(
     parser: argparse.ArgumentParser,
-    group: type[FlagGroup],
+    group: type[Any],
     prefix: str = "",
     defaults: Mapping[str, Any] | None = None,
     title: str = "",
 ) -> None:
-    """Add the flags of a dataclass in a section of their own, those of dataclasses in it in further ones.
+    """Add the flags of a dataclass in a section of their own, as its `title` and `about` say.
 
     Args:
         prefix: put before every flag's name, as in `--retrain_t_lr`.
@@ -51,9 +51,8 @@ def add_group(
     title = title or group.title
     add_flags_of(parser.add_argument_group(title, group.about), group, prefix, defaults)
     for one in flags_of(group, prefix):
-        if is_dataclass(one.kind):
-            inner: type[FlagGroup] = cast(Any, one.kind)
-            add_group(parser, inner, one.name, defaults, f"{title}: {inner.title}")
+        if one.is_group:
+            add_group(parser, one.kind, one.name, defaults, f"{title}: {one.kind.title}")
 
 
 def add_flags_of(
@@ -70,7 +69,7 @@ def add_flags_of(
         only: chooses them by field name.
     """
     for one in flags_of(group, prefix):
-        if only(one.field.name) and not is_dataclass(one.kind):
+        if only(one.field.name) and not one.is_group:
             _add_flag(section, one, (defaults or {}).get(one.field.name, one.field.default))
 
 
@@ -90,7 +89,7 @@ def _add_flag(section: argparse._ActionsContainer, one: Flag, default: Any) -> N
         type=one.value_of,
         default=None if is_required or one.is_repeated else default,
         help=text,
-        metavar=one.field.metadata.get("metavar") or one.kind.__name__.upper(),
+        metavar=one.metavar,
     )
 
 
@@ -102,7 +101,7 @@ def read_group(args: argparse.Namespace, group: type[Group], prefix: str = "") -
     """
     values: dict[str, Any] = {}
     for one in flags_of(group, prefix):
-        value = read_group(args, one.kind, one.name) if is_dataclass(one.kind) else _value(args, one)
+        value = read_group(args, one.kind, one.name) if one.is_group else _value(args, one)
         if value is None and one.is_required:
             # A preset that is there did not help.
             hint = "" if getattr(args, "default_hparams", None) else " (--default_hparams fills it in)"

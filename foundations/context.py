@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 import torch
 
 from foundations.errors import InvalidValue
-from foundations.flags import UserPath, checked, flag, user_path, whole_number
+from foundations.flags import UserPath, checked, flag, whole_number
 from foundations.ranks import Ranks
 from foundations.sink import SinkKind
 
@@ -24,12 +24,12 @@ REPORT_VARIABLE = "OPEN_LTH_REPORT_TO"
 
 def default_root() -> Path:
     """Return where results go unless `--root` says otherwise."""
-    return user_path("root", os.environ.get(ROOT_VARIABLE) or "~/open_lth_data")
+    return Path(os.path.expanduser(os.environ.get(ROOT_VARIABLE) or "~/open_lth_data"))
 
 
 def default_dataset_root() -> Path:
     """Return where data sets lie unless `--dataset_root` says otherwise."""
-    return user_path("dataset_root", os.environ.get(DATASET_ROOT_VARIABLE) or "~/open_lth_datasets")
+    return Path(os.path.expanduser(os.environ.get(DATASET_ROOT_VARIABLE) or "~/open_lth_datasets"))
 
 
 def reporting_pipe() -> int | None:
@@ -55,14 +55,10 @@ class Sharing:
         "what the processes share out: the examples of each batch, or the samples that a stochastic network draws for "
         "it, with the result of one process",
         "examples",
-        choices=("examples", "samples"),
-        metavar="NAME",
+        ("examples", "samples"),
     )
     noise: str = flag(
-        "whether processes that share examples draw different random numbers for them",
-        "own",
-        choices=("own", "shared"),
-        metavar="NAME",
+        "whether processes that share examples draw different random numbers for them", "own", ("own", "shared")
     )
 
     def describe(self, ranks: Ranks) -> str:

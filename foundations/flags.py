@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any
 
 from foundations.errors import InvalidValue, one_of
 
@@ -49,9 +49,8 @@ def checked(kind: type, words: str, is_valid: Callable[[Any], bool] = lambda val
 
 def whole_number(least: int, most: int = 10**9) -> Read:
     """Return what takes whole numbers of a range."""
-    is_enough = checked(int, f"a whole number of at least {least}", lambda value: bool(value >= least))
-    is_not_too_much = checked(int, f"at most {most}", lambda value: bool(value <= most))
-    return Read(lambda value: is_not_too_much.make(is_enough.make(value)))
+    words = f"a whole number of at least {least}{f' and at most {most}' if most < 10**9 else ''}"
+    return checked(int, words, range(least, most + 1).__contains__)
 
 
 def _path(value: Any) -> Path:
@@ -66,19 +65,6 @@ def _path(value: Any) -> Path:
 Count = Annotated[int, whole_number(1)]
 UserPath = Annotated[Path, Read(_path)]
 """A path that a user means; `~` is a home directory."""
-
-
-def user_path(name: str, text: str) -> Path:
-    """Return the path that a user means who gave it for a flag.
-
-    Raises:
-        InvalidValue: if there is nothing, as when a shell's variable is not set, or no such home directory.
-    """
-    try:
-        return _path(text)
-    except ValueError as error:
-        raise InvalidValue(name, text, str(error)) from None
-
 
 _PLAIN = {int: checked(int, "a whole number"), float: checked(float, "a number"), str: checked(str, "text")}
 
@@ -96,19 +82,12 @@ def flag(
     Args:
         help: what it does, for `--help`, which adds the choices and the default.
         choices: the valid values; a function of no arguments if that depends on what plugins register.
-        metavar: what stands for the value in the help; if empty, its type does.
+        metavar: what stands for the value in the help; if empty, its type, or NAME for one of its choices.
         hidden: whether it cannot be set on the command line.
         more: further metadata of the field.
     """
     metadata = {"help": help, "choices": choices, "metavar": metavar, "hidden": hidden, **more}
     return field(default=default, metadata=metadata)
-
-
-class FlagGroup(Protocol):
-    """A dataclass of flags that has a section of its own in the help."""
-
-    title: ClassVar[str]
-    about: ClassVar[str]
 
 
 @dataclass(frozen=True)
@@ -124,9 +103,14 @@ class Flag:
 
     field: Field[Any]
     name: str
-    kind: type
+    kind: type[Any]
     read: Read | None
     is_repeated: bool = False
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it stands for the flags of a dataclass."""
+        return is_dataclass(self.kind)
 
     @property
     def is_required(self) -> bool:
@@ -138,6 +122,11 @@ class Flag:
         """The valid values; empty if they cannot be listed."""
         choices: Choices = self.field.metadata.get("choices", ())
         return choices() if callable(choices) else choices
+
+    @property
+    def metavar(self) -> str:
+        """What stands for its value in the help."""
+        return self.field.metadata.get("metavar") or ("NAME" if self.choices else self.kind.__name__.upper())
 
     @property
     def help(self) -> str:

@@ -19,20 +19,11 @@ STRICT: Final = {"extra": "forbid", "strict": True}
 _WORDS = {"string_type": "must be text", "tuple_type": "must be a list"}
 
 
-def read_settings_file(flag: str, path: Path, settings: type[Settings]) -> Settings:
-    """Read settings from a JSON file.
+def read_object(flag: str, path: Path) -> dict[str, Any]:
+    """Read one JSON object.
 
     Args:
         flag: the flag that names the file.
-
-    Raises:
-        InvalidValue: naming the file and what is wrong with it.
-    """
-    return checked_settings(read_object(flag, path), settings, flag, path)
-
-
-def read_object(flag: str, path: Path) -> dict[str, Any]:
-    """Read one JSON object.
 
     Raises:
         InvalidValue: naming the file and what is wrong with it.

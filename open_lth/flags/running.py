@@ -38,7 +38,7 @@ class Invocation:
 
     replicate: Count = flag("the replicate's number; it decides all random numbers", 1)
     display_output_location: bool = flag("print the directory of the results and exit", False)
-    platform: str = flag("where to run; slurm submits it to a cluster", LOCAL, choices=(LOCAL, SLURM), metavar="NAME")
+    platform: str = flag("where to run; slurm submits it to a cluster", LOCAL, (LOCAL, SLURM))
     device: str = flag("auto, cpu, cuda, cuda:1, ...", "auto", metavar="NAME")
     threads: Annotated[int, whole_number(1, 1024)] | None = flag(
         "threads that compute on the CPU; the last bits of results can depend on their number (default: PyTorch's own "
@@ -85,7 +85,8 @@ def add_place_flags(section: argparse._ActionsContainer, *places: str) -> None:
 
 
 def _defaults() -> dict[str, object]:
-    return {"root": default_root(), "dataset_root": default_dataset_root(), "quiet": False}
+    # As texts, which are read as those of flags are: a variable may name no home directory.
+    return {"root": str(default_root()), "dataset_root": str(default_dataset_root()), "quiet": False}
 
 
 def read_context(args: argparse.Namespace) -> RunContext:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 from foundations.arguments import add_group, given
 from foundations.errors import InvalidValue, UserError
 from foundations.flags import Count, Read, UserPath, checked, flag
-from foundations.settings import STRICT, read_settings_file
+from foundations.settings import STRICT, checked_settings, read_object
 
 LOCAL, SLURM = "local", "slurm"
 PREFIX = "slurm"
@@ -86,26 +86,17 @@ class SlurmSettings:
         None,
         metavar="TIME",
     )
-    gpus: Count | None = flag(
-        "GPUs, all of one node; with more than one, a process for each (default: what the cluster gives)", None
-    )
-    cpus: Count | None = flag("CPUs (default: what the cluster gives)", None)
-    mem: _Size | None = flag(
-        "memory as sbatch takes it, e.g. 16GB (default: what the cluster gives)", None, metavar="SIZE"
-    )
+    gpus: Count | None = flag("GPUs, all of one node, each with a process of its own (default: the cluster's)", None)
+    cpus: Count | None = flag("CPUs (default: the cluster's)", None)
+    mem: _Size | None = flag("memory as sbatch takes it, e.g. 16GB (default: the cluster's)", None, metavar="SIZE")
     account: _Text | None = flag("whom to charge (default: the cluster's)", None, metavar="NAME")
     extra: tuple[Annotated[tuple[str, str | None], Read(_option)], ...] = flag(
         "a further option of sbatch, e.g. constraint=a100; may be repeated", (), metavar="KEY[=VALUE]"
     )
     signal_delay: Count | None = flag(
-        "how long before its time limit a job is told to save and to make way (default: 120, or a quarter of a shorter "
-        "limit)",
-        None,
-        metavar="SECONDS",
+        "seconds before its limit at which a job is told to save (default: 120, or a quarter of a shorter limit)", None
     )
-    parallel: Count | None = flag(
-        "how many elements of an array run at a time (default: as many as the cluster lets)", None
-    )
+    parallel: Count | None = flag("elements of an array that run at a time (default: all that the cluster lets)", None)
 
     @property
     def minutes(self) -> int:
@@ -123,7 +114,7 @@ class SlurmFlags(SlurmSettings):
     """The settings, and a file that has others of them."""
 
     file: UserPath | None = flag(
-        f"a JSON file with these settings, by the names of the flags without {PREFIX}_; flags win", None, metavar="FILE"
+        f"a JSON file with these settings, named as the flags without {PREFIX}_; flags win", None, metavar="FILE"
     )
 
 
@@ -138,10 +129,10 @@ def read_settings(args: argparse.Namespace) -> SlurmSettings:
     Raises:
         UserError: if the file cannot be read, or a setting is unknown or invalid.
     """
-    flags = given(args, SlurmFlags, PREFIX)
+    flags, name = given(args, SlurmFlags, PREFIX), f"{PREFIX}_file"
     path = flags.pop("file", None)
-    settings = read_settings_file(f"{PREFIX}_file", path, SlurmSettings) if path else SlurmSettings()
-    settings = replace(settings, **flags)
+    read = SlurmSettings() if path is None else checked_settings(read_object(name, path), SlurmSettings, name, path)
+    settings = replace(read, **flags)
     if settings.signal_seconds >= settings.minutes * 60:
         valid = f"must be less than the time limit, {settings.minutes * 60} seconds"
         raise InvalidValue(f"{PREFIX}_signal_delay", settings.signal_delay, valid)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from foundations.errors import InvalidValue, one_of
-from foundations.flags import user_path
 from foundations.registry import Registry
 from foundations.settings import read_object
 from open_lth.suites.suite import Scale
@@ -20,7 +20,7 @@ def read_scale(name: str) -> Scale:
     Raises:
         UserError: if there is none, or the file cannot be read.
     """
-    path = SCALES.get(name) if name in SCALES else user_path("scale", name)
+    path = SCALES.get(name) if name in SCALES else Path(os.path.expanduser(name))
     if not path.is_file():
         raise InvalidValue("scale", name, f"{one_of(SCALES.names())} or the path of a JSON file")
     return Scale(read_object("scale", path), name)

@@ -74,7 +74,7 @@ def test_choices_may_be_found_only_when_they_are_asked_for():
         rig: str = hparam("how they are", choices=lambda: known)
 
     known.append("square")
-    assert "--rig STR how they are: fore-and-aft, square (required)" in help_of(Rig)
+    assert "--rig NAME how they are: fore-and-aft, square (required)" in help_of(Rig)
     with pytest.raises(UserError, match="--rig is required: how they are: fore-and-aft, square"):
         read(Rig)
     assert read(Rig, "--rig=square").rig == "square"
@@ -196,7 +196,7 @@ def test_help_shows_the_defaults_in_effect_and_what_is_required():
     assert "--crew INT how many sail it (default: 2)" in plain
     assert "--length FLOAT metres over all, 100% wood --leaks it takes on water" in plain
     assert "Boat Hyperparameters: What floats." in plain
-    assert "--flag_of STR the country: none, here, there (default: none) --ports STR where it was" in plain
+    assert "--flag_of NAME the country: none, here, there (default: none) --ports STR where it was" in plain
     assert "--kind" not in plain
     preset = help_of(Boat, defaults={"name": "50% Ada", "crew": 7, "length": 4.5})
     assert "--name STR what it is called (default: 50% Ada)" in preset

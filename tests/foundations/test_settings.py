@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from foundations.errors import InvalidValue
 from foundations.flags import Count
-from foundations.settings import STRICT, read_settings_file
+from foundations.settings import STRICT, checked_settings, read_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +32,15 @@ class Boat:
     sails: Mapping[str, Sail] = field(default_factory=dict)
 
 
+def read(path: Path) -> Boat:
+    return checked_settings(read_object("boat", path), Boat, "boat", path)
+
+
 def complaint(tmp_path, content: object) -> str:
     path = tmp_path / "boat.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(InvalidValue) as refused:
-        read_settings_file("boat", path, Boat)
+        read(path)
     message = str(refused.value)
     assert message.startswith(f"--boat={path}: ") and "\n" not in message
     return message.removeprefix(f"--boat={path}: ")
@@ -44,9 +49,7 @@ def complaint(tmp_path, content: object) -> str:
 def test_what_a_file_says_becomes_the_dataclass(tmp_path):
     path = tmp_path / "boat.json"
     path.write_text('{"name": "Ada", "sails": {"jib": {"area": 9.5, "colours": ["red", "white"]}}}')
-    assert read_settings_file("boat", path, Boat) == Boat(
-        name="Ada", sails={"jib": Sail(area=9.5, colours=("red", "white"))}
-    )
+    assert read(path) == Boat(name="Ada", sails={"jib": Sail(area=9.5, colours=("red", "white"))})
 
 
 @pytest.mark.parametrize(
@@ -78,4 +81,4 @@ def test_what_is_no_file_of_settings_is_said_to_be_none(tmp_path):
     assert complaint(tmp_path, "{").startswith("is no JSON file: ")
     assert complaint(tmp_path, "[" * 100_000).startswith("is no JSON file: ")
     with pytest.raises(InvalidValue, match=r"^--boat=.*: cannot be read \(Is a directory\)$"):
-        read_settings_file("boat", tmp_path, Boat)
+        read(tmp_path)

@@ -13,6 +13,7 @@ OF_FIGURES = (
     "matplotlib",
     "pandas",
     "jinja2",
+    "pydantic",  # reads scales
     "open_lth.figures",
     "open_lth.results",
     "bayesian.figures.plots",

@@ -47,5 +47,5 @@ def test_the_experiment_is_the_same(workplace):
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", ""])
 def test_a_wrong_number_is_refused(workplace, value):
     assert workplace.refused(*TRAIN, f"--threads={value}") == (
-        f"error: --threads={value}: must be a whole number of at least 1"
+        f"error: --threads={value}: must be a whole number of at least 1 and at most 1024"
     )
