@@ -18,9 +18,13 @@ from bayesian.noise import NoiseRequest
 from bayesian.posterior import Posterior
 from foundations.step import Step
 from training import TrainingCircumstances, accuracy
+from training.objective import RepeatableObjective
+
+FIRST, LAST = 0, -1
+"""Rounds of passes under a step's samples."""
 
 
-class Elbo:
+class Elbo(RepeatableObjective):
     r"""The negative tempered ELBO of a batch, per training example (paper section 3, equation 2, and section 4).
 
     .. math:: -\frac{1}{S B} \sum_{s, b} \log p(y_b \mid x_b, w_s) + \frac{T}{N} \mathrm{KL}(q \| p)
@@ -49,8 +53,17 @@ class Elbo:
         self._noise = self._estimator.noise(
             NoiseRequest(hparams.samples, self._posterior.size, circumstances.streams, self._posterior.device)
         )
+        # Two rounds of passes under the same samples need two generators: a GPU that replays a step seeds none amid it.
+        rounds = 2 if hparams.likelihood == "predictive" else 1
+        self.generators = [torch.Generator(self._posterior.device) for _ in range(rounds)]
+        self._draws: list[Iterator[Tensor]] = []
 
-    def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
+    def prepare(self, step: Step) -> None:
+        """Seed what draws the samples of a step's weights."""
+        seed = self._run.streams.seed("weight_samples", step.iteration)
+        self._draws = [self._noise(step.iteration, generator.manual_seed(seed)) for generator in self.generators]
+
+    def add_gradient(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Add the gradient of the loss.
 
         Returns:
@@ -63,9 +76,9 @@ class Elbo:
             # Autograd would keep the first sample's gradient itself, which the next replay of a graph writes over.
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        shares = self._shares(images, labels, step, mean, std)
+        shares = self._shares(images, labels, mean, std)
         fits, probabilities = [], torch.zeros((), device=images.device)
-        for share, (noise, weights, logits) in zip(shares, self._passes(images, step, mean, std), strict=True):
+        for share, (noise, weights, logits) in zip(shares, self._passes(images, mean, std, LAST), strict=True):
             log_probabilities = logits.log_softmax(dim=1)  # (B, classes)
             losses = F.nll_loss(log_probabilities, labels, reduction="none")  # (B,)
             self._run.precision.scale((losses * share).mean()).backward()
@@ -89,11 +102,11 @@ class Elbo:
         }
 
     def _passes(
-        self, images: Tensor, step: Step, mean: Tensor, std: Tensor
+        self, images: Tensor, mean: Tensor, std: Tensor, turn: int
     ) -> Iterator[tuple[Tensor, list[Tensor], Tensor]]:
-        """Yield (noise, weights by tensor, logits) for each own sample; every call draws the same for a step."""
-        generator = self._run.streams.generator("weight_samples", step.iteration, device=images.device)
-        for noise in itertools.islice(self._noise(step.iteration, generator), self._own.start, self._own.stop):
+        """Yield (noise, weights by tensor, logits) for each own sample; every turn draws the same for a step."""
+        generator, draws = self.generators[turn], self._draws[turn]
+        for noise in itertools.islice(draws, self._own.start, self._own.stop):
             for weight in self._weights:
                 weight.grad = None
             torch.addcmul(mean, std, noise, out=self._sample)
@@ -106,7 +119,7 @@ class Elbo:
             yield noise, self._weights, logits.float()
 
     @torch.no_grad()
-    def _shares(self, images: Tensor, labels: Tensor, step: Step, mean: Tensor, std: Tensor) -> Tensor:
+    def _shares(self, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         """Return each own sample's share (s, 1) or (s, B) in the gradient.
 
         Those of an example sum to 1 over all samples; times the processes that share them, since these are averaged.
@@ -116,7 +129,7 @@ class Elbo:
             own = self._own.stop - self._own.start
             return torch.full((own, 1), processes / samples, device=images.device)
         with statistics_restored(self._model):  # these passes are no training
-            passes = self._passes(images, step, mean, std)
+            passes = self._passes(images, mean, std, FIRST)
             losses = [F.cross_entropy(logits, labels, reduction="none") for _, _, logits in passes]
         return self._of_all_ranks(torch.stack(losses)).neg().softmax(dim=0)[self._own] * processes
 
@@ -133,7 +146,7 @@ class Elbo:
         """Return the first term from each sample's negative log likelihoods (S, B)."""
         if self._hparams.likelihood == "expected":
             return losses.mean()
-        return (torch.tensor(float(len(losses))).log() - losses.neg().logsumexp(dim=0)).mean()
+        return (losses.new_full((), len(losses), dtype=torch.float32).log() - losses.neg().logsumexp(dim=0)).mean()
 
 
 class _SampleGradients:

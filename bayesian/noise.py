@@ -65,18 +65,33 @@ class RecycledNoise:
     def __init__(self, request: NoiseRequest) -> None:
         self._request = request
         self._block = max(request.size, _LEAST_BLOCK)
+        self._around = request.samples * self._block
         # One more block repeats the first, so that every window is contiguous.
-        self._pool = torch.empty((request.samples + 1) * self._block, device=request.device)
+        self._pool = torch.empty(self._around + self._block, device=request.device)
         self._iteration: int | None = None
+        self._offset = torch.zeros((), dtype=torch.int64, device=request.device)
 
     def __call__(self, iteration: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield views of the pool, which hold until the next iteration's are asked for."""
+        """Return the noise, which holds until the next iteration's is asked for."""
         self._advance(iteration)
-        around = self._request.samples * self._block
-        offset = self._request.streams.seed("recycled_offset", iteration) % around
+        offset = self._request.streams.seed("recycled_offset", iteration) % self._around
+        if self._request.device.type == "cpu":
+            return self.views(offset)
+        self._offset.fill_(offset)
+        return self.copies()
+
+    def views(self, offset: int) -> Iterator[Tensor]:
+        """Yield the windows of the pool that begin at an offset: other views at each."""
         for sample in range(self._request.samples):
-            start = (offset + sample * self._block) % around
+            start = (offset + sample * self._block) % self._around
             yield self._pool[start : start + self._request.size]
+
+    def copies(self) -> Iterator[Tensor]:
+        """Yield copies of the windows, by the same work at any offset: where they begin, the device knows."""
+        within = torch.arange(self._request.size, device=self._request.device)
+        for sample in range(self._request.samples):
+            start = (self._offset + sample * self._block) % self._around
+            yield self._pool.index_select(0, within + start)
 
     def _advance(self, iteration: int) -> None:
         if iteration == self._iteration:

@@ -1,13 +1,14 @@
 """Image data sets: which there are, how they are changed, and their batches."""
 
 from datasets import sources as _sources  # registers the data sets
+from datasets.batches import Batch
 from datasets.build import input_shape, iterations_per_epoch, load_train, num_classes, num_train_examples
 from datasets.build_evaluation import evaluation_batch_size, load_test, load_validation
 from datasets.corruptions import CORRUPTIONS, SEVERITIES, corruption
 from datasets.extra_tests import ExtraTests
 from datasets.fit import ImageShape
 from datasets.hparams import DatasetHparams
-from datasets.loader import Batch, EvaluationLoader, Loader
+from datasets.loader import Batches, EvaluationLoader, Loader
 from datasets.ood import OOD_CHANGES
 from datasets.registry import DATASETS, STREAMED_DATASETS, dataset_names, find_source
 from datasets.sharing import share_of_batch
@@ -20,6 +21,7 @@ __all__ = [
     "SEVERITIES",
     "STREAMED_DATASETS",
     "Batch",
+    "Batches",
     "DatasetHparams",
     "DatasetSource",
     "EvaluationLoader",

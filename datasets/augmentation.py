@@ -26,13 +26,21 @@ class CropsAndFlips:
     lefts: torch.Tensor
     flips: torch.Tensor
 
-    def select(self, indices: torch.Tensor | slice) -> CropsAndFlips:
-        """Return those of some examples."""
-        return CropsAndFlips(self.tops[indices], self.lefts[indices], self.flips[indices])
+    @staticmethod
+    def empty(count: int, device: torch.device) -> CropsAndFlips:
+        """Return memory on a device for those of `count` examples."""
+        tops, lefts = torch.empty(2, count, dtype=torch.int64, device=device)
+        return CropsAndFlips(tops, lefts, torch.empty(count, dtype=torch.bool, device=device))
 
-    def to(self, device: torch.device) -> CropsAndFlips:
-        """Return them on a device."""
-        return CropsAndFlips(self.tops.to(device), self.lefts.to(device), self.flips.to(device))
+    def select(self, indices: torch.Tensor) -> CropsAndFlips:
+        """Return those of some examples, int64 (B,)."""
+        return CropsAndFlips(*(one.index_select(0, indices) for one in (self.tops, self.lefts, self.flips)))
+
+    def copy_(self, other: CropsAndFlips) -> None:
+        """Take over another's numbers, from wherever they lie."""
+        self.tops.copy_(other.tops)
+        self.lefts.copy_(other.lefts)
+        self.flips.copy_(other.flips)
 
 
 @dataclass(frozen=True)

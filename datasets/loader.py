@@ -3,50 +3,86 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Protocol
 
 import torch
 
-from datasets.augmentation import Augmentation, CropsAndFlips, Normalization, take
+from datasets.augmentation import Augmentation, Normalization
+from datasets.batches import Batch, DeviceBatches, DeviceExamples
 from datasets.epoch_streams import EpochStreams, fixed_order
-from datasets.sharing import own_batches, part_of_batch
+from datasets.sharing import own_batches
 from datasets.source import LabelledImages
-from datasets.transforms import NUM_ROTATIONS, rotate
+from datasets.transforms import NUM_ROTATIONS
 from foundations.ranks import Ranks
 
-Batch = tuple[torch.Tensor, torch.Tensor]
-"""Normalised images, float32 (B, C, H, W), and labels, int64 (B,), on the device."""
+
+class Batches(Protocol):
+    """Training batches, one epoch after another, in the order in which training wants them.
+
+    Attributes:
+        stay_in_place: whether `take` is the same work on the same memory every time, which a GPU can replay.
+    """
+
+    stay_in_place: bool
+
+    def make_ready(self, epoch: int, iteration: int) -> None:
+        """Do what the host has to do before the batch of an iteration can be taken."""
+        ...
+
+    def take(self, size: int) -> Batch:
+        """Return this process's part of the batch that was made ready, and go on to the next.
+
+        Args:
+            size: its examples, those of all processes together.
+        """
+        ...
 
 
-class Loader(Protocol):
+class Loader(ABC):
     """Training batches, or what falls to one of the processes that share them.
+
+    Of a batch with fewer examples than there are processes, those left over get one all the same: it counts nothing
+    (`share_of_batch`).
 
     Attributes:
         num_examples: training examples, after subsampling.
         batch_size: examples in a batch; an epoch's last one may be smaller.
         num_classes: the number of classes.
-        iterations_per_epoch: batches in an epoch.
     """
 
     num_examples: int
     batch_size: int
     num_classes: int
-    iterations_per_epoch: int
 
-    def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
-        """Iterate over this process's part of an epoch's batches, in that epoch's order, from an iteration on.
+    @property
+    def iterations_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return math.ceil(self.num_examples / self.batch_size)
 
-        Of a batch with fewer examples than there are processes, those left over get one all the same: it counts
-        nothing (`share_of_batch`).
-        The same epoch has the same batches, whatever was drawn before: training that resumes sees what
-        training without a break would have seen.
+    def size_of_batch(self, iteration: int) -> int:
+        """Return the examples in an epoch's batch, those of all processes together."""
+        return min(self.batch_size, self.num_examples - iteration * self.batch_size)
+
+    @abstractmethod
+    def batches(self) -> Batches:
+        """Return the batches of any epoch.
+
+        The same epoch has the same ones, whatever was drawn before: training that resumes sees what training without a
+        break would have seen.
         """
-        ...
 
+    @abstractmethod
     def first_examples(self, count: int) -> Iterator[Batch]:
         """Iterate over batches of the first `count` training examples of a fixed random order, not augmented."""
-        ...
+
+    def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
+        """Iterate over this process's part of an epoch's batches, from an iteration on."""
+        batches = self.batches()
+        for iteration in range(first_iteration, self.iterations_per_epoch):
+            batches.make_ready(number, iteration)
+            yield batches.take(self.size_of_batch(iteration))
 
 
 class EvaluationLoader(Protocol):
@@ -75,10 +111,8 @@ def _laid_out(examples: LabelledImages, normalization: Normalization) -> torch.T
     return examples.images.contiguous(memory_format=normalization.memory_format)
 
 
-class DeviceLoader:
+class DeviceLoader(Loader):
     """Training batches of a data set that lies on the device as bytes and is augmented there.
-
-    The device waits for the host once an epoch, when the epoch's random numbers move there.
 
     Args:
         examples: the training examples, on the device.
@@ -106,41 +140,20 @@ class DeviceLoader:
         self.num_examples = len(examples)
         self.num_classes = NUM_ROTATIONS if rotations else num_classes
         self.batch_size = batch_size
-        self.iterations_per_epoch = math.ceil(self.num_examples / batch_size)
-        self._images, self._labels = _laid_out(examples, normalization), examples.labels
-        self._normalization = normalization
-        self._augmentation = augmentation
+        images = _laid_out(examples, normalization)
+        self._examples = DeviceExamples(images, examples.labels, normalization, augmentation, rotations)
         self._seeds = seeds
-        self._rotations = rotations
         self._ranks = ranks or Ranks()
 
-    def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
-        """Iterate over an epoch's batches from an iteration on."""
-        order = self._seeds.order(number, self.num_examples)
-        crops = None
-        if self._augmentation is not None:
-            generator = torch.Generator().manual_seed(self._seeds.augmentation_seed(number))
-            crops = self._augmentation.draw(self.num_examples, generator).select(order).to(self._device)
-        yield from self._batches(order, crops, first_iteration, self._ranks)
+    def batches(self) -> DeviceBatches:
+        """Return the batches of any epoch."""
+        return DeviceBatches(self._examples, self.batch_size, self._seeds, self._ranks)
 
     def first_examples(self, count: int) -> Iterator[Batch]:
         """Iterate over batches of the first `count` examples of a fixed random order, not augmented."""
-        yield from self._batches(fixed_order(self.num_examples)[:count], None, 0, Ranks())
-
-    @property
-    def _device(self) -> torch.device:
-        return self._images.device
-
-    def _batches(self, order: torch.Tensor, crops: CropsAndFlips | None, first: int, ranks: Ranks) -> Iterator[Batch]:
-        order = order.to(self._device)
-        for start in range(first * self.batch_size, len(order), self.batch_size):
-            chosen = part_of_batch(ranks, start, min(start + self.batch_size, len(order)))
-            images, labels = take(self._images, order[chosen]), self._labels[order[chosen]]
-            if self._augmentation is not None and crops is not None:
-                images = self._augmentation.apply(images, crops.select(chosen))
-            if self._rotations:
-                images = rotate(images, labels)
-            yield self._normalization(images), labels
+        order = fixed_order(self.num_examples)[:count].to(self._examples.device)
+        for chosen in order.split(self.batch_size):
+            yield self._examples.batch(chosen, None)
 
 
 class DeviceEvaluationLoader:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch.utils.data import DataLoader, Sampler
 
 from datasets.augmentation import Normalization
+from datasets.batches import Batch
 from datasets.epoch_streams import EpochStreams, fixed_order
 from datasets.image_files import ImageFiles, Item, Key
-from datasets.loader import Batch
+from datasets.loader import Loader
 from datasets.sharing import own_batches, part_of_batch
 from datasets.transforms import rotate
 from foundations.context import RunContext
@@ -91,7 +92,35 @@ class Reader:
             yield self.normalization(rotate(images, labels) if files.rotations else images), labels
 
 
-class StreamingLoader:
+class StreamingBatches:
+    """Training batches of image files; see `Batches`.
+
+    Args:
+        epoch: the batches of an epoch, from an iteration on.
+    """
+
+    stay_in_place = False
+
+    def __init__(self, epoch: Callable[[int, int], Iterator[Batch]]) -> None:
+        self._epoch = epoch
+        self._reading: Iterator[Batch] = iter(())
+        self._expected: tuple[int, int] | None = None
+        self._ready: Batch | None = None
+
+    def make_ready(self, epoch: int, iteration: int) -> None:
+        """Wait for the batch of an iteration."""
+        if self._expected != (epoch, iteration):
+            self._reading = self._epoch(epoch, iteration)
+        self._ready, self._expected = next(self._reading), (epoch, iteration + 1)
+
+    def take(self, size: int) -> Batch:
+        """Return the batch that was waited for."""
+        assert self._ready is not None
+        batch, self._ready = self._ready, None
+        return batch
+
+
+class StreamingLoader(Loader):
     """Training batches of image files; see `Loader`.
 
     Args:
@@ -116,18 +145,20 @@ class StreamingLoader:
         self.num_examples = len(files)
         self.num_classes = num_classes
         self.batch_size = batch_size
-        self.iterations_per_epoch = math.ceil(self.num_examples / batch_size)
         self._files = files
         self._reader = reader
         self._augment = augment
         self._seeds = seeds
 
-    def epoch(self, number: int, first_iteration: int = 0) -> Iterator[Batch]:
-        """Iterate over an epoch's batches from an iteration on."""
-        seed = self._seeds.augmentation_seed(number) if self._augment else None
-        order = self._seeds.order(number, self.num_examples)
+    def batches(self) -> StreamingBatches:
+        """Return the batches of any epoch."""
+        return StreamingBatches(self._read)
+
+    def _read(self, epoch: int, first_iteration: int) -> Iterator[Batch]:
+        seed = self._seeds.augmentation_seed(epoch) if self._augment else None
+        order = self._seeds.order(epoch, self.num_examples)
         ranks = self._reader.context.example_ranks
-        yield from self._reader.read(self._files, KeySampler(order, self.batch_size, seed, first_iteration, ranks))
+        return self._reader.read(self._files, KeySampler(order, self.batch_size, seed, first_iteration, ranks))
 
     def first_examples(self, count: int) -> Iterator[Batch]:
         """Iterate over batches of the first `count` images of a fixed random order, not augmented."""

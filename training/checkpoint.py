@@ -65,19 +65,29 @@ class TrainingState:
         return self._earlier_seconds + time.monotonic() - self._started
 
     def add_terms(self, terms: dict[str, Tensor], share: float = 1.0) -> None:
-        """Add a batch's terms to the epoch's totals, without leaving the device.
+        """Add a batch's terms to the epoch's totals, in place and without leaving the device.
 
         Args:
             share: the fraction of the batch that they are an average over.
         """
         for name, term in terms.items():
-            own = term if share == 1.0 else term * share
-            self.epoch_totals[name] = self.epoch_totals[name] + own if name in self.epoch_totals else own
+            if name not in self.epoch_totals:
+                self.epoch_totals[name] = torch.zeros_like(term)
+            self.epoch_totals[name].add_(term if share == 1.0 else term * share)
+
+    def advance(self) -> None:
+        """Count a batch, whose terms have been added, and go on to the next step."""
         self.epoch_batches += 1
+        self.step = self.step.next()
+
+    @property
+    def _totals(self) -> dict[str, Tensor]:
+        """The epoch's totals, of which there are none before its first batch."""
+        return self.epoch_totals if self.epoch_batches else {}
 
     def gather_totals(self, ranks: Ranks) -> None:
         """Take note of the totals of all processes of the run, in their order; each goes on adding to its own."""
-        self._totals_by_rank = ranks.collect(_on_cpu(self.epoch_totals)) if ranks.size > 1 else []
+        self._totals_by_rank = ranks.collect(_on_cpu(self._totals)) if ranks.size > 1 else []
 
     def digest(self) -> str:
         """Return the SHA-256 of all weights."""
@@ -107,8 +117,10 @@ class TrainingState:
         return {name: float(total) / self.epoch_batches for name, total in totals.items()}
 
     def forget_epoch(self) -> None:
-        """Begin new averages."""
-        self.epoch_totals, self.epoch_batches, self._totals_by_rank = {}, 0, []
+        """Begin new averages, in the memory of the old ones."""
+        for total in self.epoch_totals.values():
+            total.zero_()
+        self.epoch_batches, self._totals_by_rank = 0, []
 
     def save(self, paths: RunPaths) -> None:
         """Write the checkpoint, and keep the one before."""
@@ -123,7 +135,7 @@ class TrainingState:
             "scaler_state_dict": self.precision.state_dict(),
             "logger": str(self.logger),
             "seconds": self.seconds,
-            "epoch_totals": _summed(self._totals_by_rank) or self.epoch_totals,
+            "epoch_totals": _summed(self._totals_by_rank) or self._totals,
             "epoch_batches": self.epoch_batches,
             **({"epoch_totals_by_rank": self._totals_by_rank} if self._totals_by_rank else {}),
         }

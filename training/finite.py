@@ -10,7 +10,6 @@ from foundations.paths import RunPaths
 from foundations.ranks import Ranks
 from foundations.step import Step
 from training.checkpoint import TrainingState
-from training.objective import Objective
 
 
 class Diverged(UserError):
@@ -27,8 +26,8 @@ class Diverged(UserError):
         )
 
 
-class WatchedObjective:
-    """An objective that takes note of the first iteration whose loss is not finite.
+class LossWatch:
+    """Takes note of the first iteration whose loss is not finite.
 
     Neither an accelerator nor another process is waited for: they are asked when `check` is called. On the CPU alone
     every loss is looked at.
@@ -39,10 +38,7 @@ class WatchedObjective:
         ranks: the processes of the run, each with losses of its own; None for this one alone.
     """
 
-    def __init__(
-        self, objective: Objective, paths: RunPaths, start: Step, device: torch.device, ranks: Ranks | None = None
-    ) -> None:
-        self._objective = objective
+    def __init__(self, paths: RunPaths, start: Step, device: torch.device, ranks: Ranks | None = None) -> None:
         self._paths = paths
         self._start = start
         self._ranks = ranks or Ranks()
@@ -50,18 +46,19 @@ class WatchedObjective:
         self._poison = torch.zeros((), device=device)  # 0, and NaN from the first such loss on
         self._finite = torch.zeros((), dtype=torch.int64, device=device)
 
-    def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
-        """Add the gradient of the loss.
+    def note(self, loss: Tensor) -> None:
+        """Take note of a step's loss, on the device."""
+        self._poison += 0 * loss
+        self._finite += self._poison == 0
+
+    def look(self) -> None:
+        """Look at the losses so far if that makes nobody wait.
 
         Raises:
-            Diverged: on the CPU, if the loss is not finite.
+            Diverged: if one was not finite.
         """
-        terms = self._objective.backward(images, labels, step)
-        self._poison += 0 * terms["loss"]
-        self._finite += self._poison == 0
         if self._waits:
             self.check()
-        return terms
 
     def check(self) -> None:
         """Look at the losses so far, those of all processes.

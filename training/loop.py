@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from datasets import Loader
 from foundations.errors import UnreadableFile
 from foundations.interruption import interruption_requests
 from foundations.paths import RunPaths
 from foundations.randomness import RandomStreams
-from foundations.ranks import Ranks, speaking
+from foundations.ranks import Ranks
 from foundations.step import Step
 from training.callbacks import Callback
 from training.checkpoint import TrainingState
-from training.finite import WatchedObjective
+from training.finite import LossWatch
 from training.objective import Objective
 from training.parallel.team import Team
 from training.saving import Rhythm, Saving
-from training.schedule import Schedule, set_learning_rate
+from training.schedule import Schedule
+from training.step import TrainingStep
 
 
 def train(
@@ -48,10 +47,10 @@ def train(
         UnreadableFile: if the checkpoint is of a step outside the training.
     """
     saved_at = _take_up(state, end, paths, team.ranks)
-    watched = WatchedObjective(objective, paths, state.step, state.device, team.ranks)
-    saving = Saving(Rhythm(end, checkpoint_minutes), watched, paths, team.ranks, saved_at)
+    watch = LossWatch(paths, state.step, state.device, team.ranks)
+    saving = Saving(Rhythm(end, checkpoint_minutes), watch, paths, team.ranks, saved_at)
+    steps = TrainingStep(state, objective, schedule, loader, streams, team, watch)
     with interruption_requests() as interruption, torch.random.fork_rng(devices=[]):
-        batches = _batches_from(loader, state.step)
         while True:
             saving.save_if_due(state, interruption)
             for callback in callbacks:
@@ -59,11 +58,9 @@ def train(
             if state.step >= end:
                 saving.finish(interruption)
                 return
-            batch = next(batches)
+            steps.make_ready()
             interruption.work_begins()
-            # Layers that draw for themselves, such as dropout, get a stream of their own at every step.
-            torch.manual_seed(streams.seed("layers", state.step.iteration))
-            _step(state, watched, schedule, team, loader, *batch)
+            steps.take()
 
 
 def _take_up(state: TrainingState, end: Step, paths: RunPaths, ranks: Ranks) -> Step | None:
@@ -75,30 +72,3 @@ def _take_up(state: TrainingState, end: Step, paths: RunPaths, ranks: Ranks) -> 
         raise UnreadableFile(paths.checkpoint, f"is of {state.step}, but training is from {start} to {end}", remedy)
     state.share(ranks)
     return saved_at
-
-
-def _batches_from(loader: Loader, start: Step) -> Iterator[tuple[Tensor, Tensor]]:
-    yield from loader.epoch(start.ep, start.it)
-    for epoch in count(start.ep + 1):
-        yield from loader.epoch(epoch)
-
-
-def _step(
-    state: TrainingState,
-    objective: Objective,
-    schedule: Schedule,
-    team: Team,
-    loader: Loader,
-    images: Tensor,
-    labels: Tensor,
-) -> None:
-    set_learning_rate(state.optimizer, schedule(state.step.iteration))
-    state.model.train()
-    state.optimizer.zero_grad()
-    share = team.share_of_batch(min(loader.batch_size, loader.num_examples - state.step.it * loader.batch_size))
-    team.exchange.begin(share)
-    with speaking():
-        state.add_terms(objective.backward(images, labels, state.step), share)
-        team.exchange.finish(state.model.parameters())
-    state.precision.step(state.optimizer)
-    state.step = state.step.next()

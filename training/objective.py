@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -54,6 +55,29 @@ class Objective(Protocol):
         ...
 
 
+class RepeatableObjective(ABC):
+    """An objective that does the same work on the device at every step, so that a GPU can record it and replay it.
+
+    What differs from step to step is done on the host in `prepare`, which is never recorded. What `add_gradient` draws
+    comes from torch's default generators, which are seeded at every step, or from `generators`.
+    """
+
+    generators: Sequence[torch.Generator] = ()
+    """Those that `prepare` seeds for each step."""
+
+    def prepare(self, step: Step) -> None:  # noqa: B027 - most have nothing to prepare
+        """Do what differs from step to step."""
+
+    @abstractmethod
+    def add_gradient(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Add the gradient of the loss of a batch, for the step that has been prepared; see `Objective.backward`."""
+
+    def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
+        """Add the gradient of the loss of a step's batch."""
+        self.prepare(step)
+        return self.add_gradient(images, labels)
+
+
 @dataclass(frozen=True)
 class TrainingCircumstances:
     """What an objective may need to know of the run it serves.
@@ -74,7 +98,7 @@ class TrainingCircumstances:
     loss: Loss = cross_entropy
 
 
-class LossObjective:
+class LossObjective(RepeatableObjective):
     """A loss, minimised by one backward pass through what the network computed for it."""
 
     def __init__(self, model: nn.Module, circumstances: TrainingCircumstances) -> None:
@@ -82,7 +106,7 @@ class LossObjective:
         self._loss = circumstances.loss
         self._precision = circumstances.precision
 
-    def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
+    def add_gradient(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Add the gradient of the loss."""
         self._network.logits = None
         with self._precision.autocast():

@@ -11,7 +11,7 @@ from foundations.paths import RunPaths
 from foundations.ranks import Ranks
 from foundations.step import Step
 from training.checkpoint import TrainingState
-from training.finite import Diverged, WatchedObjective, check_finite
+from training.finite import Diverged, LossWatch, check_finite
 from training.parallel.agreement import Agreement
 
 
@@ -43,11 +43,9 @@ class Saving:
         saved_at: the step of the checkpoint that training goes on from, if there is one.
     """
 
-    def __init__(
-        self, rhythm: Rhythm, watched: WatchedObjective, paths: RunPaths, ranks: Ranks, saved_at: Step | None
-    ) -> None:
+    def __init__(self, rhythm: Rhythm, watch: LossWatch, paths: RunPaths, ranks: Ranks, saved_at: Step | None) -> None:
         self._rhythm = rhythm
-        self._watched = watched
+        self._watch = watch
         self._paths = paths
         self._ranks = ranks
         self._saved_at = saved_at
@@ -88,7 +86,7 @@ class Saving:
 
     def _check(self, state: TrainingState) -> None:
         """Check what is to be saved, on all processes alike, so that none is left behind by one that fails."""
-        self._watched.check()
+        self._watch.check()
         self._check_finite(state)
         state.gather_totals(self._ranks)
         if self._ranks.size > 1:

@@ -77,3 +77,11 @@ def test_at_any_one_weight_recycled_noise_is_as_good_as_independent_over_the_ite
     serial = (noise[1:] * noise[:-1]).mean(dim=0) * math.sqrt(len(noise))
     assert serial.abs().max() < 4
     assert (noise.mean(dim=0) * math.sqrt(len(noise))).abs().max() < 4
+
+
+def test_recycled_noise_copied_by_the_same_work_at_every_iteration_is_what_views_show():
+    source = ESTIMATORS.get("recycled").noise(request(3, 100))
+    for iteration in range(7):
+        views = torch.stack(list(source(iteration, torch.Generator())))
+        source._offset.fill_(source._request.streams.seed("recycled_offset", iteration) % source._around)
+        assert torch.stack(list(source.copies())).equal(views)

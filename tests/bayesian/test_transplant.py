@@ -11,7 +11,7 @@ import signal
 import pytest
 import torch
 
-import training.loop
+import training.step
 from bayesian.adapter import variational_tensors
 from bayesian.transplant import take_over_deterministic_state
 from foundations.errors import UserError
@@ -221,7 +221,7 @@ def test_after_ctrl_c_it_goes_on_to_the_same_bits(trunk, finished, monkeypatch, 
     unbroken = Trunk(Workplace(tmp_path / "unbroken", tmp_path / "data"), trunk.words)
     shutil.copytree(finished(*LENET).workplace.root, unbroken.workplace.root)
     expected = results(unbroken.branch("transplant", TWO))
-    original, steps = training.loop._step, iter(range(1000))
+    original, steps = training.step.TrainingStep.take, iter(range(1000))
 
     def watching(*args):
         if next(steps) == 8:
@@ -229,7 +229,7 @@ def test_after_ctrl_c_it_goes_on_to_the_same_bits(trunk, finished, monkeypatch, 
         original(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.loop, "_step", watching)
+        patch.setattr(training.step.TrainingStep, "take", watching)
         words = ("lottery_branch", "transplant", "--levels=1", "--quiet", *trunk.words, TWO)
         assert trunk.workplace.run(*words).code == 130
     assert results(trunk.branch("transplant", TWO)) == expected

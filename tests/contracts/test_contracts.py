@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-import training.loop
+import training.step
 from foundations.paths import RunPaths
 from models import MODEL_FAMILIES
 from tests.contracts.data import WRITERS
@@ -50,7 +50,7 @@ def is_pruned_exactly(run: TrainingRun, step: str) -> bool:
 def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> list[int]:
     """Press Ctrl-C while a step is trained, counted from 1, and return where all steps are noted."""
     trained: list[int] = []
-    original: Callable[..., None] = training.loop._step
+    original: Callable[..., None] = training.step.TrainingStep.take
 
     def step_and_press(state: Any, *args: Any) -> None:
         original(state, *args)
@@ -58,7 +58,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> list[int]:
         if len(trained) == step:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(training.loop, "_step", step_and_press)
+    monkeypatch.setattr(training.step.TrainingStep, "take", step_and_press)
     return trained
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
-import training.loop
+import training.step
 
 
 def run_and_be_signalled(words: Sequence[str], moment: int, number: int) -> None:
@@ -42,7 +42,7 @@ def _run(words: Sequence[str], moment: int, act: Callable[[], object]) -> None:
 
         return watching
 
-    training.loop._step = watched(training.loop._step)
+    training.step.TrainingStep.take = watched(training.step.TrainingStep.take)
     os.fsync = watched(os.fsync)  # a temporary file is complete then, and not yet renamed
     raise SystemExit(cli.main(list(words)))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import cli
 import foundations.ranks
-import training.loop
+import training.step
 from foundations.ranks import Ranks
 
 RANK = int(os.environ["RANK"])
@@ -49,14 +49,14 @@ def record_writes(place: Path, root: str) -> None:
 
 def signal_at(event: Mapping[str, int]) -> None:
     """Let a rank send itself a signal before a training step."""
-    step, counts = training.loop._step, iter(range(10**9))
+    step, counts = training.step.TrainingStep.take, iter(range(10**9))
 
     def stepping(*args: Any) -> None:
         if next(counts) == event["step"] and event["rank"] == RANK:
             os.kill(os.getpid(), event["signal"])
         step(*args)
 
-    training.loop._step = stepping
+    training.step.TrainingStep.take = stepping
 
 
 def main(commands: Sequence[Sequence[str]], event: Mapping[str, int] | None, place: Path, root: str) -> int:

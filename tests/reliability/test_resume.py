@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-import training.loop
+import training.step
 from datasets.source import LabelledImages
 from datasets.sources.cifar import Cifar10
 from datasets.sources.imagenet import ImageNet
@@ -151,7 +151,7 @@ class Steps:
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
     found = Steps()
-    monkeypatch.setattr(training.loop, "_step", found.watched(training.loop._step))
+    monkeypatch.setattr(training.step.TrainingStep, "take", found.watched(training.step.TrainingStep.take))
     yield found
 
 

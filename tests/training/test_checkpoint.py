@@ -36,7 +36,7 @@ def advance(state: TrainingState, steps: int) -> None:
         loss.backward()
         state.add_terms({"loss": loss.detach()})
         state.optimizer.step()
-        state.step = state.step.next()
+        state.advance()
     state.logger.add("test_loss", state.step, 0.1 + 0.2)
 
 
@@ -66,12 +66,19 @@ def test_without_a_checkpoint_nothing_is_restored(tmp_path):
 
 def test_averages_begin_anew_when_an_epoch_is_forgotten():
     state = make_state()
-    state.add_terms({"loss": torch.tensor(1.0), "kl": torch.tensor(5.0)})
-    state.add_terms({"loss": torch.tensor(2.0), "kl": torch.tensor(7.0)})
+
+    def count(**terms: float) -> None:
+        state.add_terms({name: torch.tensor(term) for name, term in terms.items()})
+        state.advance()
+
+    count(loss=1.0, kl=5.0)
+    count(loss=2.0, kl=7.0)
     assert state.epoch_averages() == {"loss": 1.5, "kl": 6.0}
+    memory = {name: total.data_ptr() for name, total in state.epoch_totals.items()}
     state.forget_epoch()
-    state.add_terms({"loss": torch.tensor(8.0)})
-    assert state.epoch_averages() == {"loss": 8.0}
+    count(loss=8.0, kl=3.0)
+    assert state.epoch_averages() == {"loss": 8.0, "kl": 3.0}
+    assert {name: total.data_ptr() for name, total in state.epoch_totals.items()} == memory
 
 
 def refused(paths: RunPaths, state: TrainingState) -> None:

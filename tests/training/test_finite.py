@@ -12,7 +12,7 @@ from foundations.step import Step
 from foundations.storage import load_tensors
 from training import Deterministic, Diverged
 from training.checkpoint import TrainingState
-from training.finite import WatchedObjective, check_finite
+from training.finite import LossWatch, check_finite
 from training.precision import Precision
 
 CPU = torch.device("cpu")
@@ -20,41 +20,32 @@ END = 9
 AN_EPOCH = 4
 
 
-class Losses:
-    """An objective with a loss of our own at every step."""
-
-    def __init__(self, *losses: float) -> None:
-        self.losses = losses
-
-    def backward(self, images, labels, step):
-        return {"loss": torch.tensor(self.losses[step.iteration]), "accuracy": torch.tensor(0.5)}
-
-
-def see(watched: WatchedObjective, *iterations: int) -> None:
-    for iteration in iterations:
-        watched.backward(torch.zeros(1), torch.zeros(1), Step(iteration, AN_EPOCH))
+def see(watch: LossWatch, *losses: float) -> None:
+    for loss in losses:
+        watch.note(torch.tensor(loss))
+        watch.look()
 
 
 @pytest.fixture
 def accelerator(monkeypatch) -> None:
     """Let losses be looked at no more often than on an accelerator."""
-    initialise = WatchedObjective.__init__
+    initialise = LossWatch.__init__
 
     def patient(self, *args):
         initialise(self, *args)
         self._waits = False
 
-    monkeypatch.setattr(WatchedObjective, "__init__", patient)
+    monkeypatch.setattr(LossWatch, "__init__", patient)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_on_the_cpu_the_first_loss_that_is_not_finite_is_an_error_that_names_step_and_place(tmp_path, bad):
     place = tmp_path / "level_2" / "main"
-    watched = WatchedObjective(Losses(1.0, 1e38, -1e38, 0.0, 2.0, 3.0, bad), RunPaths(place), Step(0, AN_EPOCH), CPU)
-    see(watched, *range(6))
-    watched.check()
+    watch = LossWatch(RunPaths(place), Step(0, AN_EPOCH), CPU)
+    see(watch, 1.0, 1e38, -1e38, 0.0, 2.0, 3.0)
+    watch.check()
     with pytest.raises(Diverged) as caught:
-        see(watched, 6)
+        see(watch, bad)
     message = str(caught.value)
     assert message.startswith(f"{place}: training diverged: the loss at 1ep2it is infinite or not a number")
     assert "The last good checkpoint is kept" in message and "--lr" in message and "--precision" in message
@@ -64,20 +55,13 @@ def test_on_the_cpu_the_first_loss_that_is_not_finite_is_an_error_that_names_ste
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("first", [0, 3])
 def test_an_accelerator_is_asked_later_and_the_first_such_step_is_named_all_the_same(tmp_path, accelerator, bad, first):
-    losses = Losses(*[1.0] * 5, bad, 2.0, -bad, math.nan, 1.0)
-    watched = WatchedObjective(losses, RunPaths(tmp_path), Step(first, AN_EPOCH), CPU)
-    see(watched, *range(first, 5))
-    watched.check()
-    see(watched, *range(5, 10))
+    watch = LossWatch(RunPaths(tmp_path), Step(first, AN_EPOCH), CPU)
+    see(watch, *[1.0] * (5 - first))
+    watch.check()
+    see(watch, bad, 2.0, -bad, math.nan, 1.0)
     for _ in range(2):
         with pytest.raises(Diverged, match="the loss at 1ep1it is"):
-            watched.check()
-
-
-def test_terms_pass_through_unchanged(tmp_path):
-    watched = WatchedObjective(Losses(0.25), RunPaths(tmp_path), Step(0, AN_EPOCH), CPU)
-    terms = watched.backward(torch.zeros(1), torch.zeros(1), Step(0, AN_EPOCH))
-    assert terms == {"loss": torch.tensor(0.25), "accuracy": torch.tensor(0.5)}
+            watch.check()
 
 
 def state_with(value: float) -> TrainingState:

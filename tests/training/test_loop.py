@@ -6,8 +6,8 @@ import signal
 import pytest
 import torch
 
-import training.loop
 import training.saving
+import training.step
 from foundations.randomness import RandomStreams, default_generator_seeded
 from foundations.storage import load_tensors
 from training import Deterministic, Interrupted
@@ -34,13 +34,13 @@ def saved(monkeypatch) -> list[int]:
 def clock(monkeypatch) -> None:
     """A clock on which every step takes half a minute."""
     now = [0.0]
-    step = training.loop._step
+    step = training.step.TrainingStep.take
 
     def slow(*args):
         now[0] += SECONDS_A_STEP
         step(*args)
 
-    monkeypatch.setattr(training.loop, "_step", slow)
+    monkeypatch.setattr(training.step.TrainingStep, "take", slow)
     monkeypatch.setattr(training.saving.time, "monotonic", lambda: now[0])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import training.loop
+import training.step
 from tests.open_lth.running import (
     INPUT,
     KINDS,
@@ -38,13 +38,13 @@ def rewound(trunk_of, kind) -> Trunk:
 @pytest.fixture
 def rates(monkeypatch) -> list[float]:
     """The learning rate of every training step."""
-    found, original = [], training.loop.set_learning_rate
+    found, original = [], training.step.set_learning_rate
 
     def watching(optimizer, factor):
         original(optimizer, factor)
         found.append(optimizer.param_groups[0]["lr"])
 
-    monkeypatch.setattr(training.loop, "set_learning_rate", watching)
+    monkeypatch.setattr(training.step, "set_learning_rate", watching)
     return found
 
 
@@ -60,14 +60,14 @@ def usual(trunk: Trunk) -> Trunk:
 
 def interrupt_at(monkeypatch, step: int) -> None:
     """Press Ctrl-C before a training step, counted over all levels."""
-    original, steps = training.loop._step, iter(range(10**6))
+    original, steps = training.step.TrainingStep.take, iter(range(10**6))
 
     def watching(*args):
         if next(steps) == step:
             os.kill(os.getpid(), signal.SIGINT)
         original(*args)
 
-    monkeypatch.setattr(training.loop, "_step", watching)
+    monkeypatch.setattr(training.step.TrainingStep, "take", watching)
 
 
 def start_is_the_end_of_the_level_before(trunk: Trunk, level: int, step: str) -> bool:
