@@ -57,6 +57,8 @@ class Elbo(RepeatableObjective):
         rounds = 2 if hparams.likelihood == "predictive" else 1
         self.generators = [torch.Generator(self._posterior.device) for _ in range(rounds)]
         self._draws: list[Iterator[Tensor]] = []
+        if not self._estimator.repeatable:
+            self.varies = f"the estimator {hparams.estimator} may draw in another way at every step"
 
     def prepare(self, step: Step) -> None:
         """Seed what draws the samples of a step's weights."""

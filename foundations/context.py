@@ -90,9 +90,16 @@ class RunContext:
     device: torch.device = torch.device("cpu")
     num_workers: Annotated[int, whole_number(0, 1024)] = flag("processes that decode the images of large data sets", 0)
     compile: bool = flag(
-        "compile the network (torch.compile; captured graphs on a GPU): the first minutes are slower, the rest is "
-        "faster, the last bits of results differ",
+        "compile the network (torch.compile): the first minutes are slower, the rest is faster, the last bits of results "
+        "differ",
         False,
+    )
+    graph: str = flag(
+        "auto: where that is possible, a GPU captures a training step in one CUDA graph and replays it; off: it never "
+        "does",
+        "auto",
+        choices=("auto", "off"),
+        metavar="NAME",
     )
     quiet: bool = flag("print nothing but errors", True)
     evaluate_only_at_end: bool = flag("test at the start and the end only", False)

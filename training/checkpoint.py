@@ -20,7 +20,7 @@ from foundations.ranks import Ranks
 from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
 from training.logger import MetricLogger
-from training.optimizers import check_moments, fit_to
+from training.optimizers import check_moments, fit_to, portable_state
 from training.precision import Precision
 
 
@@ -131,7 +131,7 @@ class TrainingState:
             "ep": self.step.ep,
             "it": self.step.it,
             "model_state_dict": self.model.state_dict(),
-            "optimizer_state_dict": self.optimizer.state_dict(),
+            "optimizer_state_dict": portable_state(self.optimizer),
             "scaler_state_dict": self.precision.state_dict(),
             "logger": str(self.logger),
             "seconds": self.seconds,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from datasets import Loader
+from foundations.context import RunContext
 from foundations.errors import UnreadableFile
 from foundations.interruption import interruption_requests
 from foundations.paths import RunPaths
@@ -33,7 +34,7 @@ def train(
     callbacks: Sequence[Callback],
     paths: RunPaths,
     team: Team,
-    checkpoint_minutes: float,
+    context: RunContext,
 ) -> None:
     """Train from the state's step, or from the checkpoint's if there is one, to the end.
 
@@ -48,8 +49,8 @@ def train(
     """
     saved_at = _take_up(state, end, paths, team.ranks)
     watch = LossWatch(paths, state.step, state.device, team.ranks)
-    saving = Saving(Rhythm(end, checkpoint_minutes), watch, paths, team.ranks, saved_at)
-    steps = TrainingStep(state, objective, schedule, loader, streams, team, watch)
+    saving = Saving(Rhythm(end, context.checkpoint_minutes), watch, paths, team.ranks, saved_at)
+    steps = TrainingStep(state, objective, schedule, loader, streams, team, watch, context)
     with interruption_requests() as interruption, torch.random.fork_rng(devices=[]):
         while True:
             saving.save_if_due(state, interruption)

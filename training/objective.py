@@ -64,6 +64,8 @@ class RepeatableObjective(ABC):
 
     generators: Sequence[torch.Generator] = ()
     """Those that `prepare` seeds for each step."""
+    varies: str = ""
+    """Why the work is not the same at every step after all, if it is not."""
 
     def prepare(self, step: Step) -> None:  # noqa: B027 - most have nothing to prepare
         """Do what differs from step to step."""

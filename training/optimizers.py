@@ -35,8 +35,40 @@ def _all_on_cuda(groups: ParameterGroups) -> bool:
     return all(parameter.is_cuda for group in groups for parameter in group["params"])
 
 
+def is_capturable(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether all numbers that change from step to step can lie on the device."""
+    if type(optimizer) is torch.optim.SGD:  # it counts no steps, and its one kernel reads the learning rate there
+        return all(group["fused"] for group in optimizer.param_groups)
+    return all("capturable" in group for group in optimizer.param_groups)
+
+
+def let_capture(optimizer: torch.optim.Optimizer) -> None:
+    """Put all numbers that change from step to step on the device, where a captured step finds them."""
+    optimizer._warned_capturable_if_run_uncaptured = True  # the first steps are, on purpose
+    for group in optimizer.param_groups:
+        device = group["params"][0].device
+        group.setdefault("initial_lr", float(group["lr"]))
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        if "capturable" in group:
+            group["capturable"] = True
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter, {})
+            if isinstance(state.get("step"), Tensor):
+                state["step"] = state["step"].to(device)
+
+
+def portable_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Return an optimiser's state as it is where steps are not captured."""
+    state = optimizer.state_dict()
+    for group in state["param_groups"]:
+        group["lr"] = float(group["lr"])
+        if "capturable" in group:
+            group["capturable"] = False
+    return state
+
+
 def fit_to(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Check that a state is of such an optimiser, and leave it to this one's device whether steps are fused.
+    """Check that a state is of such an optimiser, and leave it to this one's device how steps are computed.
 
     Raises:
         ValueError: if it is of another.
@@ -46,8 +78,9 @@ def fit_to(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
         foreign = sorted(set(group) - set(own) - {"initial_lr"})
         if foreign:
             raise ValueError(f"another optimiser's, with {', '.join(foreign)}")
-        if "fused" in own:
-            group["fused"] = own["fused"]
+        for name in ("fused", "capturable"):
+            if name in own:
+                group[name] = own[name]
 
 
 def check_moments(optimizer: torch.optim.Optimizer) -> None:

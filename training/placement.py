@@ -24,8 +24,10 @@ def place(model: nn.Module, context: RunContext) -> nn.Module:
     model.to(context.device).to(memory_format=torch.channels_last)
     if context.compile:
         _check_compiler(context.device)
-        # One graph for each size of batch: they are few, and a graph for any size is slower.
-        model.compile(dynamic=False, mode="reduce-overhead" if context.device.type == "cuda" else "default")
+        # Anew for each size of batch: they are few, and what fits any size is slower. Where whole steps are captured,
+        # what is compiled must not capture parts of them by itself.
+        captures_parts = context.device.type == "cuda" and context.graph == "off"
+        model.compile(dynamic=False, mode="reduce-overhead" if captures_parts else "default")
     return model
 
 

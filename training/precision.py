@@ -28,7 +28,13 @@ class Precision:
         """Return the context in which the forward pass runs."""
         if self._type is None:
             return nullcontext()
-        return torch.autocast(self._device.type, dtype=self._type)
+        # What is cached inside a captured graph would be read outside of it, and the other way round.
+        return torch.autocast(self._device.type, dtype=self._type, cache_enabled=self._device.type != "cuda")
+
+    @property
+    def scales_losses(self) -> bool:
+        """Whether losses are scaled by a factor that depends on the gradients so far."""
+        return self._scaler.is_enabled()
 
     def scale(self, loss: Tensor) -> Tensor:
         """Scale a loss, or a gradient not found through one, so that fp16 gradients do not vanish."""

@@ -191,7 +191,7 @@ class TrainingRun:
                     self._callbacks(evaluator, progress, feed, start),
                     self.paths,
                     team,
-                    self.context.checkpoint_minutes,
+                    self.context,
                 )
             finally:
                 feed.close(self.is_done)

@@ -35,6 +35,10 @@ def make_schedule(hparams: TrainingHparams, iterations_per_epoch: int) -> Schedu
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set every group's learning rate to its initial one times a factor."""
+    """Set every group's learning rate to its initial one times a factor; one that lies on the device, in place."""
     for group in optimizer.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+        rate = group.setdefault("initial_lr", group["lr"]) * factor
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate

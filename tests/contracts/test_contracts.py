@@ -7,18 +7,17 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-import training.step
 from foundations.paths import RunPaths
 from models import MODEL_FAMILIES
 from tests.contracts.data import WRITERS
 from tests.contracts.table import OF_PLUGINS, REGISTRIES, ROWS, VARIANT_FLAGS, Case, missing, read_trainings, unknown
 from tests.open_lth.running import Trunk, density, mask, measures, results, same, weights
 from training import TrainingRun
+from training.step import TrainingStep
 
 LEVEL_1 = "level_1/main"
 
@@ -50,15 +49,15 @@ def is_pruned_exactly(run: TrainingRun, step: str) -> bool:
 def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> list[int]:
     """Press Ctrl-C while a step is trained, counted from 1, and return where all steps are noted."""
     trained: list[int] = []
-    original: Callable[..., None] = training.step.TrainingStep.take
+    original: Callable[[TrainingStep], None] = TrainingStep.take
 
-    def step_and_press(state: Any, *args: Any) -> None:
-        original(state, *args)
-        trained.append(state.step.iteration)
+    def step_and_press(steps: TrainingStep) -> None:
+        original(steps)
+        trained.append(steps.state.step.iteration)
         if len(trained) == step:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(training.step.TrainingStep, "take", step_and_press)
+    monkeypatch.setattr(TrainingStep, "take", step_and_press)
     return trained
 
 

@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from training import OPTIMIZERS, TrainingHparams
+from training.optimizers import is_capturable, let_capture, portable_state
+from training.schedule import set_learning_rate
 
 
 def one_weight(**changes: object) -> tuple[nn.Parameter, torch.optim.Optimizer]:
@@ -79,3 +81,38 @@ def test_a_group_may_differ_from_the_defaults(name):
 
 def test_openlths_two_optimisers_are_there():
     assert {"sgd", "adam"} <= set(OPTIMIZERS.names())
+
+
+def test_what_changes_from_step_to_step_lies_on_the_device_of_a_captured_optimiser_and_steps_stay_the_same():
+    weights = [nn.Parameter(torch.tensor([2.0])) for _ in range(2)]
+    plain, captured = (torch.optim.Adam([{"params": [one], "lr": 0.5}], fused=True) for one in weights)
+    for number in range(6):
+        if number == 2:  # as after a checkpoint
+            assert is_capturable(captured)
+            let_capture(captured)
+        for optimizer, weight in ((plain, weights[0]), (captured, weights[1])):
+            set_learning_rate(optimizer, 0.5**number)  # all of them exact in single precision
+            weight.grad = torch.tensor([1.0])
+            optimizer.step()
+        assert weights[0].equal(weights[1])
+    [group] = captured.param_groups
+    assert isinstance(group["lr"], torch.Tensor) and group["capturable"]
+    saved, expected = portable_state(captured), plain.state_dict()
+    assert saved["param_groups"] == expected["param_groups"]
+    assert {name: float(saved["state"][0][name]) for name in expected["state"][0]} == {
+        name: float(value) for name, value in expected["state"][0].items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda w: torch.optim.SGD(w, lr=0.1, fused=True), True),
+        (lambda w: torch.optim.SGD(w, lr=0.1), False),
+        (lambda w: torch.optim.AdamW(w, lr=0.1), True),
+        (lambda w: torch.optim.Adagrad(w, lr=0.1), False),
+        (lambda w: torch.optim.LBFGS(w, lr=0.1), False),
+    ],
+)
+def test_optimisers_that_keep_numbers_on_the_host_cannot_be_captured(make, expected):
+    assert is_capturable(make([nn.Parameter(torch.zeros(1))])) is expected

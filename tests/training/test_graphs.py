@@ -1,0 +1,104 @@
+"""Work is done a few times, captured, and replayed; where that cannot be, it goes on being done, and that is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import training.graphs
+from foundations.context import RunContext
+from tests.training.operation_graph import OperationGraph
+from training.graphs import REHEARSALS, Graphs, NotCaptured
+
+
+class Counter:
+    """Work that counts on a device, and how often the host did it."""
+
+    def __init__(self) -> None:
+        self.total, self.by_host = torch.zeros(()), 0
+
+    def __call__(self) -> torch.Tensor:
+        self.by_host += 1
+        self.total += 1
+        return self.total * 2
+
+
+def test_work_is_done_by_the_host_until_it_is_captured_and_on_the_device_always():
+    counter = Counter()
+    repeated = Graphs("steps", OperationGraph).repeated(counter)
+    results = [repeated().item() for _ in range(REHEARSALS + 5)]
+    assert results == [2.0 * number for number in range(1, REHEARSALS + 6)]
+    assert counter.by_host == REHEARSALS + 1
+
+
+def test_without_graphs_the_host_does_it_every_time():
+    counter = Counter()
+    repeated = Graphs().repeated(counter)
+    assert [repeated().item() for _ in range(6)] == [2, 4, 6, 8, 10, 12]
+    assert counter.by_host == 6 and not Graphs().are_made
+
+
+def test_what_cannot_be_captured_goes_on_from_the_same_state_and_that_is_said_once_in_one_line():
+    class Unusual(OperationGraph):
+        """As on a GPU, a capture that fails has done nothing."""
+
+        def capture(self, work):
+            before = total.clone()
+            try:
+                return super().capture(work)
+            except RuntimeError:
+                total.copy_(before)
+                raise
+
+    total = torch.zeros(())
+
+    def work() -> float:
+        total.add_(1)
+        return total.item()
+
+    graphs = Graphs("steps", Unusual)
+    repeated = graphs.repeated(work)
+    assert [repeated() for _ in range(REHEARSALS)] == [1.0, 2.0, 3.0]
+    with pytest.warns(NotCaptured) as caught:
+        assert repeated() == 4.0
+    [message] = [str(one.message) for one in caught]
+    assert message == (
+        "steps are not captured in a CUDA graph, and so slower: "
+        "aten::_local_scalar_dense while capturing: a number is read from the device"
+    )
+    assert [repeated() for _ in range(3)] == [5.0, 6.0, 7.0]
+    assert not graphs.are_made
+
+
+def test_random_numbers_of_a_replay_are_those_that_its_seed_gives():
+    generator = torch.Generator()
+    repeated = Graphs("steps", OperationGraph).repeated(lambda: torch.randn(3, generator=generator), [generator])
+    for seed in range(REHEARSALS + 3):
+        generator.manual_seed(seed)
+        assert repeated().equal(torch.randn(3, generator=torch.Generator().manual_seed(seed)))
+
+
+def test_a_generator_that_the_graph_does_not_know_is_a_reason():
+    repeated = Graphs("steps", OperationGraph).repeated(lambda: torch.randn(3, generator=torch.Generator()))
+    for _ in range(REHEARSALS):
+        repeated()
+    with pytest.warns(NotCaptured, match="does not know the generator"):
+        repeated()
+
+
+def context(**values):
+    return RunContext(Path("unused"), Path("unused"), **values)
+
+
+def test_on_the_cpu_there_are_no_graphs_and_nothing_is_said():
+    assert not Graphs.of(context(), "steps", ["a reason"]).are_made
+
+
+def test_the_first_obstacle_is_said_unless_no_graphs_are_wanted(monkeypatch):
+    monkeypatch.setattr(training.graphs, "graphs_of", lambda device: OperationGraph)
+    assert Graphs.of(context(), "steps", []).are_made
+    assert not Graphs.of(context(graph="off"), "steps", ["a reason"]).are_made
+    with pytest.warns(NotCaptured, match=r"^steps are not captured in a CUDA graph, and so slower: a reason$"):
+        assert not Graphs.of(context(), "steps", ["a reason", "another"]).are_made
