@@ -32,9 +32,9 @@ def statistics_restored(model: nn.Module) -> Iterator[None]:
 
 
 def recalibrate(model: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], object]) -> None:
-    """Recompute the statistics for the weights in place, as averages over batches of images.
+    """Recompute the statistics for the weights in place, as averages over images, batch by batch.
 
-    The layers end in evaluation mode. Call inside `statistics_restored`.
+    A batch counts by its images. The layers end in evaluation mode. Call inside `statistics_restored`.
 
     Args:
         batches: training images, each (B, C, H, W).
@@ -44,11 +44,13 @@ def recalibrate(model: nn.Module, batches: Iterable[Tensor], forward: Callable[[
     for layer in layers:
         layer.reset_running_stats()
         layer.train()
-    for number, images in enumerate(batches if layers else (), start=1):
+    seen = 0
+    for images in batches if layers else ():
+        seen += len(images)
         for layer in layers:
-            # Makes the running statistics the plain average of the batches. BatchNorm's own way to that, momentum
-            # None, reads a counter from the device at every pass.
-            layer.momentum = 1 / number
+            # Makes the running statistics the average over the images so far. BatchNorm's own way to an average,
+            # momentum None, counts every batch alike, and reads a counter from the device at every pass.
+            layer.momentum = len(images) / seen
         forward(images)
     for layer in layers:
         layer.eval()

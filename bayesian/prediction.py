@@ -24,8 +24,9 @@ def log_probabilities_of_samples(
     result. At each the network is as it was.
     """
     posterior = Posterior.of(model)
-    generator = request.streams.generator("evaluation_samples", request.occasion, device=posterior.device)
-    for _ in range(hparams.samples_in_evaluation):
+    generator = request.generator("evaluation_samples", posterior.device)
+
+    def one_sample() -> Tensor:
         sample = posterior.draw(generator)
         with (
             _evaluation_mode(model),
@@ -35,7 +36,11 @@ def log_probabilities_of_samples(
         ):
             _prepare_batchnorm(model, hparams.batchnorm, request)
             logits = logits_of(model, request.images())
-        yield logits.log_softmax(dim=1)
+        return logits.log_softmax(dim=1)
+
+    predict = request.passes.repeated("bayesian", model, one_sample)
+    for _ in range(hparams.samples_in_evaluation):
+        yield predict().clone()  # the next sample's may be written to the same place
 
 
 @contextmanager

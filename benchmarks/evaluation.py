@@ -19,6 +19,7 @@ import argparse
 import itertools
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -26,6 +27,7 @@ from datasets import LabelledImages
 from datasets.augmentation import Normalization
 from datasets.epoch_streams import EpochStreams
 from datasets.loader import DeviceEvaluationLoader, DeviceLoader
+from foundations.context import RunContext
 from foundations.randomness import RandomStreams
 from foundations.step import Step
 from measuring import Competitor, Cost, Work, figure, print_header, print_row, side_by_side, spread
@@ -94,6 +96,7 @@ def evaluation(network: str, samples: int, images: int, batch: int) -> Work:
         ),
         streams=RandomStreams(1),
         precision=Precision("fp32", device),
+        context=RunContext(Path(), Path()),
     )
     model = variant.build(model_hparams(network), NUM_CLASSES, 0).to(memory_format=torch.channels_last)
     return lambda: evaluator.evaluate(model, Step(0, 1))

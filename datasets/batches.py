@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from datasets.augmentation import Augmentation, Normalization, CropsAndFlips, take
+from datasets.augmentation import Augmentation, CropsAndFlips, Normalization, take
 from datasets.epoch_streams import EpochStreams
 from datasets.sharing import part_of_batch
 from datasets.transforms import rotate

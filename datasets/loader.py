@@ -94,14 +94,18 @@ class EvaluationLoader(Protocol):
         num_examples: the number of examples.
         own_examples: those in this process's batches; if that is 0, it gets the first batch all the same, to take
             part in every exchange.
+        labels: int64, those of this process's batches.
         batch_size: examples in a batch, which no setting changes.
         num_classes: the number of classes.
+        stay_in_place: whether iterating is the same work on the same memory every time, which a GPU can replay.
     """
 
     num_examples: int
     own_examples: int
+    labels: torch.Tensor
     batch_size: int
     num_classes: int
+    stay_in_place: bool
 
     def __iter__(self) -> Iterator[Batch]: ...
 
@@ -167,6 +171,8 @@ class DeviceEvaluationLoader:
         ranks: the processes that share the batches; None for this one alone.
     """
 
+    stay_in_place = True
+
     def __init__(
         self,
         examples: LabelledImages,
@@ -181,6 +187,7 @@ class DeviceEvaluationLoader:
         self.batch_size = batch_size
         self._starts, self.own_examples = own_batches(ranks or Ranks(), self.num_examples, batch_size)
         self._images, self._labels = _laid_out(examples, normalization), examples.labels
+        self.labels = self._labels[self._starts[0] : self._starts[-1] + batch_size]
         self._normalization = normalization
 
     def __iter__(self) -> Iterator[Batch]:

@@ -169,11 +169,14 @@ class StreamingLoader(Loader):
 class StreamingEvaluationLoader:
     """Every image once, in order, cropped centrally; see `EvaluationLoader`."""
 
+    stay_in_place = False
+
     def __init__(self, files: ImageFiles, *, num_classes: int, batch_size: int, reader: Reader) -> None:
         self.num_examples = len(files)
         self.num_classes = num_classes
         self.batch_size = batch_size
         self._starts, self.own_examples = own_batches(reader.context.ranks, self.num_examples, batch_size)
+        self.labels = files.labels[self._starts[0] : self._starts[-1] + batch_size]
         self._files = files
         self._reader = reader
 

@@ -90,8 +90,8 @@ class RunContext:
     device: torch.device = torch.device("cpu")
     num_workers: Annotated[int, whole_number(0, 1024)] = flag("processes that decode the images of large data sets", 0)
     compile: bool = flag(
-        "compile the network (torch.compile): the first minutes are slower, the rest is faster, the last bits of results "
-        "differ",
+        "compile the network (torch.compile): the first minutes are slower, the rest is faster, the last bits of "
+        "results differ",
         False,
     )
     graph: str = flag(

@@ -9,6 +9,7 @@ from training.logger import MetricLogger
 from training.measures import measure, reliability
 from training.objective import OBJECTIVES, Loss, Objective, TrainingCircumstances, accuracy
 from training.parallel.following import Task, follow
+from training.passes import Passes, logits_of
 from training.placement import place
 from training.precision import Precision
 from training.prediction import Prediction, average
@@ -25,7 +26,6 @@ from training.variant import (
     PredictionRequest,
     VariantHparams,
     constant_name,
-    logits_of,
 )
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "ModelVariant",
     "Objective",
     "ParameterGroups",
+    "Passes",
     "Precision",
     "Prediction",
     "PredictionRequest",

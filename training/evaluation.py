@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from datasets import EvaluationLoader, Loader
+from foundations.context import RunContext
 from foundations.randomness import RandomStreams
-from foundations.ranks import Ranks
 from foundations.step import Step
+from training.graphs import Graphs
 from training.measures import measure
+from training.passes import Passes
 from training.precision import Precision
 from training.prediction import Prediction
 from training.variant import ModelVariant, PredictionRequest
@@ -31,7 +33,7 @@ class Evaluator:
     Args:
         test: the images and labels to measure on.
         train: where the images for recalibration come from.
-        ranks: the processes that share the test images.
+        context: the device, whether it captures passes, and the processes that share the test images.
     """
 
     variant: ModelVariant
@@ -39,9 +41,9 @@ class Evaluator:
     train: Loader
     streams: RandomStreams
     precision: Precision
-    ranks: Ranks = field(default_factory=Ranks)
+    context: RunContext
     _calibration: list[Tensor] | None = field(default=None, init=False)
-    _labels: Tensor | None = field(default=None, init=False)
+    _passes: tuple[nn.Module, Passes] | None = field(default=None, init=False)
 
     def on(self, examples: EvaluationLoader) -> Evaluator:
         """Return what measures on other examples in the same way."""
@@ -61,7 +63,7 @@ class Evaluator:
 
         All processes predict with the statistics of the first one's network, and have the whole result.
         """
-        self.ranks.send_tensors(dict(model.named_buffers()))
+        self.context.ranks.send_tensors(dict(model.named_buffers()))
         prediction = self.variant.predict(
             model,
             PredictionRequest(
@@ -70,10 +72,10 @@ class Evaluator:
                 streams=self.streams,
                 occasion=f"{step.iteration}/{occasion}",
                 precision=self.precision,
+                passes=self._passes_of(model),
             ),
         )
-        assert self._labels is not None
-        mine = (prediction.log_probabilities, prediction.sample_entropies, self._labels)
+        mine = (prediction.log_probabilities, prediction.sample_entropies, self.test.labels)
         log_probabilities, sample_entropies, labels = (self._of_all_ranks(part) for part in mine)
         assert log_probabilities is not None and labels is not None
         return Prediction(log_probabilities, sample_entropies), labels
@@ -84,15 +86,19 @@ class Evaluator:
             return None
         own = part.cpu()[: self.test.own_examples]
         # A slice would travel with all that it is cut from.
-        return torch.cat(self.ranks.collect(own.clone() if self.ranks.size > 1 else own))
+        return torch.cat(self.context.ranks.collect(own.clone() if self.context.ranks.size > 1 else own))
 
     def _images(self) -> Iterator[Tensor]:
-        """Iterate over the test images; the labels that come with them are kept."""
-        labels = []
-        for images, batch_labels in self.test:
-            labels.append(batch_labels)
-            yield images
-        self._labels = torch.cat(labels)
+        return (images for images, _ in self.test)
+
+    def _passes_of(self, model: nn.Module) -> Passes:
+        """Return what the latest network's predictions share."""
+        if self._passes is None or self._passes[0] is not model:
+            obstacles = [] if self.test.stay_in_place else ["the images stream from the disk"]
+            if self.context.ranks.size > 1:
+                obstacles.append("several processes share them")
+            self._passes = model, Passes(Graphs.of(self.context, "passes of an evaluation", obstacles))
+        return self._passes[1]
 
     def _calibration_images(self) -> list[Tensor]:
         if self._calibration is None:

@@ -103,7 +103,7 @@ class TrainingRun:
             train=load_train_for(self.model_hparams, data, self.streams, context, order_seed),
             streams=self.streams,
             precision=Precision(self.training_hparams.arithmetic, context.device),
-            ranks=context.ranks,
+            context=context,
         )
 
     def validation_examples(self) -> EvaluationLoader:

@@ -19,6 +19,7 @@ from models import ModelFamily, ModelHparams, build_network, prunable_tensor_nam
 from pruning import DETERMINISTIC, Prunable, PrunableParameter
 from training.hparams import ParameterGroups, TrainingHparams
 from training.objective import LossObjective, Objective, TrainingCircumstances
+from training.passes import Passes, logits_of
 from training.precision import Precision
 from training.prediction import Prediction, average
 
@@ -51,6 +52,7 @@ class PredictionRequest:
         calibration: a fixed handful of training images, without augmentation.
         streams: where anything random comes from.
         occasion: what tells this evaluation's random numbers from another's, e.g. the iteration.
+        passes: what does the passes through the network, if each does the same; a GPU can then replay one for all.
     """
 
     images: ImageBatches
@@ -58,6 +60,11 @@ class PredictionRequest:
     streams: RandomStreams
     occasion: str
     precision: Precision
+    passes: Passes = field(default_factory=Passes)
+
+    def generator(self, purpose: str, device: torch.device) -> torch.Generator:
+        """Return a generator on a device, at the beginning of the stream of a purpose and this occasion."""
+        return self.passes.generator(purpose, device).manual_seed(self.streams.seed(purpose, self.occasion))
 
 
 Diagnostics = Mapping[str, Mapping[str, float]]
@@ -154,19 +161,17 @@ class ModelVariant:
         network is as it was. Several processes each predict a run of the batches: what a variant draws for one batch
         should not depend on those before it, or else measures depend on the number of processes.
         """
+
+        def one_pass() -> Tensor:
+            with request.precision.autocast():
+                logits = logits_of(model, request.images())
+            return logits.log_softmax(dim=1)
+
         was_training = model.training
         model.eval()
-        with request.precision.autocast():
-            logits = logits_of(model, request.images())
+        found = request.passes.repeated("deterministic", model, one_pass)()
         model.train(was_training)
-        yield logits.log_softmax(dim=1)
-
-
-@torch.no_grad()
-def logits_of(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
-    """Return the logits of batches of images, (N, classes) in float32."""
-    # Copies, because a captured graph writes every batch's output to the same place.
-    return torch.cat([model(images).to(torch.float32, copy=True) for images in batches])
+        yield found.clone()  # the next pass may be written to the same place
 
 
 VARIANTS: Registry[type[ModelVariant]] = Registry("variant")

@@ -18,7 +18,7 @@ def model(make_network):
 
 @pytest.fixture
 def batches(images_for):
-    """Two batches of different sizes: each counts once."""
+    """Two batches of different sizes: each counts by its images."""
     images = images_for(NAME, 12)
     return [images[:8] + 0.5, 2 * images[8:]]
 
@@ -32,7 +32,7 @@ def inputs_by_layer(model):
 
 
 @torch.no_grad()
-def test_statistics_are_averages_of_the_batches_means_and_unbiased_variances(model, batches):
+def test_statistics_are_averages_over_images_of_the_batches_means_and_unbiased_variances(model, batches):
     posterior = Posterior.of(model)
     inputs = inputs_by_layer(model)
     with posterior.weights(posterior.draw(torch.Generator().manual_seed(0))):
@@ -41,11 +41,23 @@ def test_statistics_are_averages_of_the_batches_means_and_unbiased_variances(mod
     for layer, given in inputs.items():
         assert len(given) == 2
         by_channel = [images.transpose(0, 1).flatten(1) for images in given]
-        mean = sum(rows.mean(1) for rows in by_channel) / 2
-        variance = sum(rows.var(1, unbiased=True) for rows in by_channel) / 2
+        mean = (8 * by_channel[0].mean(1) + 4 * by_channel[1].mean(1)) / 12
+        variance = (8 * by_channel[0].var(1, unbiased=True) + 4 * by_channel[1].var(1, unbiased=True)) / 12
         torch.testing.assert_close(layer.running_mean, mean, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(layer.running_var, variance, rtol=1e-4, atol=1e-5)
         assert not layer.training
+
+
+@torch.no_grad()
+def test_a_single_image_left_over_counts_as_one_of_many(model, images_for):
+    images, posterior, found = images_for(NAME, 129), Posterior.of(model), []
+    with posterior.weights(posterior.draw(torch.Generator().manual_seed(0))):
+        for batches in ([images[:128]], [images[:128], 100 * images[128:]]):
+            recalibrate(model, batches, model)
+            found.append(batchnorm_layers(model)[0].running_var.clone())
+        recalibrate(model, [100 * images[128:]], model)
+    alone = batchnorm_layers(model)[0].running_var
+    torch.testing.assert_close(found[1], (128 * found[0] + alone) / 129, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()

@@ -127,6 +127,7 @@ def test_evaluation_goes_through_everything_in_order(batch_size: int) -> None:
     for _ in range(2):
         images, order = (torch.cat(parts) for parts in zip(*made, strict=True))
         assert torch.equal(order, torch.arange(COUNT)) and torch.equal(images.to(torch.uint8), examples().images)
+        assert torch.equal(made.labels, order)
 
 
 def test_images_are_not_turned_into_pil(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+import training.graphs
 from datasets import DatasetHparams
+from tests.training.operation_graph import OperationGraph
 from training import Deterministic, MetricLogger
 from training.data import load_validation_for
+from training.graphs import NotCaptured
 from training.measures import measure
 
 
@@ -109,3 +112,12 @@ def test_it_is_calibrated_on_512_training_images_in_batches_of_128_whatever_the_
         run.evaluator().evaluate(run.new_network(0), run.step("0it"))
     assert [tuple(batch.shape) for batch in found[0]] == [(128, 1, 28, 28)] * 4
     assert all(one.equal(other) for one, other in zip(*found, strict=True))
+
+
+def test_passes_over_images_that_stream_from_the_disk_are_not_captured_and_that_is_said(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(training.graphs, "graphs_of", lambda device: OperationGraph)
+    run = runs.make(tmp_path)
+    evaluator, model = run.evaluator(), run.new_network(0)
+    evaluator.test.stay_in_place = False
+    with pytest.warns(NotCaptured, match="^passes of an evaluation are not .*: the images stream from the disk$"):
+        evaluator.evaluate(model, run.end)
