@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bayesian.adapter import linear_outputs_sampled, weights_in_place
 from bayesian.batchnorm import statistics_restored
 from bayesian.divergence import divergence_from_standard_normal
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BayesianHparams
 from bayesian.noise import NoiseRequest
+from bayesian.passes import SampledWeights, SampleGradients, SamplePasses
 from bayesian.posterior import Posterior
+from bayesian.ways import choose_passes
 from foundations.step import Step
 from training import TrainingCircumstances, accuracy
 from training.objective import RepeatableObjective
@@ -29,15 +30,25 @@ class Elbo(RepeatableObjective):
 
     .. math:: -\frac{1}{S B} \sum_{s, b} \log p(y_b \mid x_b, w_s) + \frac{T}{N} \mathrm{KL}(q \| p)
 
-    Each sample of the weights has its own forward and backward pass, so memory is that of one sample, whatever S.
-    With the predictive likelihood the first term is the log of the probability averaged over samples; its gradient
-    needs every sample's probabilities first, so there is one more forward pass a sample, and the same memory.
+    Each sample of the weights has its own forward and backward pass, so memory is that of one sample, whatever S; or
+    several go together, as `bayesian.ways` says. With the predictive likelihood the first term is the log of the
+    probability averaged over samples; its gradient needs every sample's probabilities first, so there is one more
+    forward pass a sample, and the same memory.
 
     Processes that share the samples find the gradients of theirs, drawn as one process would draw them, in units in
     which the average over the processes is the batch's gradient.
+
+    Args:
+        way: in which way samples go together, if several do.
     """
 
-    def __init__(self, model: nn.Module, hparams: BayesianHparams, circumstances: TrainingCircumstances) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        hparams: BayesianHparams,
+        circumstances: TrainingCircumstances,
+        way: str = "side by side",
+    ) -> None:
         self._model = model
         self._posterior = Posterior.of(model)
         self._hparams = hparams
@@ -45,9 +56,8 @@ class Elbo(RepeatableObjective):
         of_posterior = {id(p) for tensor in self._posterior.tensors for p in (tensor.mean, tensor.log_std)}
         self._shared = [p for p in model.parameters() if p.requires_grad and id(p) not in of_posterior]
         self._estimator = ESTIMATORS.get(hparams.estimator)
-        self._sample = self._posterior.place()
-        # Each tensor is a leaf of its own, so that autograd need not put the gradients together again.
-        self._weights = [part.detach().requires_grad_() for part in self._posterior.split(self._sample)]
+        self._way = way
+        self._passes: SamplePasses | None = None
         self._ranks = circumstances.sample_ranks
         self._own = self._ranks.part(hparams.samples)
         self._noise = self._estimator.noise(
@@ -73,20 +83,21 @@ class Elbo(RepeatableObjective):
         """
         mean, log_std = self._posterior.flat()
         std = log_std.exp()
-        gradients = _SampleGradients(self._posterior, like=mean)
+        gradients = SampleGradients(self._posterior, like=mean)
         for parameter in self._shared:
             # Autograd would keep the first sample's gradient itself, which the next replay of a graph writes over.
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        shares = self._shares(images, labels, mean, std)
+        passes, shares = self._passes_for(images), self._shares(images, labels, mean, std)
         fits, probabilities = [], torch.zeros((), device=images.device)
-        for share, (noise, weights, logits) in zip(shares, self._passes(images, mean, std, LAST), strict=True):
-            log_probabilities = logits.log_softmax(dim=1)  # (B, classes)
-            losses = F.nll_loss(log_probabilities, labels, reduction="none")  # (B,)
-            self._run.precision.scale((losses * share).mean()).backward()
-            gradients.add(weights, noise)
+        for share, logits in self._logits(images, mean, std, LAST, shares):
+            log_probabilities = logits.log_softmax(dim=2)  # (n, B, classes)
+            losses = negative_log_likelihoods(log_probabilities, labels)  # (n, B)
+            loss = (losses * share).mean()
+            self._run.precision.scale(loss if len(losses) == 1 else loss * len(losses)).backward()
+            passes.add_gradients(gradients)
             fits.append(losses.detach())
-            probabilities = probabilities + log_probabilities.detach().exp()
+            probabilities = probabilities + log_probabilities.detach().exp().sum(dim=0)
         self._ranks.add_up(probabilities)
         divergence = divergence_from_standard_normal(mean, log_std, std)
         tempering = self._hparams.kl_temperature / self._run.num_examples
@@ -95,7 +106,7 @@ class Elbo(RepeatableObjective):
             gradients.of_mean.addcmul_(divergence.mean_gradient, factor),
             gradients.of_std.mul_(std).addcmul_(divergence.log_std_gradient, factor),
         )
-        data_fit = self._data_fit(self._of_all_ranks(torch.stack(fits)))
+        data_fit = self._data_fit(self._of_all_ranks(torch.cat(fits)))
         return {
             "loss": data_fit + tempering * divergence.value,
             "accuracy": accuracy(probabilities, labels),
@@ -103,22 +114,23 @@ class Elbo(RepeatableObjective):
             "kl": divergence.value,
         }
 
-    def _passes(
-        self, images: Tensor, mean: Tensor, std: Tensor, turn: int
-    ) -> Iterator[tuple[Tensor, list[Tensor], Tensor]]:
-        """Yield (noise, weights by tensor, logits) for each own sample; every turn draws the same for a step."""
-        generator, draws = self.generators[turn], self._draws[turn]
-        for noise in itertools.islice(draws, self._own.start, self._own.stop):
-            for weight in self._weights:
-                weight.grad = None
-            torch.addcmul(mean, std, noise, out=self._sample)
-            with weights_in_place(self._posterior.tensors, self._weights), self._run.precision.autocast():
-                if self._estimator.local_in_linear_layers:
-                    with linear_outputs_sampled(self._posterior.tensors, generator):
-                        logits = self._model(images)
-                else:
-                    logits = self._model(images)
-            yield noise, self._weights, logits.float()
+    def _passes_for(self, images: Tensor) -> SamplePasses:
+        if self._passes is None:
+            own = self._own.stop - self._own.start
+            self._passes = choose_passes(
+                self._model, self._posterior, self._estimator, own, self._run, images, self._way
+            )
+        return self._passes
+
+    def _logits(
+        self, images: Tensor, mean: Tensor, std: Tensor, turn: int, shares: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield shares and logits (n, B, classes) of as many own samples as go together, the same every turn."""
+        passes, generator = self._passes_for(images), self.generators[turn]
+        noise = itertools.islice(self._draws[turn], self._own.start, self._own.stop)
+        for share in shares.split(passes.at_once):
+            weights = SampledWeights(mean, std, list(itertools.islice(noise, len(share))), generator)
+            yield share, passes.logits(images, weights)
 
     @torch.no_grad()
     def _shares(self, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -127,13 +139,14 @@ class Elbo(RepeatableObjective):
         Those of an example sum to 1 over all samples; times the processes that share them, since these are averaged.
         """
         samples, processes = self._hparams.samples, self._ranks.size
+        own = self._own.stop - self._own.start
+        alike = torch.full((own, 1), processes / samples, device=images.device)
         if self._hparams.likelihood == "expected":
-            own = self._own.stop - self._own.start
-            return torch.full((own, 1), processes / samples, device=images.device)
+            return alike
         with statistics_restored(self._model):  # these passes are no training
-            passes = self._passes(images, mean, std, FIRST)
-            losses = [F.cross_entropy(logits, labels, reduction="none") for _, _, logits in passes]
-        return self._of_all_ranks(torch.stack(losses)).neg().softmax(dim=0)[self._own] * processes
+            logits = [found for _, found in self._logits(images, mean, std, FIRST, alike)]
+        losses = torch.cat([negative_log_likelihoods(one.log_softmax(dim=2), labels) for one in logits])
+        return self._of_all_ranks(losses).neg().softmax(dim=0)[self._own] * processes
 
     def _of_all_ranks(self, losses: Tensor) -> Tensor:
         """Return the losses (S, B) of all samples, given those of the own ones."""
@@ -151,19 +164,8 @@ class Elbo(RepeatableObjective):
         return (losses.new_full((), len(losses), dtype=torch.float32).log() - losses.neg().logsumexp(dim=0)).mean()
 
 
-class _SampleGradients:
-    """Sums, over samples, of the gradients of the sampled weights' means and stds: vectors of all weights."""
-
-    def __init__(self, posterior: Posterior, like: Tensor) -> None:
-        self._posterior = posterior
-        self.of_mean, self.of_std = torch.zeros_like(like), torch.zeros_like(like)
-        self._means, self._stds = posterior.split(self.of_mean), posterior.split(self.of_std)
-
-    def add(self, weights: list[Tensor], noise: Tensor) -> None:
-        """Add one sample's, which came by this noise; a tensor that no layer used has none."""
-        parts = zip(self._means, self._stds, weights, self._posterior.split(noise), strict=True)
-        used = [(mean, std, weight.grad, part) for mean, std, weight, part in parts if weight.grad is not None]
-        if used:
-            means, stds, found, noises = zip(*used, strict=True)
-            torch._foreach_add_(means, found)
-            torch._foreach_addcmul_(stds, found, noises)
+def negative_log_likelihoods(log_probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return each sample's loss of each example, (n, B), from (n, B, classes) and the labels (B,)."""
+    samples, examples, _ = log_probabilities.shape
+    several = labels.expand(samples, examples).reshape(-1)
+    return F.nll_loss(log_probabilities.flatten(0, 1), several, reduction="none").view(samples, examples)

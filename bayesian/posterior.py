@@ -42,13 +42,21 @@ class Posterior:
         return self.join([tensor.mean for tensor in self.tensors]), self.join([t.log_std for t in self.tensors])
 
     def join(self, values: Sequence[Tensor]) -> Tensor:
-        """Return values of the tensors' shapes in one vector (size,); `split` undoes it."""
-        return torch.cat([_in_memory_order(value).reshape(-1) for value in values])
+        """Return values of the tensors' shapes in one vector (size,), or of several samples (n, size); see `split`."""
+        several = values[0].shape[: values[0].dim() - self.tensors[0].mean.dim()]
+        parts = zip(values, self.tensors, strict=True)
+        return torch.cat([_in_memory_order(value, of.mean.dim()).reshape(*several, -1) for value, of in parts], dim=-1)
 
     def split(self, flat: Tensor) -> list[Tensor]:
-        """Return views of a vector (size,) with the shapes of the tensors."""
-        parts = flat.split([tensor.mean.numel() for tensor in self.tensors])
+        """Return views of a vector (size,), or of several (n, size), with the shapes of the tensors."""
+        parts = flat.split([tensor.mean.numel() for tensor in self.tensors], dim=-1)
         return [_shaped(part, tensor.mean.shape) for part, tensor in zip(parts, self.tensors, strict=True)]
+
+    def memory(self, samples: int) -> list[Tensor]:
+        """Return zeros for some samples of all weights: by tensor, one sample after another, each as layers want it."""
+        sizes = [samples * tensor.mean.numel() for tensor in self.tensors]
+        parts = self.place().new_zeros(sum(sizes)).split(sizes)
+        return [_shaped(part.view(samples, -1), t.mean.shape) for part, t in zip(parts, self.tensors, strict=True)]
 
     @contextmanager
     def weights(self, flat: Tensor) -> Iterator[None]:
@@ -77,16 +85,17 @@ class Posterior:
                 _add_gradient(tensor.log_std, of_log_std)
 
 
-def _in_memory_order(value: Tensor) -> Tensor:
+def _in_memory_order(value: Tensor, dimensions: int) -> Tensor:
     """Return a convolution's weights with the channels last: networks lie in memory so, and nothing is rearranged."""
-    return value.permute(0, 2, 3, 1) if value.dim() == 4 else value
+    return value.movedim(-3, -1) if dimensions == 4 else value
 
 
 def _shaped(part: Tensor, shape: torch.Size) -> Tensor:
+    """Return a view of values (..., numel) with a tensor's shape, its channels last in memory."""
     if len(shape) != 4:
-        return part.view(shape)
+        return part.view(*part.shape[:-1], *shape)
     channels_out, channels_in, height, width = shape
-    return part.view(channels_out, height, width, channels_in).permute(0, 3, 1, 2)
+    return part.view(*part.shape[:-1], channels_out, height, width, channels_in).movedim(-1, -3)
 
 
 def _add_gradient(parameter: nn.Parameter, gradient: Tensor) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 import torch
 
 from foundations.errors import InvalidValue
-from foundations.flags import UserPath, checked, flag, whole_number
+from foundations.flags import Count, UserPath, checked, flag, whole_number
 from foundations.ranks import Ranks
 from foundations.sink import SinkKind
 
@@ -100,6 +100,11 @@ class RunContext:
         "auto",
         choices=("auto", "off"),
         metavar="NAME",
+    )
+    samples_at_once: Count | None = flag(
+        "how many samples of a stochastic network may go through it together in training, in the memory of all of them; "
+        "the last bits of results differ (default: as many as are faster)",
+        None,
     )
     quiet: bool = flag("print nothing but errors", True)
     evaluate_only_at_end: bool = flag("test at the start and the end only", False)

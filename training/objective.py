@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +90,8 @@ class TrainingCircumstances:
         exchange: what adds up the gradients of the processes that train the run together.
         sample_ranks: the processes that share the samples that a stochastic network draws for a batch.
         loss: the loss that `--objective` chose.
+        samples_at_once: how many samples of a stochastic network may go through it together; None leaves that to it.
+        compiled: compiles a function of tensors, or leaves it as it is, as the run wants it.
     """
 
     num_examples: int
@@ -98,6 +100,8 @@ class TrainingCircumstances:
     exchange: GradientExchange = field(default_factory=lambda: GradientExchange(Ranks()))
     sample_ranks: Ranks = field(default_factory=Ranks)
     loss: Loss = cross_entropy
+    samples_at_once: int | None = None
+    compiled: Callable[[Any], Any] = lambda function: function
 
 
 class LossObjective(RepeatableObjective):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -31,7 +32,7 @@ from training.loop import train
 from training.objective import OBJECTIVES, TrainingCircumstances
 from training.parallel.following import TrainingTask
 from training.parallel.team import Team, check_batch
-from training.placement import place
+from training.placement import compiled, place
 from training.precision import Precision
 from training.progress import Progress
 from training.schedule import make_schedule
@@ -175,6 +176,8 @@ class TrainingRun:
             exchange=team.exchange,
             sample_ranks=team.sample_ranks,
             loss=OBJECTIVES.get(self.training_hparams.objective),
+            samples_at_once=self.context.samples_at_once,
+            compiled=functools.partial(compiled, context=self.context),
         )
         progress = Progress(self.label, self.end, self.context.quiet, self.context.report_to)
         feed = SinkFeed(self.context.sinks, self.describe)
