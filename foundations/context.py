@@ -102,8 +102,8 @@ class RunContext:
         metavar="NAME",
     )
     samples_at_once: Count | None = flag(
-        "how many samples of a stochastic network may go through it together in training, in the memory of all of them; "
-        "the last bits of results differ (default: as many as are faster)",
+        "how many samples of a stochastic network may go through it together in training, in the memory of all of "
+        "them; the last bits of results differ (default: as many as are faster)",
         None,
     )
     quiet: bool = flag("print nothing but errors", True)
