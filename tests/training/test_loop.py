@@ -106,15 +106,16 @@ def test_layers_that_draw_for_themselves_have_a_stream_of_their_own_at_every_ste
         class Drawing(Deterministic):
             def objective(self, model, circumstances):
                 objective = super().objective(model, circumstances)
-                backward = objective.backward
+                add_gradient, steps = objective.add_gradient, []
 
-                def draw_and_go_on(images, labels, step):
-                    numbers[step.iteration] = float(torch.rand(()))
-                    if step.iteration == stop_at:
+                def draw_and_go_on(images, labels):
+                    iteration = steps[-1].iteration
+                    numbers[iteration] = float(torch.rand(()))
+                    if iteration == stop_at:
                         signal.raise_signal(signal.SIGTERM)
-                    return backward(images, labels, step)
+                    return add_gradient(images, labels)
 
-                objective.backward = draw_and_go_on
+                objective.prepare, objective.add_gradient = steps.append, draw_and_go_on
                 return objective
 
         torch.manual_seed(len(place))  # what else the process did
