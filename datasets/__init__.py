@@ -10,9 +10,17 @@ from datasets.fit import ImageShape
 from datasets.hparams import DatasetHparams
 from datasets.loader import Batches, EvaluationLoader, Loader
 from datasets.ood import OOD_CHANGES
-from datasets.registry import DATASETS, STREAMED_DATASETS, dataset_names, find_source
 from datasets.sharing import share_of_batch
-from datasets.source import DatasetSource, LabelledImages, Source, StreamedSource
+from datasets.source import (
+    DATASETS,
+    STREAMED_DATASETS,
+    DatasetSource,
+    LabelledImages,
+    Source,
+    StreamedSource,
+    dataset_names,
+    find_source,
+)
 
 __all__ = [
     "CORRUPTIONS",

@@ -10,13 +10,12 @@ from datasets.augmentation import Augmentation, Normalization
 from datasets.changes import change_files, change_images
 from datasets.epoch_streams import EpochStreams
 from datasets.fit import ImageShape, fit_examples, fitted_shape
-from datasets.hparams import DatasetHparams
+from datasets.hparams import DatasetHparams, portion
 from datasets.image_files import open_files
 from datasets.loader import DeviceLoader, Loader
-from datasets.registry import DATASETS, STREAMED_DATASETS, find_source
-from datasets.source import LabelledImages, checked
+from datasets.source import DATASETS, STREAMED_DATASETS, LabelledImages, checked, find_source
 from datasets.streaming import Reader, StreamingLoader
-from datasets.transforms import NUM_ROTATIONS, portion
+from datasets.transforms import NUM_ROTATIONS
 from foundations.context import RunContext
 from foundations.randomness import RandomStreams
 

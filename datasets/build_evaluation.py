@@ -11,8 +11,7 @@ from datasets.fit import ImageShape, fit_examples
 from datasets.hparams import DatasetHparams
 from datasets.image_files import ImageFiles, open_files
 from datasets.loader import DeviceEvaluationLoader, EvaluationLoader
-from datasets.registry import STREAMED_DATASETS, find_source
-from datasets.source import LabelledImages
+from datasets.source import STREAMED_DATASETS, LabelledImages, find_source
 from datasets.streaming import Reader, StreamingEvaluationLoader
 from datasets.transforms import rotation_task, split_indices
 from foundations.context import RunContext

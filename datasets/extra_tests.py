@@ -17,8 +17,7 @@ from datasets.fit import ImageShape, bring_to_shape
 from datasets.hparams import DatasetHparams
 from datasets.loader import EvaluationLoader
 from datasets.ood import OOD_CHANGES, check_ood
-from datasets.registry import STREAMED_DATASETS, find_source
-from datasets.source import LabelledImages
+from datasets.source import STREAMED_DATASETS, LabelledImages, find_source
 from foundations.context import RunContext
 from foundations.errors import InvalidValue, one_of
 

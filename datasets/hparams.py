@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from datasets.registry import find_source
-from datasets.transforms import portion
+from datasets.source import find_source
 from foundations.errors import InvalidValue, one_of
 from foundations.hparams import Hparams, hparam
 
 UNSUPERVISED_LABELS = ("rotation",)
+
+
+def portion(count: int, fraction: float | None) -> int:
+    """Return how many of `count` examples a fraction is: rounded up; all of them for None."""
+    return count if fraction is None else math.ceil(count * fraction)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from datasets.corruptions import change_images, gaussian_noise
-from datasets.registry import DATASETS
+from datasets.source import DATASETS
 from foundations.errors import InvalidValue, one_of
 from foundations.randomness import derive_seed
 from foundations.registry import Registry

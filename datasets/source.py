@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the project: a few facts known in advance, and a way to its images."""
+"""Data sets, by name: what each is to the rest of the project, a few facts known in advance and a way to its images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import torch
 
-from foundations.errors import UserError
+from foundations.errors import InvalidValue, UserError, one_of
+from foundations.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,28 @@ class StreamedSource(Source):
         Raises:
             UserError: if it is not there.
         """
+
+
+DATASETS: Registry[type[DatasetSource]] = Registry("dataset_name")
+STREAMED_DATASETS: Registry[type[StreamedSource]] = Registry("dataset_name")
+
+
+def dataset_names() -> list[str]:
+    """Return the names of all data sets, in memory and streamed."""
+    return [*DATASETS.names(), *STREAMED_DATASETS.names()]
+
+
+def find_source(name: str) -> Source:
+    """Return the data set of a name.
+
+    Raises:
+        InvalidValue: if there is none; the message lists the valid names.
+    """
+    if name in DATASETS:
+        return DATASETS.get(name)()
+    if name in STREAMED_DATASETS:
+        return STREAMED_DATASETS.get(name)()
+    raise InvalidValue("dataset_name", name, one_of(dataset_names()))
 
 
 def checked(name: str, source: Source, examples: LabelledImages, train: bool) -> LabelledImages:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from datasets.hparams import portion
 from datasets.source import LabelledImages
 from foundations.randomness import derive_seed
 
 NUM_ROTATIONS = 4
 _CHUNK = 4096  # images that are blurred or enlarged at a time: as floats they need four times the memory
-
-
-def portion(count: int, fraction: float | None) -> int:
-    """Return how many of `count` examples a fraction is: rounded up; all of them for None."""
-    return count if fraction is None else math.ceil(count * fraction)
 
 
 def split_indices(count: int, validation_fraction: float | None) -> tuple[torch.Tensor, torch.Tensor]:

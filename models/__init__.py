@@ -2,10 +2,9 @@
 
 from models import cifar_resnet, cifar_vgg, cifar_vit, imagenet_resnet, lenet  # noqa: F401 - registers the families
 from models.build import build_network
-from models.family import ModelFamily, numbers_in
+from models.family import MODEL_FAMILIES, ModelFamily, find_family, numbers_in, register_family
 from models.hparams import ModelHparams
 from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS, Initializer
-from models.registry import MODEL_FAMILIES, find_family, register_family
 from models.tensors import (
     batchnorm_tensor_names,
     output_tensor_names,

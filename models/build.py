@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from foundations.randomness import default_generator_seeded
+from models.family import find_family
 from models.freezing import freeze
 from models.hparams import ModelHparams
 from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS
-from models.registry import find_family
 from models.strided_pointwise import avoid_narrow_strided_pointwise
 
 
@@ -26,6 +26,7 @@ def build_network(hparams: ModelHparams, num_classes: int, seed: int) -> nn.Modu
         model = family.build(hparams.model_name, num_classes)
         model.apply(INITIALIZERS.get(hparams.model_init))
         model.apply(BATCHNORM_INITIALIZERS.get(hparams.batchnorm_init))
-    freeze(model, family, hparams)
+    if hparams.freezes:
+        freeze(model, family, hparams)
     avoid_narrow_strided_pointwise(model)
     return model

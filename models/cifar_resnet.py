@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.family import ModelFamily, numbers_in
+from models.family import ModelFamily, numbers_in, register_family
 from models.presets import CIFAR_SGD
-from models.registry import register_family
 
 _NAME = re.compile(r"cifar_resnet_([1-9]\d{0,5})(_[1-9]\d{0,5})?", re.ASCII)
 _WIDTH = 16

@@ -9,9 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.family import ModelFamily, numbers_in
+from models.family import ModelFamily, numbers_in, register_family
 from models.presets import CIFAR_SGD
-from models.registry import register_family
 
 _NAME = re.compile(r"cifar_vgg_(11|13|16|19)(_[1-9]\d{0,5})?", re.ASCII)
 _WIDTH = 64

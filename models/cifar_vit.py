@@ -8,8 +8,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from models.family import ModelFamily, numbers_in
-from models.registry import register_family
+from models.family import ModelFamily, numbers_in, register_family
 
 _PREFIX = "cifar_vit_"
 _NAME = re.compile(_PREFIX + r"[1-9]\d{0,2}_[1-9]\d{0,4}_[1-9]\d{0,2}", re.ASCII)

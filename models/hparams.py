@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from foundations.hparams import Hparams, hparam
+from models.family import find_family
 from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS
-from models.registry import find_family
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,11 @@ class ModelHparams(Hparams):
     others_frozen_exceptions: str | None = hparam(
         "comma-separated names of tensors that others_frozen leaves trainable", default=None
     )
+
+    @property
+    def freezes(self) -> bool:
+        """Whether parts of the network are not trained."""
+        return self.batchnorm_frozen or self.output_frozen or self.others_frozen or bool(self.others_frozen_exceptions)
 
     def __post_init__(self) -> None:
         find_family(self.model_name)

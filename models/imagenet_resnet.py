@@ -8,8 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from models.family import ModelFamily, numbers_in
-from models.registry import register_family
+from models.family import ModelFamily, numbers_in, register_family
 
 _NAME = re.compile(r"imagenet_resnet_(18|34|50|101|152|200)(_[1-9]\d{0,5})?", re.ASCII)
 _WIDTH = 64

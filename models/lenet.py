@@ -9,8 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.family import ModelFamily, numbers_in
-from models.registry import register_family
+from models.family import ModelFamily, numbers_in, register_family
 
 _NAME = re.compile(r"mnist_lenet(_[1-9]\d{0,5})+", re.ASCII)
 _PIXELS = 28 * 28

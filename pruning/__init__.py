@@ -2,11 +2,18 @@
 
 from pruning import sparse_global as _sparse_global  # registers the deterministic strategies
 from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, apply_mask, prunable_shapes
-from pruning.hparams import GlobalPruningHparams, PruningHparams
 from pruning.mask import Mask, check_same_tensors
 from pruning.selection import layers_pruned_away, prune_lowest_globally
 from pruning.shuffling import shuffle_mask
-from pruning.strategy import DETERMINISTIC, STRATEGIES, Strategy, check_strategy_fits, register_global_strategy
+from pruning.strategy import (
+    DETERMINISTIC,
+    STRATEGIES,
+    GlobalPruningHparams,
+    PruningHparams,
+    Strategy,
+    check_strategy_fits,
+    register_global_strategy,
+)
 
 prunable_weights = _sparse_global.prunable_weights
 

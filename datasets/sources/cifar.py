@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from datasets.registry import DATASETS
-from datasets.source import LabelledImages
+from datasets.source import DATASETS, LabelledImages
 from datasets.torchvision_files import TorchvisionSource
 from foundations.errors import UserError
 

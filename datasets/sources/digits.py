@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datasets.registry import DATASETS
-from datasets.source import DatasetSource, LabelledImages
+from datasets.source import DATASETS, DatasetSource, LabelledImages
 from foundations.errors import UserError
 
 IntArray = NDArray[np.int64]

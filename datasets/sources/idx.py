@@ -8,8 +8,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from datasets.registry import DATASETS
-from datasets.source import LabelledImages
+from datasets.source import DATASETS, LabelledImages
 from datasets.torchvision_files import TorchvisionSource
 from foundations.checksum import open_checked
 from foundations.errors import UserError

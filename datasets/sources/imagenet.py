@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from datasets.image_files import SIDE
-from datasets.registry import STREAMED_DATASETS
-from datasets.source import StreamedSource
+from datasets.source import STREAMED_DATASETS, StreamedSource
 from foundations.errors import UserError
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import torch
 
-from datasets.registry import DATASETS
-from datasets.source import LabelledImages
+from datasets.source import DATASETS, LabelledImages
 from datasets.torchvision_files import TorchvisionSource
 
 

@@ -14,8 +14,7 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from datasets.registry import DATASETS
-from datasets.source import LabelledImages
+from datasets.source import DATASETS, LabelledImages
 from datasets.torchvision_files import TorchvisionSource
 from foundations.errors import UserError
 

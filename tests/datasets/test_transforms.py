@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datasets.hparams import portion
 from datasets.source import LabelledImages
-from datasets.transforms import blur, draw_turns, portion, randomize_labels, rotate, rotation_task, subsample
+from datasets.transforms import blur, draw_turns, randomize_labels, rotate, rotation_task, subsample
 
 
 def numbered(count: int) -> LabelledImages:

@@ -18,7 +18,7 @@ from foundations.hparams import hparam
 from open_lth.branch import BRANCHES, Branch
 from open_lth.command import COMMANDS
 from pruning import STRATEGIES, Mask, Strategy
-from pruning.hparams import PruningHparams
+from pruning.strategy import PruningHparams
 from tests.docs.blocks import PROJECT
 from tests.open_lth.running import Workplace
 

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 import cli
-from datasets.registry import DATASETS
-from datasets.source import LabelledImages
+from datasets.source import DATASETS, LabelledImages
 from foundations.checksum import sidecar
 from foundations.errors import UserError
 from foundations.paths import RunPaths

@@ -17,7 +17,7 @@ import torch
 from torchvision.datasets import CIFAR10, SVHN
 
 from datasets.image_files import read_image
-from datasets.registry import DATASETS
+from datasets.source import DATASETS
 from foundations.checksum import sidecar
 from foundations.errors import UserError
 from foundations.paths import RunPaths

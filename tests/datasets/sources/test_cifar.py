@@ -16,8 +16,7 @@ import pytest
 import torch
 import torchvision
 
-from datasets.registry import DATASETS
-from datasets.source import DatasetSource
+from datasets.source import DATASETS, DatasetSource
 from datasets.sources.cifar import CifarSource
 from foundations.errors import UserError
 

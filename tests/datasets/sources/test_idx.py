@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datasets.registry import DATASETS
-from datasets.source import DatasetSource
+from datasets.source import DATASETS, DatasetSource
 from datasets.sources.idx import IdxSource
 from foundations.errors import UserError
 
