@@ -15,10 +15,10 @@ _LAYERS, _RANDOMISATIONS, _RUNTIMES, _OVERLAP, _RELIABILITY, _COST, _MATCHING = 
 _, _, _MEAN = methods.SCORES
 
 FIGURES: Mapping[str, Plot] = {
-    "1": Plot(("1",), options={"measures": ("accuracy", "mace"), "pass_bars": True}),
+    "1": Plot(("1",), options={"measures": ("accuracy", "mace", "ece"), "pass_bars": True}),
     "2": Plot(("2",), _LAYERS),
     "3": Plot(("3",), _RANDOMISATIONS),
-    "9": Plot(("9",), options={"measures": ("mace",)}),
+    "9": Plot(("9",), options={"measures": ("mace", "ece")}),
     "table1": Plot(("table1",), _RUNTIMES),
     "matching": Plot(("1", "5", "8"), _MATCHING, "The sparsest tickets that match the dense network"),
     "overlap": Plot(("1",), _OVERLAP, "Do methods keep the same weights?"),

@@ -30,8 +30,10 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 
 def add_figure_flags(section: argparse._ArgumentGroup) -> None:
-    """Add the flags that say which figures are meant."""
+    """Add the flags that say which figures are meant, and of which epoch."""
     add_scale_flags(section, figure_names(), default="all whose runs the scale has")
+    help = "whose measures: the epoch's of the best test accuracy, the last, or that of the best validation accuracy"
+    section.add_argument("--select", default="peak", metavar="peak|last|validation", help=f"{help} (default: peak)")
 
 
 def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
@@ -71,12 +73,13 @@ def make_plotter(args: argparse.Namespace) -> Plotter:
     """Return what draws the figures of the scale.
 
     Raises:
-        UserError: if there is no scale, or something is wrong with it.
+        UserError: if there is no scale, or something is wrong with it, or there is no such selection.
     """
     from open_lth.figures.plotter import Plotter
+    from open_lth.results.selection import find_selection
 
     root, dataset_root = args.root.absolute(), args.dataset_root.absolute()
-    return Plotter(chosen_scale(args), root, dataset_root)
+    return Plotter(chosen_scale(args), root, dataset_root, find_selection(args.select))
 
 
 def chosen_names(args: argparse.Namespace, plotter: Plotter) -> list[str]:

@@ -8,9 +8,27 @@ import pandas as pd
 
 from open_lth.figures.curves import draw_curves
 from open_lth.figures.drawing import Drawing
-from open_lth.figures.points import Measure, find_measure, has_pass_bars, points, readable
+from open_lth.figures.points import (
+    ACCURACY,
+    KEYS,
+    Measure,
+    find_measure,
+    has_floor,
+    has_pass_bars,
+    heading_of,
+    points,
+    readable,
+)
+from open_lth.results.differences import paired_differences
+from open_lth.results.selection import PEAK, SELECTIONS, Selection
 from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
+
+_DIFFERENCES = {
+    "difference": "difference from the panel's first method",
+    "low": "95 % interval of the difference from",
+    "high": "95 % interval of the difference to",
+}
 
 
 def make(
@@ -27,20 +45,29 @@ def make(
             are evaluated repeatedly does it compare like with like.
     """
     chosen = [find_measure(name) for name in measures]
-    found = points(runs.table, chosen, pass_bars)
+    found = points(runs.table, chosen, pass_bars, runs.selection)
     figure = draw_curves(found, chosen, styles)
-    return Drawing(title, figure, readable(found, chosen), caption(found, chosen), runs.missing)
+    numbers = compared(readable(found, chosen), runs, chosen)
+    return Drawing(title, figure, numbers, caption(found, chosen, runs.selection), runs.missing)
 
 
-def caption(found: pd.DataFrame, measures: Sequence[Measure]) -> str:
+def caption(found: pd.DataFrame, measures: Sequence[Measure], selection: Selection = PEAK) -> str:
     """Return what is to be known to read the curves."""
     names = " and ".join(measure.label.partition(" (")[0] for measure in measures)
     sentences = [
-        f"{names} at the epoch of the best test accuracy, over the percentage of prunable weights that remain.",
+        f"{names} {selection.words}, over the percentage of prunable weights that remain.",
         *spread_sentences(found, measures),
     ]
+    if any(has_floor(found, measure) for measure in measures):
+        sentences.append(
+            "Dashed: what perfectly calibrated predictions of the same confidences would have on average, which is "
+            "not 0. Thick bars: 95 % intervals over test images (bootstrap, means over replicates). Both are those of "
+            "the final networks; a calibration error whose bar reaches down to its dashed line may be chance."
+        )
     if (found["level"] == 0).any():
         sentences.append("Dotted horizontal lines: the dense networks.")
+    if found["method"].nunique() > 1 and (found["replicates"] > 1).any():
+        sentences.append("Differences in the table are paired by replicate, with Student's intervals.")
     return " ".join(sentences)
 
 
@@ -57,3 +84,27 @@ def spread_sentences(found: pd.DataFrame, measures: Sequence[Measure]) -> list[s
         counted = f"{passes[0]} to {passes[-1]}" if len(passes) > 1 else str(passes[0])
         sentences.append(f"Bars: one standard deviation over {counted} evaluation passes of the final network.")
     return sentences
+
+
+def compared(numbers: pd.DataFrame, runs: SuiteRuns, measures: Sequence[Measure]) -> pd.DataFrame:
+    """Return the numbers of points with the accuracy of other epochs, and with differences between methods.
+
+    Args:
+        numbers: as `readable` gives them.
+    """
+    table = runs.table.dropna(subset=["level"])
+    groups = table.groupby(KEYS, sort=False, observed=True)
+    added: dict[str, pd.Series[float]] = {}
+    for measure in measures:
+        heading = heading_of(measure)
+        name = heading.partition(" (")[0]
+        others = [one for one in SELECTIONS.values() if one is not runs.selection and measure is ACCURACY]
+        for selection in others:
+            if selection.column(measure.name) in table:
+                means = groups[selection.column(measure.name)].mean()
+                added[f"{heading} {selection.heading}"] = measure.factor * means
+        differences = paired_differences(table, runs.selection.column(measure.name)).set_index(KEYS)
+        added |= {f"{name}: {words}": measure.factor * differences[end] for end, words in _DIFFERENCES.items()}
+    keys = pd.MultiIndex.from_frame(numbers[KEYS])
+    known = {heading: values.reindex(keys).to_numpy() for heading, values in added.items() if values.notna().any()}
+    return numbers.assign(**known)

@@ -12,6 +12,7 @@ from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, line_looks, method_line, panel_grid, weights_remaining_axis
 from open_lth.figures.points import KEYS
 from open_lth.results.cost import total_seconds
+from open_lth.results.selection import PEAK, Selection
 from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
 
@@ -25,17 +26,17 @@ HEADINGS = {
 
 def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw the accuracy over the cost, and the cost over the weights remaining."""
-    table = costs(runs.table)
+    table = costs(runs.table, runs.selection)
     caption = (
         "What it takes to get the ticket of each level: its own training and those of all levels before it. Above, "
-        "the test accuracy that this buys; each curve runs from the densest network to the sparsest. "
-        "Below, the same cost over the weights remaining. Times as recorded, evaluations included, means over "
-        f"replicates. {machines(runs.table)}"
+        f"the test accuracy {runs.selection.words} that this buys; each curve runs from the densest network to the "
+        "sparsest. Below, the same cost over the weights remaining. Times as recorded, evaluations included, means "
+        f"over replicates. {machines(runs.table)}"
     )
     return Drawing(title, draw_costs(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)
 
 
-def costs(runs: pd.DataFrame) -> pd.DataFrame:
+def costs(runs: pd.DataFrame, selection: Selection = PEAK) -> pd.DataFrame:
     """Return minutes and accuracy by panel, method and level, means over replicates.
 
     Raises:
@@ -45,7 +46,7 @@ def costs(runs: pd.DataFrame) -> pd.DataFrame:
         weights=100 * runs["density"],
         minutes=total_seconds(runs) / 60,
         own_minutes=runs["seconds"] / 60,
-        accuracy=100 * runs["peak_accuracy"],
+        accuracy=100 * runs[selection.column("accuracy")],
     ).dropna(subset=["minutes"])
     if known.empty:
         raise UserError("no training time is recorded")

@@ -20,10 +20,12 @@ from open_lth.figures.layout import (
     split_panels,
     weights_remaining_axis,
 )
-from open_lth.figures.points import Measure, has_pass_bars
+from open_lth.figures.points import Measure, has_floor, has_pass_bars
 from open_lth.suites.styles import DOTTED, Style
 
 _GREY = "#666666"
+_LOOSELY_DASHED = (0, (6, 4))
+_THICK = 4.0
 
 
 def draw_curves(found: pd.DataFrame, measures: Sequence[Measure], styles: Mapping[str, Style]) -> Figure:
@@ -54,6 +56,9 @@ def _explained(found: pd.DataFrame, measures: Sequence[Measure]) -> dict[str, Ar
     if has_pass_bars(found, measures):
         bar = Line2D([], [], color=_GREY, marker="|", markersize=11, markeredgewidth=1.3, linestyle="none")
         legend["± std over evaluation passes"] = bar
+    if any(has_floor(found, measure) for measure in measures):
+        legend["if perfectly calibrated"] = Line2D([], [], color=_GREY, linestyle=_LOOSELY_DASHED, linewidth=1.0)
+        legend["95 % interval over test images"] = Line2D([], [], color=_GREY, linewidth=_THICK, alpha=0.3)
     return legend
 
 
@@ -79,4 +84,8 @@ def _draw_curve(axis: Axes, own: pd.DataFrame, measure: Measure, style: Style) -
     if has_pass_bars(own, [measure]):
         over_passes = own[f"{measure.name}_passes"].fillna(0.0).to_numpy(float)
         axis.errorbar(x, y, over_passes, fmt="none", ecolor=style.colour, elinewidth=1.0, capsize=2.5, zorder=2)
+    if has_floor(own, measure):
+        floor, low, high = (own[f"{measure.name}{end}"].to_numpy(float) for end in ("_floor", "_low", "_high"))
+        axis.plot(x, floor, color=style.colour, linestyle=_LOOSELY_DASHED, linewidth=1.0, alpha=0.8, zorder=1)
+        axis.vlines(x, low, high, color=style.colour, linewidth=_THICK, alpha=0.3, zorder=1)
     axis.plot(x, y, **line_looks(style), zorder=3)

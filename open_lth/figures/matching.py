@@ -27,10 +27,10 @@ HEADINGS = {
 
 def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw and list the sparsest matching ticket of each method."""
-    table = in_percent(matching_tickets(runs.table), styles)
+    table = in_percent(matching_tickets(runs.table, runs.selection), styles)
     caption = (
-        "The sparsest level whose test accuracy (at its best epoch) is within one standard deviation of that of the "
-        "dense network, or above it. The standard deviation is that of an accuracy measured on a test set of this "
+        f"The sparsest level whose test accuracy {runs.selection.words} is within one standard deviation of that of "
+        "the dense network, or above it. The standard deviation is that of an accuracy measured on a test set of this "
         "size, or that over replicates where it is larger, since a few replicates may agree by chance; the table says "
         "which. Branches, whatever variant they train, are compared with the dense networks of their trunks. "
         "Markers: these levels; a method without one has none. Thin lines reach to the sparsest level that was run."

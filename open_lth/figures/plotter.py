@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from foundations.errors import UserError
@@ -12,6 +13,7 @@ from open_lth.command import Words, read_command
 from open_lth.evaluation_request import EvaluationRequest
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import look
+from open_lth.results.selection import PEAK, Selection
 from open_lth.suites.plots import figure_names, plot_of, title_of
 from open_lth.suites.styles import Style, styles_of
 from open_lth.suites.suite import SUITES, Scale, Series, Suite, in_order, suites_of
@@ -24,10 +26,12 @@ class Plotter:
 
     Args:
         root: where the results lie.
+        selection: the epoch whose measures stand for a run.
     """
 
-    def __init__(self, scale: Scale, root: Path, dataset_root: Path) -> None:
+    def __init__(self, scale: Scale, root: Path, dataset_root: Path, selection: Selection = PEAK) -> None:
         self.scale = scale
+        self._selection = selection
         self._root = root
         self._places = (f"--root={root}", f"--dataset_root={dataset_root}", "--device=cpu", "--quiet")
         self._read = functools.cache(self._read_command)
@@ -56,7 +60,8 @@ class Plotter:
         """Return the runs of a figure.
 
         Raises:
-            UserError: if none is finished, or the scale has none; as `series` does.
+            UserError: if none is finished, or the scale has none; if none has the epoch that is to be selected; as
+                `series` does.
         """
         series = self.series(name)
         if not series:
@@ -67,7 +72,8 @@ class Plotter:
             raise UserError(
                 f"figure {name}: none of its runs is under {self._root}; `python open_lth.py {command}` makes them"
             )
-        return runs
+        self._selection.check(runs.table)
+        return replace(runs, selection=self._selection)
 
     def commands(self, names: Iterable[str]) -> list[Words]:
         """Return the commands that make the runs of figures, each once, in an order in which they can be run."""

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from open_lth.results.selection import PEAK, Selection
+
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure as figures show it: that of the epoch of the best test accuracy.
+    """A measure as figures show it.
 
     Args:
-        name: as in the table of runs, without `peak_`.
+        name: as in the table of runs, without what says the epoch.
         label: what an axis is called.
         factor: from the table's unit to the label's.
     """
@@ -26,9 +28,11 @@ class Measure:
 
 ACCURACY = Measure("accuracy", "Test accuracy (%)", 100.0)
 MACE = Measure("mace", "MACE")
-_MEASURES = {measure.name: measure for measure in (ACCURACY, MACE)}
+ECE = Measure("ece", "ECE")
+_MEASURES = {measure.name: measure for measure in (ACCURACY, MACE, ECE)}
 
 KEYS = ["panel", "method", "level"]
+_ENDS = ("_floor", "_low", "_high")
 
 
 def find_measure(name: str) -> Measure:
@@ -36,14 +40,20 @@ def find_measure(name: str) -> Measure:
     return _MEASURES.get(name) or Measure(name, name)
 
 
-def points(runs: pd.DataFrame, measures: Sequence[Measure], over_passes: bool = False) -> pd.DataFrame:
+def points(
+    runs: pd.DataFrame, measures: Sequence[Measure], over_passes: bool = False, selection: Selection = PEAK
+) -> pd.DataFrame:
     """Return a row for each panel, method and level: means over replicates, and spreads.
 
     The columns are `panel`, `method`, `level`, `weights` (those remaining, in percent), for each measure its name and
-    `<name>_replicates` (standard deviation over replicates, missing for one), and the number `replicates`.
+    `<name>_replicates` (standard deviation over replicates, missing for one), and the number `replicates`. Where runs
+    have been evaluated, calibration errors also have `<name>_floor` (that of perfectly calibrated predictions),
+    `<name>_low` and `<name>_high` (the 95 % interval over test images), means over replicates; floor and interval are
+    those of the final networks, the latter moved to the measure that is shown.
 
     Args:
         runs: a table of runs with `panel` and `method`.
+        selection: the epoch of the measures.
         over_passes: whether to add `<name>_passes` (standard deviation over evaluation passes of the final network,
             root mean square over the replicates with several) and `passes` (their number, the least of these
             replicates); both are missing where no evaluation was repeated.
@@ -53,8 +63,14 @@ def points(runs: pd.DataFrame, measures: Sequence[Measure], over_passes: bool = 
     groups = runs.groupby(KEYS, sort=False, observed=True)
     found = pd.DataFrame({"weights": 100 * groups["density"].mean()})
     for measure in measures:
-        found[measure.name] = measure.factor * groups[f"peak_{measure.name}"].mean()
-        found[f"{measure.name}_replicates"] = measure.factor * groups[f"peak_{measure.name}"].std(ddof=1)
+        of_replicates = groups[selection.column(measure.name)]
+        found[measure.name] = measure.factor * of_replicates.mean()
+        found[f"{measure.name}_replicates"] = measure.factor * of_replicates.std(ddof=1)
+        if has_floor(runs, measure):
+            final, floor, low, high = (groups[f"final_{measure.name}{end}"].mean() for end in ("", *_ENDS))
+            found[f"{measure.name}_floor"] = floor
+            found[f"{measure.name}_low"] = (found[measure.name] + low - final).clip(lower=0.0)
+            found[f"{measure.name}_high"] = found[measure.name] + high - final
         if over_passes:
             spread = groups[f"final_{measure.name}_std"].agg(_root_mean_square)
             found[f"{measure.name}_passes"] = measure.factor * spread
@@ -67,6 +83,12 @@ def points(runs: pd.DataFrame, measures: Sequence[Measure], over_passes: bool = 
 def _root_mean_square(values: pd.Series[float]) -> float:
     known = values.dropna()
     return float(np.sqrt((known**2).mean())) if len(known) else float("nan")
+
+
+def has_floor(table: pd.DataFrame, measure: Measure) -> bool:
+    """Return whether a floor is known of a measure, in a table of runs or of points."""
+    names = (f"final_{measure.name}_floor", f"{measure.name}_floor")
+    return any(name in table and bool(table[name].notna().any()) for name in names)
 
 
 def has_pass_bars(found: pd.DataFrame, measures: Sequence[Measure]) -> bool:
@@ -82,15 +104,23 @@ def _in_order(found: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return found.loc[keys.sort_values(KEYS).index].reset_index(drop=True)
 
 
+def heading_of(measure: Measure) -> str:
+    """Return what a measure is called in the heading of a table."""
+    return measure.label[0].lower() + measure.label[1:] if measure is ACCURACY else measure.label
+
+
 def readable(found: pd.DataFrame, measures: Sequence[Measure]) -> pd.DataFrame:
     """Return the points under headings that stand alone."""
     headings = {"weights": "weights remaining (%)"}
     for measure in measures:
-        label = measure.label[0].lower() + measure.label[1:] if measure is ACCURACY else measure.label
+        label = heading_of(measure)
         name = label.partition(" (")[0]
         headings |= {
             measure.name: label,
             f"{measure.name}_replicates": f"{name}: std over replicates",
             f"{measure.name}_passes": f"{name}: std over passes",
+            f"{measure.name}_floor": f"{name}: if perfectly calibrated",
+            f"{measure.name}_low": f"{name}: 95 % interval from",
+            f"{measure.name}_high": f"{name}: 95 % interval to",
         }
     return found.rename(columns=headings)

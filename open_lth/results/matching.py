@@ -7,17 +7,18 @@ import math
 import pandas as pd
 
 from foundations.errors import UserError
+from open_lth.results.selection import PEAK, Selection
 
 REPLICATES, TEST_SET = "replicates", "test set (binomial)"
 
 
-def matching_tickets(runs: pd.DataFrame) -> pd.DataFrame:
+def matching_tickets(runs: pd.DataFrame, selection: Selection = PEAK) -> pd.DataFrame:
     """Return, for each panel and method, the sparsest level within one standard deviation of the dense network.
 
-    The accuracies are the best over epochs, means over replicates. The standard deviation of the dense network is that
-    of an accuracy measured on a test set of this size, sqrt(a(1-a)/n), or that over replicates if it is larger: a few
-    replicates may agree by chance. A method without a dense network of its own, such as a branch, is compared with that
-    of its trunk.
+    The accuracies are those of the selected epoch, means over replicates. The standard deviation of the dense network
+    is that of an accuracy measured on a test set of this size, sqrt(a(1-a)/n), or that over replicates if it is larger:
+    a few replicates may agree by chance. A method without a dense network of its own, such as a branch, is compared
+    with that of its trunk.
 
     The columns are `panel`, `method`, `dense` and `std` (fractions), `std_over`, `level`, `density`, `accuracy` (of the
     level; missing if none is within), `last_level` and `last_density` (the sparsest that was run), and `replicates`
@@ -26,6 +27,7 @@ def matching_tickets(runs: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UserError: if there is nothing to compare with a dense network.
     """
+    runs = runs.assign(accuracy=runs[selection.column("accuracy")])
     rows = []
     for (panel, method), own in runs.groupby(["panel", "method"], sort=False, observed=True):
         dense = _dense(own, runs)
@@ -45,10 +47,10 @@ def _dense(own: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _match(sparse: pd.DataFrame, dense: pd.DataFrame) -> dict[str, object]:
-    accuracy = float(dense["peak_accuracy"].mean())
+    accuracy = float(dense["accuracy"].mean())
     std, over = _spread(dense, accuracy)
     groups = sparse.groupby("level")
-    means = {"density": groups["density"].mean(), "accuracy": groups["peak_accuracy"].mean()}
+    means = {"density": groups["density"].mean(), "accuracy": groups["accuracy"].mean()}
     levels = pd.DataFrame({**means, "replicates": groups["replicate"].nunique()}).reset_index()
     within = levels[levels["accuracy"] >= accuracy - std]
     last = {"last_level": levels["level"].max(), "last_density": levels["density"].min()}
@@ -59,6 +61,6 @@ def _match(sparse: pd.DataFrame, dense: pd.DataFrame) -> dict[str, object]:
 
 
 def _spread(dense: pd.DataFrame, accuracy: float) -> tuple[float, str]:
-    over_replicates = float(dense["peak_accuracy"].std(ddof=1))  # not a number for one replicate
+    over_replicates = float(dense["accuracy"].std(ddof=1))  # not a number for one replicate
     of_test_set = math.sqrt(accuracy * (1 - accuracy) / float(dense["test_examples"].iloc[0]))
     return (over_replicates, REPLICATES) if over_replicates > of_test_set else (of_test_set, TEST_SET)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from open_lth.command import Words
 from open_lth.evaluation_request import EvaluationRequest
+from open_lth.results.selection import PEAK, Selection
 from open_lth.results.tables import read_runs
 from open_lth.runners.evaluation import are_measured, is_measured
 from open_lth.suites.suite import Series
@@ -24,11 +25,13 @@ class SuiteRuns:
             series.
         trainings: the training run of each row, by its directory.
         missing: a line for each experiment that is not finished.
+        selection: the epoch whose measures stand for a run.
     """
 
     table: pd.DataFrame
     trainings: dict[str, TrainingRun]
     missing: list[str]
+    selection: Selection = PEAK
 
 
 CommandReader = Callable[[Words], tuple[list[TrainingRun], EvaluationRequest]]

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from open_lth.figures.points import ACCURACY, MACE, find_measure, has_pass_bars, points, readable
+from open_lth.figures.points import ACCURACY, MACE, find_measure, has_floor, has_pass_bars, points, readable
+from open_lth.results.selection import LAST, VALIDATION
 
 COLUMNS = ["panel", "method", "replicate", "level", "density", "peak_accuracy", "final_accuracy_std", "passes"]
 ROWS = [
@@ -80,4 +81,36 @@ def test_headings_stand_alone():
 
 def test_measures_come_by_name():
     assert find_measure("mace") is MACE
-    assert find_measure("ece").label == "ece"
+    assert find_measure("brier").label == "brier"
+
+
+CALIBRATION = ["peak_mace", "final_mace", "final_mace_floor", "final_mace_low", "final_mace_high"]
+
+
+def calibrated(*rows: tuple[float, ...]) -> pd.DataFrame:
+    """One method's replicates at level 1, by what is known of their calibration."""
+    found = pd.DataFrame(rows, columns=CALIBRATION).assign(panel="A", method="m", level=1, density=0.8, passes=1)
+    return found.assign(replicate=range(1, len(rows) + 1)).astype({"level": "Int64", "passes": "Int64"})
+
+
+def test_floor_and_interval_are_means_over_replicates_about_the_measure_that_is_shown():
+    runs = calibrated((0.05, 0.06, 0.02, 0.04, 0.09), (0.07, 0.08, 0.03, 0.06, 0.10))
+    found = points(runs, [MACE]).iloc[0]
+    assert found["mace"] == pytest.approx(0.06) and found["mace_floor"] == pytest.approx(0.025)
+    assert (found["mace_low"], found["mace_high"]) == pytest.approx((0.06 - 0.02, 0.06 + 0.025))
+    last = points(runs, [MACE], selection=LAST).iloc[0]
+    assert last["mace"] == pytest.approx(0.07)
+    assert (last["mace_low"], last["mace_high"]) == pytest.approx((0.05, 0.095))
+    assert {"MACE: if perfectly calibrated", "MACE: 95 % interval from"} < set(readable(points(runs, [MACE]), [MACE]))
+
+
+def test_what_was_not_evaluated_has_neither():
+    runs = calibrated((0.05, 0.06, math.nan, math.nan, math.nan))
+    assert "mace_floor" not in points(runs, [MACE]) and not has_floor(points(runs, [MACE]), MACE)
+    assert "mace_floor" not in points(runs.drop(columns=CALIBRATION[2:]), [MACE])
+
+
+def test_another_epoch_can_be_selected():
+    rows = table().assign(final_accuracy=0.5, chosen_accuracy=0.25)
+    assert dense(points(rows, [ACCURACY], selection=LAST))["accuracy"] == 50.0
+    assert dense(points(rows, [ACCURACY], selection=VALIDATION))["accuracy"] == 25.0

@@ -1,0 +1,42 @@
+"""Differences between methods, paired by replicate."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+CONFIDENCE = 0.95
+KEYS = ["panel", "method", "level"]
+
+
+def paired_differences(runs: pd.DataFrame, column: str) -> pd.DataFrame:
+    r"""Return how much each method of a panel differs from the panel's first one at the same level.
+
+    Runs of one replicate share initial weights and data order, so each is compared with its own partner: the mean
+    difference d over n pairs, and Student's interval for it (1908), which is not known for one pair.
+
+    .. math:: d \pm t_{0.975,\,n-1} \, s / \sqrt{n}
+
+    Args:
+        runs: a table of runs with `panel` and `method`; their order says which method is first.
+        column: what is compared.
+
+    Returns:
+        A row for each panel, method but the first, and level: `difference`, `low`, `high`, `pairs`.
+    """
+    from scipy.stats import t
+
+    rows = []
+    for panel, own in runs.dropna(subset=["level", column]).groupby("panel", sort=False, observed=True):
+        first = own["method"].iloc[0]
+        values = own.pivot_table(index=["level", "replicate"], columns="method", values=column, observed=True)
+        for method in (name for name in dict.fromkeys(own["method"]) if name != first):
+            differences = (values[method] - values[first]).dropna()
+            for level, found in differences.groupby("level"):
+                count, mean = len(found), float(found.mean())
+                error = float(found.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+                reach = float(t.ppf((1 + CONFIDENCE) / 2, max(count - 1, 1))) * error
+                rows.append((panel, method, level, mean, mean - reach, mean + reach, count))
+    table = pd.DataFrame(rows, columns=[*KEYS, "difference", "low", "high", "pairs"])
+    return table.astype({"panel": "string", "method": "string", "level": "Int64"})
