@@ -3,6 +3,7 @@
 from foundations.interruption import Interrupted
 from training import optimizers  # noqa: F401 - importing optimisers registers them
 from training.data import check_images_fit
+from training.evaluation import Evaluator
 from training.finite import Diverged
 from training.hparams import OPTIMIZERS, ParameterGroups, TrainingHparams
 from training.logger import MetricLogger
@@ -37,6 +38,7 @@ __all__ = [
     "Deterministic",
     "Diagnostics",
     "Diverged",
+    "Evaluator",
     "ImageBatches",
     "Interrupted",
     "Loss",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from datasets import EvaluationLoader, ExtraTests
 from open_lth.runners.assessment import SHIFT, TEST, VALIDATION, Examples
-from training import Prediction, TrainingRun, average, place
+from training import Evaluator, Prediction, TrainingRun, average, place
 
 
 class Networks:
@@ -25,12 +25,11 @@ class Networks:
         self._run, self._ranks = runs[0], runs[0].context.ranks
         for model in models:
             self._ranks.send_tensors(model.state_dict())
-        placed = [place(model, run.context) for run, model in zip(runs, models, strict=True)]
+        self._members = [(place(model, run.context), run.end) for run, model in zip(runs, models, strict=True)]
         # The data lie on the device once, whatever the number of networks.
         first = self._ranks.leader_first(runs[0].evaluator)
         others = [replace(first, variant=run.variant, streams=run.streams) for run in runs[1:]]
-        self._members = list(zip(runs, placed, [first, *others], strict=True))
-        self._loaders = {Examples(TEST): first.test}
+        self._evaluators = {Examples(TEST): [first, *others]}
 
     @property
     def has_validation(self) -> bool:
@@ -43,23 +42,27 @@ class Networks:
         Args:
             occasion: the same one draws the same weights, whatever the examples.
         """
-        loader = self._loader(examples)
         labels: list[Tensor] = []
 
         def predictions() -> Iterator[Prediction]:
-            for run, model, evaluator in self._members:
-                predicted, found = evaluator.on(loader).predict(model, run.end, occasion)
+            for (model, step), evaluator in zip(self._members, self._evaluators_of(examples), strict=True):
+                predicted, found = evaluator.predict(model, step, occasion)
                 labels.append(found)
                 yield predicted
 
         return average(predictions()), labels[0]
 
-    def _loader(self, examples: Examples) -> EvaluationLoader:
-        """Load examples; shifted ones and those out of distribution are kept until others are asked for."""
-        if examples not in self._loaders:
-            own = {kept: loader for kept, loader in self._loaders.items() if kept.kind in (TEST, VALIDATION)}
-            self._loaders = {**own, examples: self._ranks.leader_first(lambda: self._load(examples))}
-        return self._loaders[examples]
+    def _evaluators_of(self, examples: Examples) -> list[Evaluator]:
+        """Return what predicts examples, for each network.
+
+        Shifted examples and those out of distribution are kept until others are asked for, with what is captured of
+        passes over them.
+        """
+        if examples not in self._evaluators:
+            own = {kept: found for kept, found in self._evaluators.items() if kept.kind in (TEST, VALIDATION)}
+            loaded = self._ranks.leader_first(lambda: self._load(examples))
+            self._evaluators = {**own, examples: [one.on(loaded) for one in own[Examples(TEST)]]}
+        return self._evaluators[examples]
 
     def _load(self, examples: Examples) -> EvaluationLoader:
         if examples.kind == VALIDATION:
