@@ -18,8 +18,7 @@ from bayesian.passes import SampledWeights, SampleGradients, SamplePasses
 from bayesian.posterior import Posterior
 from bayesian.ways import choose_passes
 from foundations.step import Step
-from training import TrainingCircumstances, accuracy
-from training.objective import RepeatableObjective
+from training import RepeatableObjective, TrainingCircumstances, accuracy
 
 FIRST, LAST = 0, -1
 """Rounds of passes under a step's samples."""

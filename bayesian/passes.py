@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bayesian.adapter import linear_outputs_sampled, weights_in_place
 from bayesian.posterior import Posterior
-from training.precision import Precision
+from training import Precision
 
 
 class SampleGradients:

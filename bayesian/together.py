@@ -13,7 +13,7 @@ from bayesian.adapter import weights_in_place
 from bayesian.batchnorm import SampleStatistics
 from bayesian.passes import SampledWeights, SampleGradients
 from bayesian.posterior import Posterior
-from training.precision import Precision
+from training import Precision
 
 Network = Callable[[Tensor], Tensor]
 Forward = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor], Tensor]

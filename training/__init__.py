@@ -7,8 +7,19 @@ from training.evaluation import Evaluator
 from training.finite import Diverged
 from training.hparams import OPTIMIZERS, ParameterGroups, TrainingHparams
 from training.logger import MetricLogger
-from training.measures import measure, reliability
-from training.objective import OBJECTIVES, Loss, Objective, TrainingCircumstances, accuracy
+from training.measures import (
+    area_under_risk_coverage_curve,
+    bootstrap_intervals,
+    calibration_floors,
+    cross_fitted_temperatures,
+    detection_measures,
+    fit_temperature,
+    measure,
+    reliability,
+    scale_by_temperature,
+    uncertainty_scores,
+)
+from training.objective import OBJECTIVES, Loss, Objective, RepeatableObjective, TrainingCircumstances, accuracy
 from training.parallel.following import Task, follow
 from training.passes import Passes, logits_of
 from training.placement import place
@@ -50,6 +61,7 @@ __all__ = [
     "Precision",
     "Prediction",
     "PredictionRequest",
+    "RepeatableObjective",
     "Report",
     "Task",
     "TrainingCircumstances",
@@ -57,12 +69,20 @@ __all__ = [
     "TrainingRun",
     "VariantHparams",
     "accuracy",
+    "area_under_risk_coverage_curve",
     "average",
+    "bootstrap_intervals",
+    "calibration_floors",
     "check_images_fit",
     "constant_name",
+    "cross_fitted_temperatures",
+    "detection_measures",
+    "fit_temperature",
     "follow",
     "logits_of",
     "measure",
     "place",
     "reliability",
+    "scale_by_temperature",
+    "uncertainty_scores",
 ]

@@ -80,6 +80,11 @@ class RepeatableObjective(ABC):
         return self.add_gradient(images, labels)
 
 
+def as_it_is(function: Any) -> Any:
+    """Return a function that is not to be compiled."""
+    return function
+
+
 @dataclass(frozen=True)
 class TrainingCircumstances:
     """What an objective may need to know of the run it serves.
@@ -101,7 +106,7 @@ class TrainingCircumstances:
     sample_ranks: Ranks = field(default_factory=Ranks)
     loss: Loss = cross_entropy
     samples_at_once: int | None = None
-    compiled: Callable[[Any], Any] = lambda function: function
+    compiled: Callable[[Any], Any] = as_it_is
 
 
 class LossObjective(RepeatableObjective):

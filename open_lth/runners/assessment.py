@@ -13,14 +13,16 @@ from torch import Tensor
 from datasets import SEVERITIES
 from foundations.randomness import derive_seed
 from open_lth.evaluation_request import EvaluationRequest
-from training import Prediction, measure, reliability
-from training.measures import (
+from training import (
+    Prediction,
     area_under_risk_coverage_curve,
     bootstrap_intervals,
     calibration_floors,
     cross_fitted_temperatures,
     detection_measures,
     fit_temperature,
+    measure,
+    reliability,
     scale_by_temperature,
     uncertainty_scores,
 )

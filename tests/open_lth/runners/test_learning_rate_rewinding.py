@@ -38,13 +38,13 @@ def rewound(trunk_of, kind) -> Trunk:
 @pytest.fixture
 def rates(monkeypatch) -> list[float]:
     """The learning rate of every training step."""
-    found, original = [], training.step.set_learning_rate
+    found, original = [], training.step.TrainingStep.take
 
-    def watching(optimizer, factor):
-        original(optimizer, factor)
-        found.append(optimizer.param_groups[0]["lr"])
+    def watching(steps):
+        original(steps)
+        found.append(steps.state.optimizer.param_groups[0]["lr"])
 
-    monkeypatch.setattr(training.step, "set_learning_rate", watching)
+    monkeypatch.setattr(training.step.TrainingStep, "take", watching)
     return found
 
 
