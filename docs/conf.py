@@ -40,13 +40,16 @@ nitpick_ignore_regex = [
             "types",
             "dataclasses",
             "contextlib",
+            "matplotlib",
         )
     ),
     ("py:class", r"(nn\.)?(Tensor|Module)"),
+    # Private names, such as the function behind an annotation.
+    ("py:class", r"(.*\.)?_\w+"),
     # A type that autodoc cuts in two at its comma.
     ("py:class", r"tuple\[str"),
     # Type variables, which have no documentation.
-    ("py:class", r".*\.(Entry|Family|Group|Made)"),
+    ("py:class", r".*\.(Entry|Family|Group|Made|Settings)"),
 ]
 
 html_theme = "furo"
