@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
     # Private names, such as the function behind an annotation.
     ("py:class", r"(.*\.)?_\w+"),
     # A type that autodoc cuts in two at its comma.
-    ("py:class", r"tuple\[str"),
+    ("py:class", r"tuple\[\w+"),
     # Type variables, which have no documentation.
     ("py:class", r".*\.(Entry|Family|Group|Made|Settings)"),
 ]

@@ -17,19 +17,21 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 ONE_REQUEST = 1.0
 """Seconds in which signals count as one: who signals a whole group also signals those that pass signals on in it."""
 
+_KEPT = "; what was finished or saved stays"
+
 
 class Interrupted(KeyboardInterrupt):
     """The process was asked to stop, and stops.
 
     Args:
         number: the signal's.
-        place: the run and the step up to which everything is saved, or nothing if that was not in training.
+        saved_up_to: the run and the step up to which everything is saved, or nothing if that was not in training.
     """
 
-    def __init__(self, number: int, place: str = "") -> None:
+    def __init__(self, number: int, saved_up_to: str = "") -> None:
         self.number = number
-        where = f" in {place}; everything up to there is saved" if place else "; what was finished or saved stays"
-        super().__init__(f"stopped by {signal.Signals(number).name}{where}")
+        kept = f" in {saved_up_to}; everything up to there is saved" if saved_up_to else _KEPT
+        super().__init__(f"stopped by {signal.Signals(number).name}{kept}")
 
     @property
     def exit_code(self) -> int:
@@ -40,8 +42,8 @@ class Interrupted(KeyboardInterrupt):
 def hidden_interruption(error: BaseException) -> Interrupted | None:
     """Return the request to stop during which an error arose, if there was one.
 
-    A request is obeyed wherever it finds the process: also within a library that then stumbles over its half-done work,
-    such as a lock that it was about to release.
+    A request takes effect wherever it finds the process: also within a library that then stumbles over its half-done
+    work, such as a lock that it was about to release.
     """
     context = error.__context__
     while context is not None and not isinstance(context, Interrupted):
@@ -58,21 +60,21 @@ class InterruptionRequest:
         self._since = 0.0
         self._saved: str | None = None
 
-    def everything_is_saved(self, place: str = "") -> None:
-        """From now on stop at once; right now, if that has been asked for.
+    def allow_immediate_stop(self, saved_up_to: str = "") -> None:
+        """Stop at once from now on, since all is saved; right now, if a stop has been asked for.
 
         Args:
-            place: the run and the step of what is saved.
+            saved_up_to: the run and the step of what is saved.
 
         Raises:
             Interrupted: if there is a request.
         """
-        self._saved = place
+        self._saved = saved_up_to
         if self.requested:
-            raise Interrupted(self.number, place)
+            raise Interrupted(self.number, saved_up_to)
 
-    def work_begins(self) -> None:
-        """From now on only note a request; a second one still stops at once."""
+    def defer_stop(self) -> None:
+        """Only note a request from now on, since stopping would cost work; a second one still stops at once."""
         self._saved = None
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -102,7 +104,7 @@ def interruption_requests() -> Iterator[InterruptionRequest]:
 def stopping_at_once() -> Iterator[None]:
     """Raise `Interrupted` inside the block wherever a signal finds it; files are written whole or not at all."""
     request = InterruptionRequest()
-    request.everything_is_saved()
+    request.allow_immediate_stop()
     with _handling(request._on_signal):
         yield
 

@@ -105,7 +105,7 @@ class TrainingState:
                 content["epoch_totals"] = by_rank[ranks.number]
             elif not ranks.is_leader:  # the leader goes on with the sum of all
                 content["epoch_totals"] = {name: torch.zeros_like(t) for name, t in content["epoch_totals"].items()}
-            self._take_up(Path("the leader's state"), content)
+            self._load(Path("the leader's state"), content)
         self._totals_by_rank = []
 
     def epoch_averages(self) -> dict[str, float]:
@@ -141,25 +141,25 @@ class TrainingState:
         }
 
     def restore(self, paths: RunPaths) -> bool:
-        """Take up the newest checkpoint that is whole, if there is any, and warn if it is not the newest.
+        """Load the newest intact checkpoint, if there is any, and warn if a newer one is damaged.
 
         Returns:
             Whether there was one.
 
         Raises:
-            UserError: if all are damaged, or the newest that is whole belongs to another network or optimiser.
+            UserError: if all are damaged, or the newest intact one belongs to another network or optimiser.
         """
         if not paths.checkpoint.exists() and not paths.checkpoint_previous.exists():
             return False
-        path, content, damage = _newest_whole(paths)
-        self._take_up(path, content)
+        path, content, damage = _newest_intact(paths)
+        self._load(path, content)
         if damage:
             LOGGER.warning("%s; going on from %s, at %s", damage, path.name, self.step)
-            # Else the next checkpoint would put the damaged one in the place of the one that is whole.
+            # Else the next checkpoint would put the damaged one in the place of the intact one.
             move(path, paths.checkpoint)
         return True
 
-    def _take_up(self, path: Path, content: Any) -> None:
+    def _load(self, path: Path, content: Any) -> None:
         try:
             fit_to(self.optimizer, content["optimizer_state_dict"])
             self.model.load_state_dict(content["model_state_dict"])
@@ -194,7 +194,7 @@ def _on_cpu(content: Any) -> Any:
     return [_on_cpu(value) for value in content] if isinstance(content, list) else content
 
 
-def _newest_whole(paths: RunPaths) -> tuple[Path, Any, str]:
+def _newest_intact(paths: RunPaths) -> tuple[Path, Any, str]:
     """Return a checkpoint, what it holds, and what is wrong with a newer one."""
     damages: list[str] = []
     for path in (paths.checkpoint, paths.checkpoint_previous):

@@ -13,7 +13,7 @@ from training.checkpoint import TrainingState
 
 
 class Diverged(UserError):
-    """Training went astray: the same command would go astray at the same step again.
+    """The loss or a weight is not finite: the same command would end at the same step again.
 
     Args:
         what: what is not finite.
@@ -27,7 +27,7 @@ class Diverged(UserError):
 
 
 class LossWatch:
-    """Takes note of the first iteration whose loss is not finite.
+    """Notes the first iteration whose loss is not finite.
 
     Neither an accelerator nor another process is waited for: they are asked when `check` is called. On the CPU alone
     every loss is looked at.

@@ -47,7 +47,7 @@ def train(
         RankLost: if another process of the run is gone.
         UnreadableFile: if the checkpoint is of a step outside the training.
     """
-    saved_at = _take_up(state, end, paths, team.ranks)
+    saved_at = _resume(state, end, paths, team.ranks)
     watch = LossWatch(paths, state.step, state.device, team.ranks)
     saving = Saving(Rhythm(end, context.checkpoint_minutes), watch, paths, team.ranks, saved_at)
     steps = TrainingStep(state, objective, schedule, loader, streams, team, watch, context)
@@ -60,12 +60,12 @@ def train(
                 saving.finish(interruption)
                 return
             steps.make_ready()
-            interruption.work_begins()
+            interruption.defer_stop()
             steps.take()
 
 
-def _take_up(state: TrainingState, end: Step, paths: RunPaths, ranks: Ranks) -> Step | None:
-    """Take up the leader's checkpoint and return its step, or None if there is none."""
+def _resume(state: TrainingState, end: Step, paths: RunPaths, ranks: Ranks) -> Step | None:
+    """Load the leader's checkpoint and return its step, or None if there is none."""
     start = state.step
     saved_at = state.step if ranks.is_leader and state.restore(paths) else None
     if not start <= state.step <= end:

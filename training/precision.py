@@ -50,5 +50,5 @@ class Precision:
         return self._scaler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the state of an interrupted run."""
+        """Load the state of an interrupted run."""
         self._scaler.load_state_dict(state)

@@ -68,7 +68,7 @@ class Saving:
             self._saved_at = state.step
         place = f"{self._paths.directory} at {state.step}"
         if self._ranks.size == 1:
-            interruption.everything_is_saved(place)
+            interruption.allow_immediate_stop(place)
         elif signal_number:
             self._ranks.send()  # whoever ends before the leader has saved has it ended, too
             raise Interrupted(signal_number, place)

@@ -75,7 +75,7 @@ class JobsRunner:
                 self._display.close()
             if self._stopped or self._waiting:
                 done = len(self._jobs) - len(self._stopped) - len(self._waiting) - len(self._reasons)
-                interruption.everything_is_saved(f"{len(self._jobs)} jobs, of which {done} are done")
+                interruption.allow_immediate_stop(f"{len(self._jobs)} jobs, of which {done} are done")
         if self._reasons:
             raise JobsFailed(self._reasons, len(self._jobs))
 

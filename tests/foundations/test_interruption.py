@@ -48,21 +48,21 @@ def test_while_work_would_be_lost_a_signal_only_asks(number):
         assert not request.requested
         signal.raise_signal(number)
         assert request.requested
-        request.everything_is_saved("level_2/main at 1ep3it")
+        request.allow_immediate_stop("level_2/main at 1ep3it")
         pytest.fail("the request was forgotten")
     assert str(caught.value) == f"stopped by {number.name} in level_2/main at 1ep3it; everything up to there is saved"
 
 
-def test_once_everything_is_saved_a_signal_stops_at_once_until_work_begins_again():
+def test_once_everything_is_saved_a_signal_stops_at_once_until_that_is_deferred_again():
     with pytest.raises(Interrupted, match=r"SIGTERM in level_0/main at 0ep4it"), interruption_requests() as request:
-        request.everything_is_saved("level_0/main at 0ep0it")
-        request.work_begins()
-        request.everything_is_saved("level_0/main at 0ep4it")
+        request.allow_immediate_stop("level_0/main at 0ep0it")
+        request.defer_stop()
+        request.allow_immediate_stop("level_0/main at 0ep4it")
         signal.raise_signal(signal.SIGTERM)
         pytest.fail("the signal did nothing")
     with pytest.raises(Interrupted, match="what was finished"), interruption_requests() as request:
-        request.everything_is_saved("level_0/main at 0ep0it")
-        request.work_begins()
+        request.allow_immediate_stop("level_0/main at 0ep0it")
+        request.defer_stop()
         signal.raise_signal(signal.SIGTERM)
         assert request.requested
 
@@ -81,7 +81,7 @@ def test_signals_at_about_the_same_time_are_one_request():
     with pytest.raises(Interrupted, match="everything up to there"), interruption_requests() as request:
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
             signal.raise_signal(number)
-        request.everything_is_saved("level_0/main at 0ep4it")
+        request.allow_immediate_stop("level_0/main at 0ep4it")
 
 
 def test_a_request_that_nobody_looked_at_stops_at_the_end_of_the_block():

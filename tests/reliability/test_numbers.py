@@ -1,4 +1,4 @@
-"""Training that goes astray ends in one line, and no file ever holds a number that is none."""
+"""Training that diverges ends in one line, and no file ever holds a number that is none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WAYS = [(kind, rate, optimizer, precision)
         for precision in ("fp32", "bf16", "fp16")]  # fmt: skip
 
 
-def astray(root: Path) -> list[str]:
+def not_finite(root: Path) -> list[str]:
     """Return the files that hold a number that is none, or infinite and no pruned weight's."""
     return [str(path) for path in root.rglob("*") if any(not number < math.inf for number in numbers(path))]
 
@@ -59,7 +59,7 @@ def test_no_file_holds_what_diverged_and_the_same_command_ends_in_the_same_line(
             lost.append(f"{words}: {first}")
         if second != first:
             lost.append(f"{words}: {first} but then {second}")
-        lost += astray(workplace.root)
+        lost += not_finite(workplace.root)
     tally(len(chosen), len(lost), "training under absurd learning rates")
     assert not lost
 
@@ -79,7 +79,7 @@ def test_a_layer_that_is_pruned_whole_is_reported_with_its_level(workplace, kind
     outcome = workplace.run("lottery", "--levels=1", *words, "--quiet")
     assert (outcome.code, outcome.out) == (0, "")
     assert outcome.err == f"warning: level_1/{rewind}: pruned away whole: fc.weight\n"
-    assert not astray(workplace.root)
+    assert not not_finite(workplace.root)
 
 
 def test_a_network_with_nothing_left_to_prune_is_an_error_that_costs_no_result(workplace):
