@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from bayesian.estimators import Estimator
 from bayesian.passes import OneByOne, SamplePasses
 from bayesian.posterior import Posterior
 from bayesian.together import Spread, Together, on_streams, side_by_side
+from foundations.messages import LOGGER
 from training import TrainingCircumstances
 
 WAYS: Mapping[str, Spread] = {"side by side": side_by_side, "streams": on_streams}
@@ -24,10 +24,6 @@ and 0.89 ms a sample with ten side by side as groups of convolutions; with two, 
 by 1.1 to 1.2 times. No larger network has been measured: these keep to the loop, and its memory, until one has been
 (`benchmarks/gpu_step.py`).
 """
-
-
-class OneAfterAnother(UserWarning):
-    """Samples that were to go together go through the network one after another."""
 
 
 def choose_passes(
@@ -59,8 +55,7 @@ def choose_passes(
     if at_once > 1 and not reason:
         return together
     if reason:
-        text = f"samples of the weights go through the network one after another, not together: {reason}"
-        warnings.warn(OneAfterAnother(text), stacklevel=2)
+        LOGGER.warning("samples of the weights go through the network one after another, not together: %s", reason)
     return OneByOne(model, posterior, precision, estimator.local_in_linear_layers)
 
 

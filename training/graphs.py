@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
 from foundations.context import RunContext
+from foundations.messages import LOGGER
 
 Result = TypeVar("Result")
 
 REHEARSALS = 3
 """How often work is just done before it is captured: till then memory is allocated, kernels are chosen and compiled."""
-
-
-class NotCaptured(UserWarning):
-    """Work is launched operation by operation, although a GPU could replay it."""
 
 
 class Graph(Protocol):
@@ -183,5 +179,4 @@ class Graphs:
 
     def _give_up(self, reason: str) -> None:
         self._make = None
-        text = f"{self._what} are not captured in a CUDA graph, and so slower: {reason}"
-        warnings.warn(NotCaptured(text), stacklevel=2)
+        LOGGER.warning("%s are not captured in a CUDA graph, and so slower: %s", self._what, reason)

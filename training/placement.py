@@ -40,7 +40,7 @@ def compiled(function: Function, context: RunContext) -> Function:
 def _options(context: RunContext) -> dict[str, Any]:
     # Anew for each size of batch: they are few, and what fits any size is slower. Where whole steps are captured, what
     # is compiled must not capture parts of them by itself.
-    captures_parts = context.device.type == "cuda" and context.graph == "off"
+    captures_parts = context.device.type == "cuda" and (context.graph == "off" or context.ranks.size > 1)
     return {"dynamic": False, "mode": "reduce-overhead" if captures_parts else "default"}
 
 

@@ -14,22 +14,33 @@ from training.checkpoint import TrainingState
 from training.finite import Diverged, LossWatch, check_finite
 from training.parallel.agreement import Agreement
 
+EPOCH_SECONDS = 30.0
+"""How old the latest checkpoint is at least when a new epoch is a reason for another: writing one takes a while, and on
+a GPU may take longer than an epoch."""
+
 
 class Rhythm:
-    """When a checkpoint is due: at first, every epoch, at the end, and after so many minutes without one."""
+    """When a checkpoint is due: at first, at the end, when an epoch begins, and after so many minutes without one.
+
+    Args:
+        minutes: where they are fewer than `EPOCH_SECONDS`, epochs are a reason as often.
+    """
 
     def __init__(self, end: Step, minutes: float) -> None:
         self._end = end
         self._seconds = 60 * minutes
+        self._epoch_seconds = min(EPOCH_SECONDS, self._seconds)
         self._latest = -math.inf
 
     def is_due_at(self, step: Step) -> bool:
         """Return whether one is due at a step, whatever the time."""
-        return step.it == 0 or step >= self._end or self._latest == -math.inf
+        return step >= self._end or self._latest == -math.inf
 
-    def is_overdue(self) -> bool:
+    def is_overdue(self, step: Step) -> bool:
         """Return whether the latest is too long ago."""
-        return self._latest > -math.inf and time.monotonic() - self._latest >= self._seconds
+        if self._latest == -math.inf:
+            return False
+        return time.monotonic() - self._latest >= (self._epoch_seconds if step.it == 0 else self._seconds)
 
     def rest(self) -> None:
         """Begin to wait for the next one."""
@@ -58,11 +69,17 @@ class Saving:
             Interrupted: if a signal has asked for it.
             Diverged: if a number is not finite.
         """
-        signal_number, is_due = self._agreement.on(interruption.number, self._rhythm.is_overdue())
-        if not (signal_number or is_due or self._rhythm.is_due_at(state.step)):
+        signal_number, is_overdue = self._agreement.on(interruption.number, self._rhythm.is_overdue(state.step))
+        is_due = bool(signal_number) or is_overdue or self._rhythm.is_due_at(state.step)
+        if is_due or state.step.it == 0:  # measures are about to be made of it
+            self._watch.check()
+            self._check_finite(state)
+        if not is_due:
             return
         self._rhythm.rest()
-        self._check(state)
+        state.gather_totals(self._ranks)
+        if self._ranks.size > 1:
+            self._ranks.check_same(f"{self._paths.directory} at {state.step}: the weights", state.digest())
         if self._saved_at != state.step and self._ranks.is_leader:
             state.save(self._paths)
             self._saved_at = state.step
@@ -84,15 +101,8 @@ class Saving:
         if signal_number and self._ranks.size > 1:
             raise Interrupted(signal_number)
 
-    def _check(self, state: TrainingState) -> None:
-        """Check what is to be saved, on all processes alike, so that none is left behind by one that fails."""
-        self._watch.check()
-        self._check_finite(state)
-        state.gather_totals(self._ranks)
-        if self._ranks.size > 1:
-            self._ranks.check_same(f"{self._paths.directory} at {state.step}: the weights", state.digest())
-
     def _check_finite(self, state: TrainingState) -> None:
+        """Check what is to be saved or measured, on all processes alike: none is left behind by one that fails."""
         found: UserError | None = None
         try:
             check_finite(state, self._paths)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import training.saving
 import training.step
 
 
@@ -42,6 +43,7 @@ def _run(words: Sequence[str], moment: int, act: Callable[[], object]) -> None:
 
         return watching
 
+    training.saving.EPOCH_SECONDS = 0.0  # epochs take milliseconds
     training.step.TrainingStep.take = watched(training.step.TrainingStep.take)
     os.fsync = watched(os.fsync)  # a temporary file is complete then, and not yet renamed
     raise SystemExit(cli.main(list(words)))

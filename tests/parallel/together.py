@@ -11,6 +11,7 @@ from typing import Any
 
 import cli
 import foundations.ranks
+import training.saving
 import training.step
 from foundations.ranks import Ranks
 
@@ -61,6 +62,7 @@ def signal_at(event: Mapping[str, int]) -> None:
 
 def main(commands: Sequence[Sequence[str]], event: Mapping[str, int] | None, place: Path, root: str) -> int:
     """Run the commands and return the last one's exit code."""
+    training.saving.EPOCH_SECONDS = 0.0  # epochs take milliseconds
     record_checks(place)
     record_writes(place, root)
     if event:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import training.saving
 
 PATIENCE = 120.0
 """Seconds after which a process that should have ended is taken for one that hangs."""
@@ -123,6 +124,7 @@ def _run(words: list[str], place: str, file_limit: int) -> None:
         os.dup2(os.open(os.path.join(place, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), descriptor)
     if file_limit:  # Python ignores the signal, and writing fails
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    training.saving.EPOCH_SECONDS = 0.0  # epochs take milliseconds
     raise SystemExit(cli.main(words))
 
 

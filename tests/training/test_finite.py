@@ -7,6 +7,7 @@ import signal
 import pytest
 import torch
 
+import training.saving
 from foundations.paths import RunPaths
 from foundations.step import Step
 from foundations.storage import load_tensors
@@ -220,3 +221,30 @@ def test_minus_infinity_is_no_error_only_where_it_means_pruned(tmp_path):
         else:
             with pytest.raises(Diverged, match="weight at 1ep1it"):
                 check_finite(state, RunPaths(tmp_path))
+
+
+def test_a_weight_that_goes_astray_in_a_short_epoch_stops_the_run_before_it_is_measured(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(training.saving, "EPOCH_SECONDS", 30.0)
+    evaluated = []
+
+    class Astray(Deterministic):
+        def objective(self, model, circumstances):
+            inner = super().objective(model, circumstances)
+
+            class WithoutAGoodGradient:
+                def backward(self, images, labels, step):
+                    terms = inner.backward(images, labels, step)
+                    if step.iteration == AN_EPOCH - 1:
+                        model.fc.bias.grad[0] = math.nan
+                    return terms
+
+            return WithoutAGoodGradient()
+
+        def sample_log_probabilities(self, model, request):
+            evaluated.append(request.occasion)
+            return super().sample_log_probabilities(model, request)
+
+    run = runs.make(tmp_path, variant=Astray())
+    with pytest.raises(Diverged, match=r"fc\.bias at 1ep0it is"):
+        runs.train(run)
+    assert evaluated == ["0/"] and load_tensors(run.paths.checkpoint)["ep"] == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,8 +13,6 @@ from foundations.randomness import RandomStreams, default_generator_seeded
 from foundations.storage import load_tensors
 from training import Deterministic, Interrupted
 from training.checkpoint import TrainingState
-
-SECONDS_A_STEP = 30.0
 
 
 @pytest.fixture
@@ -31,28 +30,34 @@ def saved(monkeypatch) -> list[int]:
 
 
 @pytest.fixture
-def clock(monkeypatch) -> None:
-    """A clock on which every step takes half a minute."""
-    now = [0.0]
-    step = training.step.TrainingStep.take
+def clock(monkeypatch) -> Callable[[float], None]:
+    """Let every step take so many seconds, with as few checkpoints as outside of tests."""
+    monkeypatch.setattr(training.saving, "EPOCH_SECONDS", 30.0)
 
-    def slow(*args):
-        now[0] += SECONDS_A_STEP
-        step(*args)
+    def let_take(seconds: float) -> None:
+        now, take = [0.0], training.step.TrainingStep.take
 
-    monkeypatch.setattr(training.step.TrainingStep, "take", slow)
-    monkeypatch.setattr(training.saving.time, "monotonic", lambda: now[0])
+        def slow(*args):
+            now[0] += seconds
+            take(*args)
+
+        monkeypatch.setattr(training.step.TrainingStep, "take", slow)
+        monkeypatch.setattr(training.saving.time, "monotonic", lambda: now[0])
+
+    return let_take
 
 
 # Nine iterations, four an epoch.
 @pytest.mark.parametrize(
-    ("minutes", "expected"),
-    [(10.0, [0, 4, 8, 9]), (1.5, [0, 3, 4, 7, 8, 9]), (1.0, [0, 2, 4, 6, 8, 9]), (0.5, list(range(10))),
-     (1e-6, list(range(10)))],
+    ("seconds", "minutes", "expected"),
+    [(30, 10.0, [0, 4, 8, 9]), (30, 1.5, [0, 3, 4, 7, 8, 9]), (30, 1.0, [0, 2, 4, 6, 8, 9]), (30, 0.5, list(range(10))),
+     (30, 1e-6, list(range(10))), (8, 10.0, [0, 4, 8, 9]), (7, 10.0, [0, 8, 9]), (3, 10.0, [0, 9]),
+     (3, 0.2, [0, 4, 8, 9]), (3, 0.1, [0, 2, 4, 6, 8, 9])],
 )  # fmt: skip
-def test_a_checkpoint_is_written_at_first_every_epoch_at_the_end_and_after_so_many_minutes(
-    runs, tmp_path, saved, clock, minutes, expected
+def test_a_checkpoint_is_written_at_first_at_the_end_after_so_many_minutes_and_every_epoch_that_is_not_short(
+    runs, tmp_path, saved, clock, seconds, minutes, expected
 ):
+    clock(seconds)
     run = runs.make(tmp_path / "often", checkpoint_minutes=minutes)
     runs.train(run)
     assert saved == expected

@@ -27,6 +27,8 @@ END = 9  # iterations of every curriculum
 KILLED = """
 import os, runpy, signal, sys
 from pathlib import Path
+import training.saving
+training.saving.EPOCH_SECONDS = 0.0
 helpers = runpy.run_path("tests/training/conftest.py")
 kill = helpers["Eventful"](6, lambda: os.kill(os.getpid(), signal.SIGKILL))
 helpers["torch"].set_num_threads(1)
