@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import torch
@@ -66,11 +67,20 @@ class Elbo(RepeatableObjective):
         rounds = 2 if hparams.likelihood == "predictive" else 1
         self.generators = [torch.Generator(self._posterior.device) for _ in range(rounds)]
         self._draws: list[Iterator[Tensor]] = []
+        self._temperature = math.nan
+        self._factor = torch.empty((), device=self._posterior.device)  # a GPU that replays a step reads it at its place
+        self._set_temperature(hparams.kl_temperature)
         if not self._estimator.repeatable:
             self.varies = f"the estimator {hparams.estimator} may draw in another way at every step"
 
+    def _set_temperature(self, temperature: float) -> None:
+        if temperature != self._temperature:
+            self._temperature = temperature
+            self._factor.fill_(temperature / self._run.num_examples)
+
     def prepare(self, step: Step) -> None:
-        """Seed what draws the samples of a step's weights."""
+        """Seed what draws the samples of a step's weights, and set the step's temperature."""
+        self._set_temperature(self._hparams.kl_temperature_at(step))
         seed = self._run.streams.seed("weight_samples", step.iteration)
         self._draws = [self._noise(step.iteration, generator.manual_seed(seed)) for generator in self.generators]
 
@@ -99,15 +109,14 @@ class Elbo(RepeatableObjective):
             probabilities = probabilities + log_probabilities.detach().exp().sum(dim=0)
         self._ranks.add_up(probabilities)
         divergence = divergence_from_standard_normal(mean, log_std, std)
-        tempering = self._hparams.kl_temperature / self._run.num_examples
-        factor = self._run.precision.scale(torch.full((), tempering, device=images.device))
+        factor = self._run.precision.scale(self._factor)
         self._posterior.add_gradients(
             gradients.of_mean.addcmul_(divergence.mean_gradient, factor),
             gradients.of_std.mul_(std).addcmul_(divergence.log_std_gradient, factor),
         )
         data_fit = self._data_fit(self._of_all_ranks(torch.cat(fits)))
         return {
-            "loss": data_fit + tempering * divergence.value,
+            "loss": data_fit + self._factor * divergence.value,
             "accuracy": accuracy(probabilities, labels),
             "data_fit": data_fit,
             "kl": divergence.value,

@@ -8,6 +8,7 @@ from typing import ClassVar
 from bayesian.estimators import ESTIMATORS
 from foundations.errors import InvalidValue, one_of
 from foundations.hparams import hparam
+from foundations.step import Step, parse_step
 from training import VariantHparams, constant_name
 
 BAYESIAN = "bayesian"
@@ -48,6 +49,9 @@ class BayesianHparams(VariantHparams):
         "batch's own) or running (averages over training)",
         "recalibrated",
     )
+    kl_warmup: str | None = hparam(
+        "how long T rises linearly from zero at the start of every training, e.g. 10ep", None
+    )
     std_lr_factor: float = hparam("the learning rate of log std, relative to that of the means", 1.0)
 
     def __post_init__(self) -> None:
@@ -62,12 +66,24 @@ class BayesianHparams(VariantHparams):
             raise InvalidValue("samples", self.samples, f"must be a multiple of {multiple} for {self.estimator}")
         if not 0 <= self.kl_temperature <= _GREATEST:
             raise InvalidValue("kl_temperature", self.kl_temperature, f"must not be negative, nor over {_GREATEST:g}")
+        if self.kl_warmup is not None:
+            try:
+                parse_step(self.kl_warmup)
+            except ValueError as error:
+                raise InvalidValue("kl_warmup", self.kl_warmup, str(error)) from None
         for name in ("init_std", "std_lr_factor"):
             if not 0 < getattr(self, name) <= _GREATEST:
                 raise InvalidValue(name, getattr(self, name), f"must be greater than 0, and no more than {_GREATEST:g}")
         for name, valid in (("batchnorm", BATCHNORM_MODES), ("likelihood", LIKELIHOODS)):
             if getattr(self, name) not in valid:
                 raise InvalidValue(name, getattr(self, name), one_of(valid))
+
+    def kl_temperature_at(self, step: Step) -> float:
+        """Return the factor on the KL divergence at a step."""
+        if self.kl_warmup is None:
+            return self.kl_temperature
+        risen = Step.from_str(self.kl_warmup, step.iterations_per_epoch).iteration
+        return self.kl_temperature * (min(1.0, step.iteration / risen) if risen else 1.0)
 
     @property
     def samples_in_evaluation(self) -> int:

@@ -157,6 +157,20 @@ def test_the_kl_term_weighs_temperature_over_the_number_of_training_examples(
         torch.testing.assert_close(terms["loss"] - terms["data_fit"], expected, rtol=1e-5, atol=1e-6)
 
 
+def test_the_temperature_is_that_of_the_step_in_loss_and_gradient(small_pair, small_batch, make_hparams, circumstances):
+    """Four iterations into a rise over eight, T is half of what it will be; the same objective serves every step."""
+    _, rising = small_pair()
+    elbo = Elbo(rising, make_hparams(kl_temperature=2.0, kl_warmup="8it"), circumstances)
+    elbo.backward(*small_batch(), Step(2, 10))
+    rising.zero_grad()
+    terms, found = elbo.backward(*small_batch(), Step(4, 10)), gradients(rising)
+    _, constant = small_pair()
+    expected = Elbo(constant, make_hparams(kl_temperature=1.0), circumstances).backward(*small_batch(), Step(4, 10))
+    assert terms["loss"].equal(expected["loss"])
+    for name, gradient in gradients(constant).items():
+        torch.testing.assert_close(found[name], gradient, rtol=0, atol=0)
+
+
 def test_the_same_step_draws_the_same_weights_and_another_step_or_replicate_others(
     small_pair, small_batch, make_hparams, circumstances
 ):

@@ -6,6 +6,7 @@ import pytest
 
 from bayesian.hparams import BayesianHparams
 from foundations.errors import InvalidValue
+from foundations.step import Step
 
 REFUSED = [
     ({"samples": 0}, "samples", "at least 1"),
@@ -13,6 +14,7 @@ REFUSED = [
     ({"evaluation_samples": 0}, "evaluation_samples", "at least 1"),
     ({"samples": 3, "estimator": "antithetic"}, "samples", "must be a multiple of 2"),
     ({"kl_temperature": -0.1}, "kl_temperature", "not be negative"),
+    ({"kl_warmup": "5 epochs"}, "kl_warmup", "160ep"),
     ({"init_std": 0.0}, "init_std", "greater than 0"),
     ({"init_std": -1.0}, "init_std", "greater than 0"),
     ({"std_lr_factor": 0.0}, "std_lr_factor", "greater than 0"),
@@ -38,6 +40,7 @@ def test_an_impossible_value_is_refused_naming_its_flag_and_what_is_possible(val
         {"samples": 2, "estimator": "antithetic", "evaluation_samples": 5},
         {"samples": 2, "estimator": "antithetic"},
         {"kl_temperature": 0.0},
+        {"kl_warmup": "5ep"},
         {"std_lr_factor": 10.0},
         {"likelihood": "predictive"},
         {"batchnorm": "batch"},
@@ -55,6 +58,15 @@ def test_the_defaults_are_the_papers():
     assert (hparams.samples, hparams.kl_temperature, hparams.init_std) == (10, 0.1, 0.01)
     assert (hparams.estimator, hparams.likelihood, hparams.batchnorm) == ("weights", "expected", "recalibrated")
     assert hparams.std_lr_factor == 1.0
+
+
+def test_the_temperature_rises_linearly_from_zero_and_then_stays():
+    hparams = BayesianHparams(variant_name="bayesian", kl_temperature=0.4, kl_warmup="2ep")
+    found = [hparams.kl_temperature_at(Step(iteration, 10)) for iteration in (0, 5, 10, 20, 35)]
+    assert found == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.4])
+    for constant in (None, "0ep"):
+        without = BayesianHparams(variant_name="bayesian", kl_temperature=0.4, kl_warmup=constant)
+        assert without.kl_temperature_at(Step(0, 10)) == 0.4
 
 
 def test_with_defaults_only_the_kind_of_network_enters_the_hash():
