@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from bayesian.paper import methods
 from open_lth.suites import Plot
 
-_LAYERS, _RANDOMISATIONS, _RUNTIMES, _OVERLAP, _RELIABILITY, _COST, _MATCHING = (
+_LAYERS, _RANDOMISATIONS, _RUNTIMES, _OVERLAP, _RELIABILITY, _COST, _MATCHING, _SHIFT, _OOD = (
     f"open_lth.figures.{module}"
-    for module in ("layers", "randomisations", "runtimes", "overlap", "reliability", "cost", "matching")
-)
+    for module in (
+        "layers", "randomisations", "runtimes", "overlap", "reliability", "cost", "matching", "shift", "ood"
+    )
+)  # fmt: skip
 
 _, _, _MEAN = methods.SCORES
 
@@ -25,6 +27,8 @@ FIGURES: Mapping[str, Plot] = {
     "overlap_scores": Plot(("scores",), _OVERLAP, "Do scores keep the weights that |μ| keeps?", {"reference": _MEAN}),
     "posterior": Plot(("1",), "bayesian.figures.posterior", "Means and standard deviations of kept and pruned weights"),
     "reliability": Plot(("1",), _RELIABILITY, "Reliability of the predictions"),
+    "shift": Plot(("shift",), _SHIFT),
+    "ood": Plot(("shift",), _OOD, "Telling what is out of distribution"),
     "cost": Plot(("5",), _COST, "Accuracy and what it costs to train for it"),
 }
 """By name on the command line; the other suites get curves of the accuracy."""

@@ -36,6 +36,7 @@ METHODS: Mapping[str, Style] = {
     _GLOBALLY: Style(PURPLE, "X", DASH_DOTTED),
     _EVENLY: Style(SKY, "<", DOTTED),
     methods.TRANSPLANTED: Style(VERMILLION, ">", SOLID),
+    methods.ENSEMBLE: Style(GREEN, "h", SOLID),
     methods.LRR_DETERMINISTIC: Style(BLACK, "o", DASHED, filled=False),
     methods.LRR_BAYESIAN: Style(BLUE, "s", DASHED, filled=False),
     methods.LARGER_DETERMINISTIC: Style(BLACK, "^", DASH_DOTTED, filled=False),

@@ -1,8 +1,9 @@
-"""The suites: figures 1 to 9 and table 1 of the paper, and `scores` beyond it."""
+"""The suites: figures 1 to 9 and table 1 of the paper, and `scores` and `shift` beyond it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from bayesian.paper import methods
 from bayesian.paper.scale import PaperScale
@@ -143,3 +144,19 @@ def scores(scale: PaperScale) -> Iterable[Series]:
         for state, words in scale.std_learning_rates.items():
             for method, strategy in {**methods.SCORES, **methods.RELEASED_SCORES}.items():
                 yield _tickets(f"{label}, {state}", method, bayesian(scale, network, words, strategy))
+
+
+@_figure("shift", "Shifted test images")
+def shift(scale: PaperScale) -> Iterable[Series]:
+    """Both kinds of network, and ensembles of the deterministic replicates, which any Bayesian claim must beat."""
+    words = (f"--shift={scale.shift}", f"--ood={scale.ood}")
+    for panel, network in scale.networks.items():
+        for method, trunks in (
+            (methods.DETERMINISTIC, deterministic(scale, network)),
+            (methods.BAYESIAN, bayesian(scale, network)),
+        ):
+            yield _series(panel, method, (trunk.evaluation(1, *words) for trunk in trunks))
+            if method == methods.DETERMINISTIC and len(trunks) > 1:
+                ensemble = trunks[0].evaluation(1, *words, "--ensemble=replicates")
+                tickets = tuple(trunk.tickets() for trunk in trunks)
+                yield _series(panel, methods.ENSEMBLE, [replace(ensemble, after=tickets)])

@@ -29,5 +29,6 @@ RANDOMISATIONS: Mapping[str, tuple[str, ...]] = {
 """Method -> the branch and its flags (section 7)."""
 
 TRANSPLANTED = "transplanted"
+ENSEMBLE = "deterministic, ensemble"
 LARGER_DETERMINISTIC, LARGER_BAYESIAN = "deterministic, larger network", "Bayesian, larger network"
 LRR_DETERMINISTIC, LRR_BAYESIAN = "deterministic, LRR", "Bayesian, LRR"

@@ -76,6 +76,8 @@ class PaperScale:
         bayesian: the flags of the Bayesian group, `--bayesian_...`; what Bayesian and transplanted networks have in
             addition.
         passes: how often the test set is passed for the error bars of figure 1.
+        shift: for the figures about shift, what `evaluate --shift` takes.
+        ood: likewise, what `evaluate --ood` takes.
         larger_networks: for figure 6, name and flags of a larger network by the name of the usual one.
         learning_rates: for figure 7, flags by what the legend says.
         std_learning_rates: for the scores under several learning rates of log std, flags by what the panel says.
@@ -92,6 +94,8 @@ class PaperScale:
     bayesian: Words = ()
     replicates: Count = 1
     passes: Count = 10
+    shift: str = "all"
+    ood: str = "rotated,inverted,noised"
     larger_networks: Mapping[str, Labelled] = field(default_factory=dict)
     learning_rates: Labelled = field(default_factory=dict)
     std_learning_rates: Labelled = field(default_factory=dict)

@@ -30,10 +30,10 @@ class Trunk:
         tickets = self.tickets()
         return Experiment((*tickets.command, "--lrr"), after=(tickets,))
 
-    def evaluation(self, passes: int) -> Experiment:
-        """Return repeated passes over the test set."""
+    def evaluation(self, passes: int, *words: str) -> Experiment:
+        """Return repeated passes over the test set, and what else is to be measured."""
         tickets = self.tickets()
-        return Experiment(("evaluate", *tickets.command, f"--passes={passes}"), after=(tickets,))
+        return Experiment(("evaluate", *tickets.command, f"--passes={passes}", *words), after=(tickets,))
 
     def branch(self, name: str, *words: str) -> Experiment:
         """Return a branch."""

@@ -11,7 +11,7 @@ from open_lth.command import COMMANDS, Command
 from open_lth.evaluation_request import ENSEMBLES, Evaluation, EvaluationRequest
 from open_lth.runners.ensembles import ensembles_of
 from open_lth.runners.evaluation import evaluate_ensemble, evaluate_run
-from training import TrainingRun
+from training import ALL_LAYERS, TrainingRun
 
 _SHOWN = ("accuracy", "loss", "brier", "ece", "mace")
 
@@ -87,7 +87,14 @@ def _names(text: str) -> tuple[str, ...]:
 def _show(label: str, found: Evaluation, request: EvaluationRequest, quiet: bool) -> None:
     if not quiet:
         shown = "  ".join(f"{name} {_with_spread(found['final'][name])}" for name in _SHOWN)
-        print("\n".join([f"{label}  {shown}", *_shifts(found, request), *_ood(found, request)]), flush=True)
+        lines = (*_diagnostics(found), *_shifts(found, request), *_ood(found, request))
+        print("\n".join([f"{label}  {shown}", *lines]), flush=True)
+
+
+def _diagnostics(found: Evaluation) -> Iterator[str]:
+    said = found.get("diagnostics", {}).get(ALL_LAYERS, {})
+    if said:
+        yield f"    {ALL_LAYERS}  {'  '.join(f'{name} {value:.4g}' for name, value in said.items())}"
 
 
 def _shifts(found: Evaluation, request: EvaluationRequest) -> Iterator[str]:

@@ -64,7 +64,7 @@ def make_page(plotter: Plotter, names: Sequence[str], figures: dict[str, Drawing
     """Return the page about these figures."""
     import pandas as pd
 
-    from open_lth.report.facts import environments, hyperparameters
+    from open_lth.report.facts import diagnostics, environments, hyperparameters
     from open_lth.report.page import Page
 
     runs = pd.concat([plotter.runs(name).table for name in names], ignore_index=True)
@@ -75,6 +75,7 @@ def make_page(plotter: Plotter, names: Sequence[str], figures: dict[str, Drawing
         undrawn=undrawn,
         shared=shared,
         differing=differing,
+        diagnostics=diagnostics(runs),
         environments=environments(runs),
         commands=[shlex.join(["python", "open_lth.py", *words]) for words in plotter.commands(names)],
         scale=json.dumps(plotter.scale.content, indent=2, ensure_ascii=False),

@@ -77,7 +77,7 @@ def points(
     found["replicates"] = groups["replicate"].nunique()
     if over_passes:
         found["passes"] = groups["repeated"].min()
-    return _in_order(found.reset_index(), runs)
+    return in_order_of_runs(found.reset_index(), runs, KEYS)
 
 
 def _root_mean_square(values: pd.Series[float]) -> float:
@@ -97,11 +97,15 @@ def has_pass_bars(found: pd.DataFrame, measures: Sequence[Measure]) -> bool:
     return any((found[name] > 0).any() for name in names if name in found)
 
 
-def _in_order(found: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Sort by panel and method in the order of the runs, then by level."""
-    ranks = {name: {value: rank for rank, value in enumerate(dict.fromkeys(runs[name]))} for name in KEYS[:2]}
-    keys = pd.DataFrame({name: found[name].map(ranks[name]) for name in KEYS[:2]} | {"level": found["level"]})
-    return found.loc[keys.sort_values(KEYS).index].reset_index(drop=True)
+def in_order_of_runs(found: pd.DataFrame, runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return rows sorted by columns, numbers as they are and words in the order in which the runs have them."""
+    ranks = {
+        name: {value: rank for rank, value in enumerate(dict.fromkeys(runs[name]))}
+        for name in keys
+        if name in runs and not pd.api.types.is_numeric_dtype(found[name])
+    }
+    by = pd.DataFrame({name: found[name].map(ranks[name]) if name in ranks else found[name] for name in keys})
+    return found.loc[by.sort_values([*keys]).index].reset_index(drop=True)
 
 
 def heading_of(measure: Measure) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from datasets import DATASETS, STREAMED_DATASETS
+from datasets import CORRUPTIONS, DATASETS, OOD_CHANGES, STREAMED_DATASETS
 from foundations.registry import Registry
 from models import BATCHNORM_INITIALIZERS, INITIALIZERS, MODEL_FAMILIES
 from open_lth.branch import BRANCHES
@@ -24,6 +24,8 @@ _CORE: Mapping[str, Registry[Any]] = {
     "BatchNorm initializer": BATCHNORM_INITIALIZERS,
     "data set": DATASETS,
     "streamed data set": STREAMED_DATASETS,
+    "corruption": CORRUPTIONS,
+    "OOD change": OOD_CHANGES,
     "variant": VARIANTS,
     "optimizer": OPTIMIZERS,
     "objective": OBJECTIVES,

@@ -11,7 +11,9 @@ import pandas as pd
 from foundations.errors import UnreadableFile
 from foundations.paths import RunPaths
 from foundations.storage import read_json, read_text
+from open_lth.results import read_diagnostics
 from open_lth.results.replicates import Replicate, displayed_fields
+from training import ALL_LAYERS
 
 
 def hyperparameters(runs: pd.DataFrame) -> tuple[dict[str, str], pd.DataFrame]:
@@ -41,6 +43,25 @@ def _fields(run: Path) -> dict[str, str]:
         return {**trunk, **(displayed_fields(read_text(own, errors="replace")) if own.exists() else {})}
     except UnreadableFile:
         return trunk
+
+
+def diagnostics(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return what variants say of their trained networks, means over replicates.
+
+    The table has a row for each panel, method, level and layer, all layers together first, and a column for each
+    measure; it is empty if no variant says anything, or no run was evaluated.
+
+    Args:
+        runs: a table of runs with `panel` and `method`.
+    """
+    keys = ["panel", "method", "level", "layer"]
+    said = read_diagnostics(dict.fromkeys(runs["directory"]))[["directory", "layer", "measure", "value"]]
+    if said.empty:
+        return pd.DataFrame(columns=keys)
+    labelled = runs[["panel", "method", "level", "directory"]].drop_duplicates().merge(said, on="directory")
+    table = labelled.pivot_table(index=keys, columns="measure", values="value", sort=False, observed=True)
+    table = table[list(dict.fromkeys(said["measure"]))].reset_index()
+    return table.sort_values("layer", key=lambda layers: layers != ALL_LAYERS, kind="stable", ignore_index=True)
 
 
 def environments(runs: pd.DataFrame) -> pd.DataFrame:

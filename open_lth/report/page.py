@@ -26,6 +26,7 @@ class Page:
         undrawn: a line for each figure that could not be drawn.
         shared: the hyperparameters common to all runs.
         differing: the others, by panel and method.
+        diagnostics: what variants say of their trained networks, by layer.
         environments: machines and versions.
         commands: what makes the runs, in order.
         scale: the scale as text.
@@ -36,6 +37,7 @@ class Page:
     undrawn: Sequence[str]
     shared: Mapping[str, str]
     differing: pd.DataFrame
+    diagnostics: pd.DataFrame
     environments: pd.DataFrame
     commands: Sequence[str]
     scale: str

@@ -17,6 +17,9 @@ from training import MetricLogger
 HYPERPARAMETERS = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
 """The hyperparameters that the table of runs has; `open_lth.results.replicates.Replicate.hparams` has the others."""
 
+SHIFT_MEASURES = ("accuracy", "loss", "ece", "aurc", "scaled_loss", "scaled_ece")
+"""The measures that the table of runs has under shift, means over severities."""
+
 Row = dict[str, Any]
 
 
@@ -146,8 +149,10 @@ def _evaluated(kept: Mapping[str, Any]) -> Row:
     found: Row = {"passes": int(kept["passes"])}
     found |= {f"final_{name}": float(spread["mean"]) for name, spread in final}
     found |= {f"final_{name}_std": spread["std"] for name, spread in final}
-    for row in _nested(kept.get("shift", {}), "shift", "severity"):
-        found[f"shift_{row['shift']}_{row['severity']}_{row['measure']}"] = row["value"]
+    for name, severities in kept.get("shift", {}).items():
+        for measure in SHIFT_MEASURES:
+            values = [float(measures[measure]["mean"]) for measures in severities.values() if measure in measures]
+            found[f"shift_{name}_{measure}"] = math.fsum(values) / len(values) if values else None
     for row in _nested(kept.get("ood", {}), "ood", "score"):
         found[f"ood_{row['ood']}_{row['score']}_{row['measure']}"] = row["value"]
     return found

@@ -93,8 +93,8 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     | `machine`, `device`, `processor` | where: the computer's name, PyTorch's name of the device, what it is |
     | `threads` | how many threads a process had on the CPU |
     | `directory` | where the run lies |
-    | `shift_<name>_<severity>_<measure>` | what `evaluate --shift` found, if any run has it, as in `read_shifts` |
-    | `ood_<name>_<score>_<measure>` | what `evaluate --ood` found, if any run has it, as in `read_ood` |
+    | `shift_<name>_<measure>` | mean over severities, where `evaluate --shift` has measured it; see `read_shifts` |
+    | `ood_<name>_<score>_<measure>` | where `evaluate --ood` has measured it; see `read_ood` |
 
     The averaged predictions of replicates and of levels (`evaluate --ensemble`) are of the kinds
     `ensemble_of_replicates` and `ensemble_of_levels`, followed by `of` and whose they are, unless of `main`. What does
@@ -107,7 +107,8 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """
     rows = _rows(runs, summary_of)
     others = dict.fromkeys(name for row in rows for name in row if name.startswith(("shift_", "ood_")))
-    return pd.DataFrame(rows, columns=[*COLUMNS, *others]).astype({**COLUMNS, **dict.fromkeys(others, "float64")})
+    types = {**COLUMNS, **dict.fromkeys(others, "float64")}
+    return pd.DataFrame(rows, columns=list(types)).astype(types).copy()  # a copy keeps columns together in memory
 
 
 def read_curves(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:

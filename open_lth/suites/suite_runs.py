@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ class SuiteRuns:
     Args:
         table: the finished runs as `read_runs` gives them, with `panel` and `method` in front, in the order of the
             series.
-        trainings: the training run of each row, by its directory.
+        trainings: the training run of each row, by its directory; of an ensemble's, a member.
         missing: a line for each experiment that is not finished.
         selection: the epoch whose measures stand for a run.
     """
@@ -50,15 +51,23 @@ def find_runs(series: Iterable[Series], read: CommandReader) -> SuiteRuns:
     for one in series:
         for experiment in one.experiments:
             runs, request = read(experiment.command)
-            done = [run for run in runs if run.paths.is_finished]
-            places += [(one.panel, one.method, str(run.paths.directory)) for run in done]
-            trainings |= {str(run.paths.directory): run for run in done}
+            done = {str(directory): run for directory, run in _finished(runs, request)}
+            places += [(one.panel, one.method, directory) for directory in done]
+            trainings |= done
             for what in _missing(runs, request):
                 missing.setdefault((f"{one.panel}, {one.method}", what), []).append(runs[0].streams.replicate)
     table = read_runs(dict.fromkeys(directory for _, _, directory in places))
     labelled = pd.DataFrame(places, columns=["panel", "method", "directory"]).astype("string").drop_duplicates()
     lines = [f"{which}, {_several('replicate', numbers)}: {what}" for (which, what), numbers in missing.items()]
     return SuiteRuns(labelled.merge(table, on="directory", how="inner"), trainings, lines)
+
+
+def _finished(runs: Sequence[TrainingRun], request: EvaluationRequest) -> Iterator[tuple[Path, TrainingRun]]:
+    """Iterate over directories of finished runs, or of the ensembles that were measured, each with a run of it."""
+    for run in runs:
+        paths = run.paths.ensemble(request.ensemble) if request.ensemble else run.paths
+        if paths.evaluation.exists() if request.ensemble else paths.is_finished:
+            yield paths.directory, run
 
 
 def _missing(runs: Sequence[TrainingRun], request: EvaluationRequest) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayesian.estimators import ESTIMATORS
-from datasets import DATASETS, STREAMED_DATASETS
+from datasets import CORRUPTIONS, DATASETS, OOD_CHANGES, STREAMED_DATASETS
 from models import MODEL_FAMILIES
 from open_lth.branch import BRANCHES
 from open_lth.command import COMMANDS, read_command
@@ -47,6 +47,8 @@ REGISTRIES: Mapping[str, Any] = {
     "estimator": ESTIMATORS,
     "optimizer": OPTIMIZERS,
     "objective": OBJECTIVES,
+    "corruption": CORRUPTIONS,
+    "OOD change": OOD_CHANGES,
 }
 
 OF_PLUGINS: list[Mapping[str, Mapping[str, Words]]] = [
@@ -117,12 +119,18 @@ ROWS: dict[str, dict[str, Words]] = {
     "optimizer": {"sgd": ("--momentum=0.9", "--lr=0.1", "--weight_decay=1e-4"), "adam": ("--lr=0.001",)},
     # Flags besides the objective's name.
     "objective": {"cross_entropy": ()},
+    # Flags of a network whose images it can change; the files are in `data.py`.
+    "corruption": dict.fromkeys(("gaussian_noise", "blur", "contrast", "brightness", "pixelation", "rotation"), ()),
+    "OOD change": dict.fromkeys(("rotated", "inverted", "noised"), ()),
 }
 for _rows in OF_PLUGINS:
     for _registry, _own in _rows.items():
         if _registry != "variant":
             ROWS[_registry] |= _own
 
+
+WITHOUT_LOTTERY = ("subcommand", "corruption", "OOD change")
+"""Registries whose entries have tests of their own kind."""
 
 LARGE = "model-cifar_resnet_18-"
 """How the cases of the one family without a small member begin: their tests are slow."""
@@ -150,8 +158,8 @@ def unknown(registry: str) -> list[str]:
 def cases() -> list[Case]:
     """Return what the generic tests run over; rows of entries that do not exist are left to another test."""
     return [
-        case for registry in ROWS if registry != "subcommand" for name in ROWS[registry] if name in REGISTRIES[registry]
-        for case in _cases_of(registry, name, ROWS[registry][name])
+        case for registry in ROWS if registry not in WITHOUT_LOTTERY for name in ROWS[registry]
+        if name in REGISTRIES[registry] for case in _cases_of(registry, name, ROWS[registry][name])
     ]  # fmt: skip
 
 

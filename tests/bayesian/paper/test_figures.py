@@ -48,8 +48,8 @@ def panels(figure: str) -> list[str]:
     return list(dict.fromkeys(one.panel for one in series(figure)))
 
 
-def test_the_figures_are_those_of_the_paper_and_one_beyond():
-    assert list(FIGURES) == [*map(str, range(1, 10)), "table1", "scores"]
+def test_the_figures_are_those_of_the_paper_and_two_beyond():
+    assert list(FIGURES) == [*map(str, range(1, 10)), "table1", "scores", "shift"]
 
 
 def test_figure_1_prunes_bayesian_networks_by_three_scores_and_measures_them_repeatedly():
@@ -162,6 +162,25 @@ def test_replicates_differ_in_their_number_alone(figure):
         assert numbers == [1] * len(numbers)
 
 
+def test_shift_measures_both_kinds_and_ensembles_of_the_deterministic_replicates():
+    asked = "--passes=1 --shift=all --ood=rotated,inverted,noised"
+    assert panels("shift") == ["A", "B"]
+    assert first("shift") == {
+        "deterministic": f"evaluate {IMP} {asked}",
+        "deterministic, ensemble": f"evaluate {IMP} {asked} --ensemble=replicates",
+        "Bayesian, |μ|/σ": f"evaluate {BAYESIAN_IMP} {asked}",
+    }
+    [ensemble] = next(one for one in series("shift") if one.method == "deterministic, ensemble").experiments
+    assert [" ".join(one.command) for one in ensemble.after] == [f"{IMP} --replicate={number}" for number in (1, 2)]
+
+
+def test_one_replicate_is_no_ensemble_and_the_scale_says_what_is_out_of_distribution():
+    found = series("shift", replicates=1, ood="svhn", shift="blur")
+    assert {one.method for one in found} == {"deterministic", "Bayesian, |μ|/σ"}
+    commands = [experiment.command for one in found for experiment in one.experiments]
+    assert all({"--ood=svhn", "--shift=blur"} < {*command} for command in commands)
+
+
 def all_experiments() -> list[Experiment]:
     return in_order([one for figure in FIGURES for one in series(figure)])
 
@@ -180,8 +199,12 @@ def test_whatever_starts_from_a_lottery_comes_after_it():
         if one.command[0] == "lottery" and "--lrr" not in one.command:
             assert one.after == ()
             continue
+        if "--ensemble=replicates" in one.command:
+            assert len(one.after) == 2 and {*one.after} < {*lotteries.values()}
+            continue
+        flags = ("--strategy", "--seed", "--passes", "--shift", "--ood")
         own = {"evaluate", "--lrr", "lottery_branch", "reinit", "shuffle", "transplant", "--levels=2,4",
-               *(w for w in one.command if w.startswith(("--strategy", "--seed", "--passes")))}  # fmt: skip
+               *(word for word in one.command if word.startswith(flags))}  # fmt: skip
         own |= {SAMPLES} if "transplant" in one.command else set()
         trunk = {*(word for word in one.command if word not in own), "lottery", "--levels=4"}
         assert one.after == (lotteries[frozenset(trunk)],)

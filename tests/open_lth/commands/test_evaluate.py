@@ -35,6 +35,11 @@ def evaluate(trunk: Trunk, *words: str, command: tuple[str, ...] = ("lottery", "
     return trunk.workplace.done("evaluate", *command, *trunk.words, *words).out
 
 
+def lines_of_runs(out: str) -> list[str]:
+    """Return the lines that begin with a run's label; what more is said of it is below."""
+    return [line for line in out.splitlines() if not line.startswith(" ")]
+
+
 def test_every_level_gets_its_measures_beside_its_run_and_nothing_else_changes(trunk):
     before = snapshot(trunk.workplace.root)
     evaluate(trunk, "--passes=2")
@@ -52,7 +57,7 @@ def test_every_level_gets_its_measures_beside_its_run_and_nothing_else_changes(t
 
 
 def test_a_line_for_every_run_shows_mean_and_spread(trunk):
-    lines = evaluate(trunk, "--passes=2").splitlines()
+    lines = lines_of_runs(evaluate(trunk, "--passes=2"))
     assert [line.split()[0] for line in lines] == [f"level_{level}/main" for level in range(3)]
     for level, line in enumerate(lines):
         final = kept(trunk.level(level))["final"]
@@ -129,7 +134,7 @@ def test_a_training_run_is_measured(workplace, kind):
 
 def test_the_levels_of_learning_rate_rewinding_are_measured(trunk_of, kind):
     trunk = trunk_of(*KINDS[kind], "--lrr")
-    lines = evaluate(trunk, "--passes=1").splitlines()
+    lines = lines_of_runs(evaluate(trunk, "--passes=1"))
     assert [line.split()[0] for line in lines] == ["level_0/main", "level_1/lrr", "level_2/lrr"]
     directory = trunk.directory / "level_2" / "lrr"
     assert kept(directory)["final"]["loss"]["mean"] == pytest.approx(logged(directory, 12)["loss"], rel=0.1)
@@ -138,7 +143,7 @@ def test_the_levels_of_learning_rate_rewinding_are_measured(trunk_of, kind):
 @pytest.mark.parametrize("branch", [("shuffle", "--seed=0"), ("reinit",)], ids=["shuffle", "reinit"])
 def test_branches_are_measured_on_their_own_networks(trunk, branch):
     directory = trunk.branch(*branch, levels="1,2")
-    lines = evaluate(trunk, command=("lottery_branch", *branch, "--levels=1-2")).splitlines()
+    lines = lines_of_runs(evaluate(trunk, command=("lottery_branch", *branch, "--levels=1-2")))
     assert [line.split("/")[0] for line in lines] == ["level_1", "level_2"]
     for level in (1, 2):
         place = trunk.directory / f"level_{level}" / directory.name

@@ -87,10 +87,11 @@ def test_images_out_of_distribution_are_told_by_scores(workplace, words, kind):
 
 def test_a_line_says_what_was_found_and_why_there_is_no_mutual_information(workplace, words, kind):
     loud = tuple(word for word in words if word != "--quiet")
-    first, second, third = workplace.done(
-        "evaluate", *loud, "--ood=noised", "--shift=blur", "--passes=2"
-    ).out.splitlines()
+    out = workplace.done("evaluate", *loud, "--ood=noised", "--shift=blur", "--passes=2").out
+    first, *said, second, third = out.splitlines()
     assert first.startswith("main  accuracy 0.")
+    assert len(said) == (kind == "bayesian")
+    assert all(line.startswith("    all layers  kl ") and "  std_spread " in line for line in said)
     assert second.startswith("    shift blur  accuracy at severities 1 to 5: 0.")
     assert third.startswith("    ood noised  AUROC by max_probability ")
     assert ("(no mutual information: nothing is sampled)" in third) == (kind == "deterministic")

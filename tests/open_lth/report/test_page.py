@@ -17,7 +17,9 @@ def make_page(undrawn: list[str]) -> str:
     table = pd.DataFrame({"method": ["<b>|μ|</b>"], "accuracy": [float("nan")]})
     drawn = Drawing("A < B & C", figure, table, "Caption.", ["level 1 is not finished"])
     nothing = pd.DataFrame()
-    return Page("Title", {"figure_1": drawn}, undrawn, {"lr": "0.1"}, nothing, nothing, ["cmd <x>"], "{}").html()
+    return Page(
+        "Title", {"figure_1": drawn}, undrawn, {"lr": "0.1"}, nothing, nothing, nothing, ["cmd <x>"], "{}"
+    ).html()
 
 
 def test_text_is_escaped_and_what_is_missing_is_a_dash():
