@@ -4,7 +4,7 @@ from datasets import sources as _sources  # registers the data sets
 from datasets.batches import Batch
 from datasets.build import input_shape, iterations_per_epoch, load_train, num_classes, num_train_examples
 from datasets.build_evaluation import evaluation_batch_size, load_test, load_validation
-from datasets.corruptions import CORRUPTIONS, SEVERITIES, corruption
+from datasets.corruptions import CORRUPTIONS, SEVERITIES, register_corruption
 from datasets.extra_tests import ExtraTests
 from datasets.fit import ImageShape
 from datasets.hparams import DatasetHparams
@@ -39,7 +39,6 @@ __all__ = [
     "Loader",
     "Source",
     "StreamedSource",
-    "corruption",
     "dataset_names",
     "evaluation_batch_size",
     "find_source",
@@ -50,6 +49,7 @@ __all__ = [
     "load_validation",
     "num_classes",
     "num_train_examples",
+    "register_corruption",
     "share_of_batch",
 ]
 del _sources

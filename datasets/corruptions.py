@@ -33,10 +33,10 @@ class Corruption:
 
 
 CORRUPTIONS: Registry[Corruption] = Registry("shift")
-"""By name on the command line. A plugin adds its own by `@corruption("name", ...)` with five strengths."""
+"""By name on the command line. A plugin adds its own by `@register_corruption("name", ...)` with five strengths."""
 
 
-def corruption(name: str, *strengths: float) -> Callable[[Change], Change]:
+def register_corruption(name: str, *strengths: float) -> Callable[[Change], Change]:
     """Return a decorator that registers a change as a corruption.
 
     Args:
@@ -79,13 +79,13 @@ def change_images(images: Tensor, change: Change, strength: float, generator: to
     return torch.cat([changed(part) for part in images.split(_CHUNK)])
 
 
-@corruption("gaussian_noise", 0.04, 0.08, 0.12, 0.18, 0.26)
+@register_corruption("gaussian_noise", 0.04, 0.08, 0.12, 0.18, 0.26)
 def gaussian_noise(images: Tensor, std: float, generator: torch.Generator) -> Tensor:
     """Add independent noise to every pixel of every channel."""
     return images + std * torch.randn(images.shape, generator=generator).to(images.device)
 
 
-@corruption("blur", 0.5, 0.75, 1.0, 1.5, 2.0)
+@register_corruption("blur", 0.5, 0.75, 1.0, 1.5, 2.0)
 def blur(images: Tensor, std: float, generator: torch.Generator) -> Tensor:
     """Convolve with a Gaussian, whose standard deviation is in pixels of an image of 32x32."""
     from torchvision.transforms.functional import gaussian_blur
@@ -96,20 +96,20 @@ def blur(images: Tensor, std: float, generator: torch.Generator) -> Tensor:
     return blurred
 
 
-@corruption("contrast", 0.75, 0.5, 0.4, 0.3, 0.15)
+@register_corruption("contrast", 0.75, 0.5, 0.4, 0.3, 0.15)
 def contrast(images: Tensor, kept: float, generator: torch.Generator) -> Tensor:
     """Draw pixels towards the mean of their image's channel, of whose distance a fraction is kept."""
     means = images.mean(dim=(2, 3), keepdim=True)
     return means + kept * (images - means)
 
 
-@corruption("brightness", 0.1, 0.2, 0.3, 0.4, 0.5)
+@register_corruption("brightness", 0.1, 0.2, 0.3, 0.4, 0.5)
 def brightness(images: Tensor, added: float, generator: torch.Generator) -> Tensor:
     """Add the same to every pixel."""
     return images + added
 
 
-@corruption("pixelation", 0.65, 0.5, 0.4, 0.3, 0.2)
+@register_corruption("pixelation", 0.65, 0.5, 0.4, 0.3, 0.2)
 def pixelation(images: Tensor, kept: float, generator: torch.Generator) -> Tensor:
     """Average over areas, of which a side has a fraction of the image's pixels, and show each as a block."""
     height, width = images.shape[-2:]
@@ -117,7 +117,7 @@ def pixelation(images: Tensor, kept: float, generator: torch.Generator) -> Tenso
     return interpolate(small, size=(height, width), mode="nearest-exact")
 
 
-@corruption("rotation", 10.0, 20.0, 30.0, 45.0, 60.0)
+@register_corruption("rotation", 10.0, 20.0, 30.0, 45.0, 60.0)
 def rotation(images: Tensor, degrees: float, generator: torch.Generator) -> Tensor:
     """Rotate counter-clockwise about the centre, with black where nothing was."""
     from torchvision.transforms.functional import InterpolationMode, rotate

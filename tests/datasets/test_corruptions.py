@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datasets import CORRUPTIONS, SEVERITIES, corruption
+from datasets import CORRUPTIONS, SEVERITIES, register_corruption
 from datasets.corruptions import _CHUNK, corrupt
 from datasets.sources.digits import Digits
 from datasets.transforms import resize
@@ -134,4 +134,4 @@ def test_what_does_not_exist_is_refused_with_what_does():
 
 def test_a_corruption_has_five_strengths():
     with pytest.raises(ValueError, match="a corruption has 5 strengths, not 2"):
-        corruption("fog", 0.1, 0.2)
+        register_corruption("fog", 0.1, 0.2)

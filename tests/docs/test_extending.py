@@ -67,6 +67,7 @@ def test_everything_is_registered_by_the_page_s_package(outcomes):
         "model family": "small_cnn",
         "initializer": "truncated_normal",
         "data set": "stripes",
+        "corruption": "dead_pixels",
         "variant": "tempered",
         "optimizer": "adamw",
         "objective": "label_smoothing",
