@@ -26,7 +26,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "lottery": LOTTERY,
     "branch": ("lottery_branch", "shuffle", *LENET, "--levels=1,2", "--seed=3", "--strategy=global"),
     "bayesian lottery": ("lottery", *BAYESIAN, "--levels=1", SAMPLES),
-    "evaluation": ("evaluate", "lottery", *BAYESIAN, "--levels=1", "--passes=3", SAMPLES),
+    "evaluation": (
+        "evaluate", "lottery", *BAYESIAN, "--levels=1", "--passes=3", SAMPLES, "--shift=blur", "--ood=noised",
+    ),
+    "ensemble": ("evaluate", "lottery", *LENET, "--levels=1", "--ensemble=levels"),
     "shared noise": ("train", *BAYESIAN, "--bayesian_kl_temperature=0.2", "--ranks_noise=shared"),
     "own noise": ("train", *BAYESIAN, "--bayesian_kl_temperature=0.3"),
     "gradient": (*ONE_STEP, "--batch_size=255"),
@@ -138,6 +141,23 @@ def test_repeated_evaluation_passes_are_those_of_one_process(both):
         assert other["passes"] == one["passes"] == 3
         assert other["final"]["loss"]["values"] == pytest.approx(one["final"]["loss"]["values"], rel=1e-4)
         assert other["final"]["loss"]["std"] > 0
+
+
+def test_shifted_images_and_others_are_measured_as_by_one_process(both):
+    for alone, shared in both.runs("bayesian lottery"):
+        one, other = read_json(alone / "evaluation.json"), read_json(shared / "evaluation.json")
+        for severity, measured in one["shift"]["blur"].items():
+            found = other["shift"]["blur"][severity]["loss"]["values"]
+            assert found == pytest.approx(measured["loss"]["values"], rel=1e-4)
+        for score, measured in one["ood"]["noised"].items():
+            assert other["ood"]["noised"][score]["auroc"]["mean"] == pytest.approx(measured["auroc"]["mean"], abs=1e-3)
+
+
+def test_ensembles_are_measured_as_by_one_process(both):
+    places = (place / "ensemble_of_levels" / "main" for place in both.places("lottery"))
+    one, other = (read_json(place / "evaluation.json") for place in places)
+    assert one["members"] == other["members"] and len(one["members"]) == 2
+    assert other["final"]["loss"]["mean"] == pytest.approx(one["final"]["loss"]["mean"], rel=1e-4)
 
 
 def test_ranks_that_share_examples_draw_their_own_noise_unless_told_otherwise(both):
