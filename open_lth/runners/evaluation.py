@@ -147,7 +147,12 @@ def earlier_evaluation(paths: RunPaths) -> Evaluation | None:
     if not paths.evaluation.exists():
         return None
     earlier: Evaluation = read_json(paths.evaluation)
-    if not isinstance(earlier, dict) or not {"passes", "final", "step"} <= earlier.keys():
+    try:
+        is_whole = {"passes", "final", "step"} <= earlier.keys() and isinstance(earlier["final"], dict)
+        EvaluationRequest(1, tuple(earlier.get("shift", ())), tuple(earlier.get("ood", ()))).missing_from(earlier)
+    except (AttributeError, KeyError, TypeError):
+        is_whole = False
+    if not is_whole:
         raise UserError(f"{paths.evaluation}: is no evaluation; delete it to have it made again")
     return earlier
 

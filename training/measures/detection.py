@@ -34,9 +34,10 @@ def uncertainty_scores(log_probabilities: Tensor, sample_entropies: Tensor | Non
 
 
 def entropies(log_probabilities: Tensor) -> Tensor:
-    """Return the entropy of each row of (N, classes), in nats: (N,) in float64."""
+    """Return the entropy of each row of (N, classes), in nats: (N,) in float64, where the device has it."""
+    precision = torch.float32 if log_probabilities.device.type == "mps" else torch.float64
     parts = log_probabilities.split(_ROWS_AT_ONCE)
-    return torch.cat([torch.special.entr(part.double().exp()).sum(dim=1) for part in parts])
+    return torch.cat([torch.special.entr(part.to(precision).exp()).sum(dim=1) for part in parts])
 
 
 def _log_of_the_rest(log_probabilities: Tensor) -> Tensor:

@@ -172,6 +172,21 @@ def test_a_damaged_result_is_named(run):
         evaluate_run(run, EvaluationRequest(1))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [[], {"passes": 2}, {"passes": "two"}, {"final": []}, {"shift": [1]}, {"shift": {"blur": {"1": {"loss": 3}}}},
+     {"ood": {"svhn": 0.9}}, {"passes": None}],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_evaluation_is_named(run, content):
+    whole = {"passes": 9, "step": "2ep0it", "final": {}, "reliability": {}, "peak": {}}
+    changed = {**whole, **content} if isinstance(content, dict) and content != {"passes": 2} else content
+    run.paths.evaluation.write_text(json.dumps(changed))
+    with pytest.raises(UserError, match=r"evaluation\.json: is no evaluation; delete it to have it made again"):
+        evaluate_run(run, EvaluationRequest(1, ("blur",), ("svhn",)))
+    assert not is_measured(run.paths, EvaluationRequest(1))
+
+
 def test_the_peak_is_logged_and_not_measured_again(run):
     assert evaluate_run(run, EvaluationRequest(1))["peak"] == {"iteration": 12.0, "accuracy": 0.75, "loss": 1.0}
 
