@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -9,6 +10,7 @@ import importlib.util
 import os
 import shlex
 import sys
+import traceback
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -28,11 +30,13 @@ from open_lth.command import read_flags
 from open_lth.commands import COMMANDS
 
 if TYPE_CHECKING:
+    import argparse
+
     from foundations.ranks import Ranks
     from open_lth.plugins import LoadedPlugin, Plugin
 
 PLUGINS = "open_lth.plugins"
-USER_ERROR = 2
+CRASH, USER_ERROR = 1, 2
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,21 +52,49 @@ def main(argv: list[str] | None = None) -> int:
         75 after SIGTERM or SIGUSR1, what batch systems send before they kill, or if another process of the run is gone:
         the same command goes on; 130 after Ctrl-C, likewise.
     """
-    arguments = sys.argv[1:] if argv is None else argv
+    if argv is not None:
+        return _run_to_exit_code(argv, ends_here=False)
+    try:
+        code = _run_to_exit_code(sys.argv[1:], ends_here=True)
+    except Exception:
+        if not _are_ranks_connected():
+            raise
+        traceback.print_exc()
+        code = CRASH
+    if _are_ranks_connected():
+        # Python would take the connections down while threads in them wait for ranks that will say no more.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    return code
+
+
+def _are_ranks_connected() -> bool:
+    rendezvous = sys.modules.get("foundations.rendezvous")
+    return rendezvous is not None and rendezvous.are_connected()
+
+
+def _run_to_exit_code(arguments: Sequence[str], ends_here: bool) -> int:
+    """Run a subcommand, report what stops it, and return the exit code.
+
+    Args:
+        ends_here: whether the process ends with it.
+    """
     keep_freed_memory()
     with messages_on_stderr():
         try:
             with stopping_at_once():
                 code = _dispatch(arguments)
-            if argv is None:  # all is done: nothing shall change the process's exit code any more
+            if ends_here:  # all is done: nothing shall change the process's exit code any more
                 ignore_stop_signals()
             return code
         except Interrupted as stop:
-            return _stopped(stop, arguments, ends_here=argv is None)
+            return _stopped(stop, arguments, ends_here)
         except Exception as error:
             if (hidden := hidden_interruption(error)) is not None:
-                return _stopped(hidden, arguments, ends_here=argv is None)
-            return _reported(error)
+                return _stopped(hidden, arguments, ends_here)
+            return _reported(error, _voice())
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
@@ -76,16 +108,20 @@ def _dispatch(arguments: Sequence[str]) -> int:
             load_plugins()
     if name not in COMMANDS:
         return _list_commands(arguments)
-    with interruption_requests():
-        from foundations.ranks import join_ranks
+    _, *rest = arguments
+    args = read_flags(tuple(arguments), (sys.executable, __file__), with_help=True, plugins=(*_loaded.values(),))
+    if args.display_output_location or args.dry_run:
+        COMMANDS.get(name).execute(args, rest)
+    elif args.platform != "local":
+        from open_lth.cluster.submission import submit
 
-        ranks = join_ranks()
-    if not ranks.is_leader:
-        return _follow(ranks)
-    return _run(arguments, ranks)
+        submit(args, rest)
+    else:
+        return _run(args, rest)
+    return 0
 
 
-def _reported(error: Exception, by: str = "error") -> int:
+def _reported(error: Exception, by: str) -> int:
     """Print what a user can fix in one line, and return the exit code; anything else is raised."""
     if is_out_of_memory(error):
         reason = str(error).partition("\n")[0] or "the machine has no more"
@@ -94,6 +130,12 @@ def _reported(error: Exception, by: str = "error") -> int:
         raise error
     print(f"{by}: {error}", file=sys.stderr)
     return START_AGAIN if isinstance(error, RankLost) else USER_ERROR
+
+
+def _voice() -> str:
+    """Return what an error's line begins with: all of torchrun's processes find the same mistakes in the flags."""
+    rank = os.environ.get("RANK", "0")
+    return f"rank {rank}" if "TORCHELASTIC_RUN_ID" in os.environ and rank != "0" else "error"
 
 
 def _stopped(stop: Interrupted, arguments: Sequence[str], ends_here: bool) -> int:
@@ -113,35 +155,32 @@ def _check_words(arguments: Sequence[str]) -> None:
             raise UserError(f"{word!a}: holds characters that are no text")
 
 
-def _run(arguments: Sequence[str], ranks: Ranks) -> int:
-    name, *rest = arguments
-    handed_down = {"ranks": ranks, "plugins": (*_loaded.values(),)}
-    try:
-        args = read_flags(tuple(arguments), (sys.executable, __file__), with_help=True, **handed_down)
-        if args.platform == "local" or args.display_output_location or args.dry_run:
-            COMMANDS.get(name).execute(args, rest)
-        else:
-            from open_lth.cluster.submission import submit
+def _run(args: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Run a command here, with other processes if some have been started for it."""
+    if not hasattr(args, "ranks_timeout"):  # it does not train
+        COMMANDS.get(args.command_line[0]).execute(args, rest)
+        return 0
+    from foundations.rendezvous import join_ranks
 
-            submit(args, rest)
+    args.ranks = join_ranks(args.ranks_timeout)
+    try:
+        if not args.ranks.is_leader:
+            return _follow(args.ranks)
+        COMMANDS.get(args.command_line[0]).execute(args, rest)
+        return 0
     finally:
-        ranks.dismiss()
-    ranks.leave()
-    return 0
+        args.ranks.shut_down()
 
 
 def _follow(ranks: Ranks) -> int:
     """Train along with the process that runs the command; it alone prints, and reads and writes results."""
-    from training import follow
-
     try:
-        follow(ranks)
+        ranks.follow()
     except Interrupted as stop:
         ignore_stop_signals()
         return stop.exit_code
     except Exception as error:
         return _reported(error, by=f"rank {ranks.number}")
-    ranks.leave()
     return 0
 
 

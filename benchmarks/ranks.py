@@ -23,7 +23,8 @@ import torch.distributed as dist
 
 from foundations.hardware import keep_freed_memory
 from foundations.randomness import RandomStreams
-from foundations.ranks import Ranks, join_ranks
+from foundations.ranks import Ranks
+from foundations.rendezvous import join_ranks
 from foundations.step import Step
 from measuring import Work, figure, print_header, print_row, spread
 from steps import NUM_CLASSES, NUM_EXAMPLES, model_hparams, random_batch, variant_of
@@ -45,14 +46,14 @@ def main() -> None:
             subprocess.run([sys.executable, *torchrun, *sys.argv], env=environment, check=False).returncode
         )
     keep_freed_memory()
-    ranks = join_ranks()
+    ranks = join_ranks(minutes=10)
     torch.set_num_threads(1)
     if ranks.is_leader:
         print_header("network", "kind", "batch", "way", "ms a step", f"times as fast with {ranks.size} processes")
     for network in args.networks:
         for kind in args.kinds:
             _measure(network, kind, args, ranks)
-    ranks.leave()
+    ranks.close()
 
 
 def _measure(network: str, kind: str, args: argparse.Namespace, ranks: Ranks) -> None:

@@ -60,6 +60,9 @@ class Sharing:
     noise: str = flag(
         "whether processes that share examples draw different random numbers for them", "own", ("own", "shared")
     )
+    timeout: Annotated[float, checked(float, "a number greater than 0", lambda x: bool(x > 0))] = flag(
+        "minutes for which processes wait for each other to start", 10.0, metavar="MINUTES"
+    )
 
     def describe(self, ranks: Ranks) -> str:
         """Return a line for the reader about how the processes share the work; nothing if there is but one."""

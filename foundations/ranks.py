@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,13 +12,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 from foundations.errors import RankLost, UserError
+from foundations.interruption import interruption_requests
 
 Made = TypeVar("Made")
 
 _LEADER = 0
-_PATIENCE = datetime.timedelta(days=7)
-"""How long ranks wait for each other: the leader may wait for another process's lock. A rank that dies is noticed."""
-
 _HOST = torch.device("cpu")
 
 
@@ -41,7 +37,7 @@ class Ranks:
         self.size = size
         self.local = local
         self.have_gpus = have_gpus
-        self._is_leading = False
+        self._is_amid_work = False
 
     @property
     def is_leader(self) -> bool:
@@ -57,7 +53,7 @@ class Ranks:
     def add_up(self, tensor: Tensor) -> None:
         """Replace a tensor by its sum over the ranks."""
         if self.size > 1:
-            with speaking():
+            with raising_rank_lost():
                 dist.all_reduce(tensor)
 
     def send(self, value: Any = None) -> Any:
@@ -65,14 +61,14 @@ class Ranks:
         if self.size == 1:
             return value
         carrier = [value]
-        with speaking():
+        with raising_rank_lost():
             dist.broadcast_object_list(carrier, _LEADER, device=_HOST)
         return carrier[0]
 
     def send_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Give every rank the leader's values, in place."""
         if self.size > 1:
-            with speaking():
+            with raising_rank_lost():
                 for tensor in tensors.values():
                     dist.broadcast(tensor, _LEADER)
 
@@ -81,7 +77,7 @@ class Ranks:
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
-        with speaking():
+        with raising_rank_lost():
             dist.all_gather_object(values, value)
         return values
 
@@ -103,32 +99,62 @@ class Ranks:
             raise UserError(f"{what}: on rank {', '.join(others)} not what it is on rank {_LEADER}; a mistake of ours")
 
     @contextmanager
-    def leading(self, task: object) -> Iterator[None]:
-        """Let the others do a task along with the block; if the block fails, they are left alone."""
+    def leading(self, work: Callable[..., object], *arguments: Any) -> Iterator[None]:
+        """Let the others, which follow, do their part of what the block does; if the block fails, they are left alone.
+
+        Args:
+            work: a function of a module, called with the rank's own `Ranks` and the arguments; all of them travel as
+                pickles.
+        """
         if self.size > 1:
-            self._is_leading = True
-            self.send(task)
+            self._is_amid_work = True
+            self.send((torch.get_num_threads(), work, arguments))
         yield
-        self._is_leading = False
+        self._is_amid_work = False
 
-    def dismiss(self) -> None:
-        """Let the others go, unless they were left in the middle of a task."""
-        if self.size > 1 and not self._is_leading:
-            with contextlib.suppress(RankLost):  # then it needs no letting go
-                self.send(None)
+    def follow(self) -> None:
+        """Do what the leader leads, until it needs nobody any more.
 
-    def leave(self) -> None:
+        Raises:
+            Interrupted: if a signal asked for a stop; the leader has saved what was reached.
+            RankLost: if the leader or another rank is gone.
+        """
+        while (told := self._hear()) is not None:
+            threads, work, arguments = told
+            torch.set_num_threads(threads)
+            self._is_amid_work = True
+            work(self, *arguments)
+            self._is_amid_work = False
+
+    def shut_down(self) -> None:
+        """Let the others go, if this is the leader, and close the connections.
+
+        A rank that was stopped amid work with others leaves them open until it ends: closing would wait for what the
+        others may never say.
+        """
+        if self.size > 1 and not self._is_amid_work:
+            if self.is_leader:
+                with contextlib.suppress(RankLost):  # then it needs no letting go
+                    self.send(None)
+            self.close()
+
+    def close(self) -> None:
         """Close the connections."""
-        if self.size > 1:
-            dist.destroy_process_group()
+        dist.destroy_process_group()
+
+    def _hear(self) -> tuple[int, Callable[..., object], tuple[Any, ...]] | None:
+        # Signals find this process waiting, in code that cannot be interrupted; the leader gets them, too.
+        with interruption_requests():
+            told: tuple[int, Callable[..., object], tuple[Any, ...]] | None = self.send()
+        return told
 
 
 @contextmanager
-def speaking() -> Iterator[None]:
-    """Say in words that another rank is gone.
+def raising_rank_lost() -> Iterator[None]:
+    """Turn a connection that breaks inside the block into `RankLost`.
 
     Raises:
-        RankLost: if the connection to it broke inside the block.
+        RankLost: if one does.
     """
     try:
         yield
@@ -139,18 +165,3 @@ def speaking() -> Iterator[None]:
                 f"another rank is gone, so this one ends, too; the same command goes on ({reason})"
             ) from None
         raise
-
-
-def join_ranks(environment: Mapping[str, str] = os.environ) -> Ranks:
-    """Return this process's place among those that torchrun has started; alone if it has started none."""
-    size = int(environment.get("WORLD_SIZE", "1"))
-    if size == 1 or "RANK" not in environment:
-        return Ranks()
-    number, local = int(environment["RANK"]), int(environment.get("LOCAL_RANK", "0"))
-    # As many as there are processes on this machine: all of them find the same.
-    have_gpus = torch.cuda.device_count() >= int(environment.get("LOCAL_WORLD_SIZE", size))
-    if have_gpus:
-        torch.cuda.set_device(local)
-    with speaking():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if have_gpus else "gloo", timeout=_PATIENCE)
-    return Ranks(number, size, local, have_gpus)

@@ -20,7 +20,6 @@ from training.measures import (
     uncertainty_scores,
 )
 from training.objective import OBJECTIVES, Loss, Objective, RepeatableObjective, TrainingCircumstances, accuracy
-from training.parallel.following import Task, follow
 from training.passes import Passes, logits_of
 from training.placement import place
 from training.precision import Precision
@@ -63,7 +62,6 @@ __all__ = [
     "PredictionRequest",
     "RepeatableObjective",
     "Report",
-    "Task",
     "TrainingCircumstances",
     "TrainingHparams",
     "TrainingRun",
@@ -78,7 +76,6 @@ __all__ = [
     "cross_fitted_temperatures",
     "detection_measures",
     "fit_temperature",
-    "follow",
     "logits_of",
     "measure",
     "place",

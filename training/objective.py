@@ -113,7 +113,7 @@ class LossObjective(RepeatableObjective):
     """A loss, minimised by one backward pass through what the network computed for it."""
 
     def __init__(self, model: nn.Module, circumstances: TrainingCircumstances) -> None:
-        self._network = _Recorded(model, circumstances.exchange.overlapped(model))
+        self._network = _Recorded(model)
         self._loss = circumstances.loss
         self._precision = circumstances.precision
 
@@ -129,17 +129,12 @@ class LossObjective(RepeatableObjective):
 
 
 class _Recorded(nn.Module):
-    """A network with the layers and parameters of another, under their names, that keeps what its first call returned.
+    """A network with the layers and parameters of another, which keeps what its first call returned."""
 
-    Args:
-        model: the other network.
-        passes: what is called for it, such as its form that adds up the gradients of several processes.
-    """
-
-    def __init__(self, model: nn.Module, passes: nn.Module) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self._modules, self._parameters, self._buffers = model._modules, model._parameters, model._buffers
-        self._passes: Callable[[Tensor], Tensor] = passes.__call__  # which is no layer
+        self._passes: Callable[[Tensor], Tensor] = model.__call__  # which is no layer
         self.logits: Tensor | None = None
 
     def forward(self, images: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from foundations.errors import UserError
 from foundations.hparams import Hparams
 from foundations.paths import RunPaths
 from foundations.randomness import RandomStreams
+from foundations.ranks import Ranks
 from foundations.sink import SinkRun
 from foundations.step import Step
 from foundations.storage import load_tensors
@@ -30,7 +31,6 @@ from training.evaluation import Evaluator
 from training.hparams import OPTIMIZERS, TrainingHparams
 from training.loop import train
 from training.objective import OBJECTIVES, TrainingCircumstances
-from training.parallel.following import TrainingTask
 from training.parallel.team import Team, check_batch
 from training.placement import compiled, place
 from training.precision import Precision
@@ -154,10 +154,11 @@ class TrainingRun:
         self.variant.check_sharing(self.context.sharing, ranks)
         check_batch(self.dataset_hparams.batch_size, self.context.example_ranks)
         sweep_temporaries(self.paths.directory)
-        with ranks.leading(TrainingTask.of(self, model, mask, start)):
-            self.train_along(model, mask, start)
+        frozen = frozenset(name for name, parameter in model.named_parameters() if not parameter.requires_grad)
+        with ranks.leading(_train_along, self.without_ranks(), mask, start, frozen):
+            self._train_together(model, mask, start)
 
-    def train_along(self, model: nn.Module, mask: Mask, start: Step) -> None:
+    def _train_together(self, model: nn.Module, mask: Mask, start: Step) -> None:
         """Train as one of the run's processes, all of which are here; the leader alone reads and writes results."""
         team = Team.of(self.context)
         ranks = team.ranks
@@ -210,3 +211,16 @@ class TrainingRun:
         at_end = self.context.evaluate_only_at_end
         standard = standard_callbacks(self.paths, start, self.end, test, progress, at_end, feed, ranks)
         return [show_progress(progress, LOSS_EVERY if looks else 0), *standard]
+
+
+def _train_along(ranks: Ranks, run: TrainingRun, mask: Mask, start: Step, frozen: frozenset[str]) -> None:
+    """Train along with the leader, from which the state comes.
+
+    Args:
+        frozen: the names of the parameters that are not trained.
+    """
+    run = replace(run, context=run.context.on(ranks))
+    model = run.new_network(seed=0)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    run._train_together(model, mask, start)

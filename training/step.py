@@ -11,7 +11,7 @@ from torch import Tensor
 from datasets import Batches, Loader
 from foundations.context import RunContext
 from foundations.randomness import RandomStreams
-from foundations.ranks import speaking
+from foundations.ranks import raising_rank_lost
 from training.checkpoint import TrainingState
 from training.finite import LossWatch
 from training.graphs import Graphs, Repetition
@@ -93,7 +93,7 @@ class TrainingStep:
         state.optimizer.zero_grad()
         share = team.share_of_batch(size)
         team.exchange.begin(share)
-        with speaking():
+        with raising_rank_lost():
             terms = self._gradient(images, labels)
             team.exchange.finish(state.model.parameters())
         self._watch.note(terms["loss"])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import torch
+from dataclasses import replace
 
 from foundations.atomic import sweep_temporaries
 from foundations.errors import InvalidValue, UserError
@@ -98,8 +96,8 @@ def _evaluate(runs: tuple[TrainingRun, ...], paths: RunPaths, request: Evaluatio
         ood=tuple(name for name in request.ood if name in missing),
     )
     models = tuple(run.load_network(run.end) for run in runs)
-    task = EvaluationTask(tuple(run.without_ranks() for run in runs), only_missing, torch.get_num_threads())
-    with runs[0].context.ranks.leading(task):
+    alone = tuple(run.without_ranks() for run in runs)
+    with runs[0].context.ranks.leading(_assess_along, alone, only_missing):
         assessment = _assess(Networks(runs, models), only_missing)
     result = {"step": str(runs[0].end), **earlier}
     if "test" in missing:
@@ -123,19 +121,10 @@ def _assess(networks: Networks, request: EvaluationRequest) -> Assessment:
     return assessment
 
 
-@dataclass(frozen=True)
-class EvaluationTask:
-    """An evaluation that the leader's processes join; the networks come from the leader."""
-
-    runs: tuple[TrainingRun, ...]
-    request: EvaluationRequest
-    threads: int
-
-    def follow(self, ranks: Ranks) -> None:
-        """Predict along."""
-        torch.set_num_threads(self.threads)
-        runs = tuple(replace(run, context=run.context.on(ranks)) for run in self.runs)
-        _assess(Networks(runs, tuple(run.new_network(seed=0) for run in runs)), self.request)
+def _assess_along(ranks: Ranks, runs: tuple[TrainingRun, ...], request: EvaluationRequest) -> None:
+    """Predict along with the leader, from which the networks come."""
+    runs = tuple(replace(run, context=run.context.on(ranks)) for run in runs)
+    _assess(Networks(runs, tuple(run.new_network(seed=0) for run in runs)), request)
 
 
 def earlier_evaluation(paths: RunPaths) -> Evaluation | None:

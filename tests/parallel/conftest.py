@@ -16,6 +16,7 @@ import pytest
 from tests.one_thread import one_thread  # noqa: F401 - for every test here
 from tests.open_lth.running import Workplace
 
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
 PROJECT = Path(__file__).parent.parent.parent
 LENET = ("--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_size=256", "--training_steps=2ep")
 """Six iterations an epoch, the last of 157 examples; 360 test images are one evaluation batch, so rank 1 has none."""
@@ -65,9 +66,8 @@ def run_together(
     places = (f"--root={workplace.root}", f"--dataset_root={workplace.dataset_root}")
     task = {"commands": [[*words, *places] for words in commands], "event": event, "root": str(workplace.root)}
     (place / "task.json").write_text(json.dumps(task))
-    torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}")
     done = subprocess.run(
-        [sys.executable, *torchrun, "-m", "tests.parallel.together"],
+        [sys.executable, *TORCHRUN, f"--nproc_per_node={processes}", "-m", "tests.parallel.together"],
         cwd=PROJECT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT), "TOGETHER": str(place)},
         capture_output=True,

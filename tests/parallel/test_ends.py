@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,8 @@ import torch
 
 from pruning import Mask
 from tests.open_lth.running import Workplace
-from tests.parallel.conftest import LENET, Together
+from tests.parallel.conftest import LENET, PROJECT, TORCHRUN, Together
+from tests.slurm.loopback import until
 from training import MetricLogger
 
 BAYESIAN = ("--bayesian", "--bayesian_samples=2", "--lr=0.01")
@@ -106,6 +109,36 @@ def test_a_signal_to_one_rank_stops_all_at_one_step_and_loses_nothing(whole, new
     again = together(workplace, LOTTERY)
     assert again.code == 0, again.output
     assert all(tensor.equal(weights(workplace)[name]) for name, tensor in weights(whole).items())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
+def test_a_killed_torchrun_leaves_no_rank_training(new_workplace):
+    workplace = new_workplace()
+    words = ("train", *LENET, "--training_steps=100000ep")
+    places = (f"--root={workplace.root}", f"--dataset_root={workplace.dataset_root}")
+    command = [sys.executable, *TORCHRUN, "--nproc_per_node=2", str(PROJECT / "open_lth.py"), *words, *places]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as torchrun:
+        until(lambda: list(workplace.root.glob("*/replicate_1/main/checkpoint.pth")))
+        ranks = [path for path in Path("/proc").glob("[0-9]*") if is_rank_of(path, workplace)]
+        assert len(ranks) == 2
+        torchrun.kill()
+    until(lambda: not any(is_rank_of(path, workplace) for path in ranks), patience=60)
+
+
+def is_rank_of(process: Path, workplace: Workplace) -> bool:
+    try:
+        words = (process / "cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return False
+    return f"--root={workplace.root}" in words and "torch.distributed.run" not in words
+
+
+def test_connections_are_closed_before_a_process_ends(new_workplace, together):
+    # A thread of theirs that outlives Python's own end can abort the process.
+    outcome = together(new_workplace(), ("train", *LENET, "--training_steps=1ep"), processes=3)
+    assert outcome.code == 0
+    [left] = {tuple(threads) for [threads] in outcome.all("threads")}
+    assert not [name for name in left if "gloo" in name]
 
 
 def test_mistakes_are_refused_by_the_leader_alone_and_divergence_by_all(new_workplace, together):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
-import foundations.ranks
+import foundations.rendezvous
 import training.saving
 import training.step
 from foundations.ranks import Ranks
@@ -68,19 +68,21 @@ def main(commands: Sequence[Sequence[str]], event: Mapping[str, int] | None, pla
     if event:
         signal_at(event)
     # The processes stay together from command to command.
-    ranks, leave = foundations.ranks.join_ranks(), Ranks.leave
-    foundations.ranks.join_ranks = lambda: ranks
-    Ranks.leave = lambda _: None  # type: ignore[method-assign]
+    ranks, close = foundations.rendezvous.join_ranks(10), Ranks.close
+    foundations.rendezvous.join_ranks = lambda minutes: ranks
+    Ranks.close = lambda _: None  # type: ignore[method-assign]
     code = 0
     for words in commands:
         code = cli.main(list(words))
         record(place, code=code)
     if code == 0:
-        leave(ranks)
+        close(ranks)
+        record(place, threads=sorted(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")))
     return code
 
 
 if __name__ == "__main__":
     place = Path(os.environ["TOGETHER"])
     task = json.loads((place / "task.json").read_text())
-    raise SystemExit(main(task["commands"], task["event"], place, task["root"]))
+    code = main(task["commands"], task["event"], place, task["root"])
+    os._exit(code) if foundations.rendezvous.are_connected() else sys.exit(code)

@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from foundations.ranks import Ranks, speaking
+from foundations.ranks import Ranks, raising_rank_lost
 
 
 class Agreement:
@@ -27,7 +27,7 @@ class Agreement:
             return signal_number, is_due
         known = self._arrived()
         self._said = torch.tensor([signal_number, int(is_due and self._ranks.is_leader)])
-        with speaking():
+        with raising_rank_lost():
             self._travelling = dist.all_reduce(self._said, dist.ReduceOp.MAX, async_op=True)
         return int(known[0]), bool(known[1])
 
@@ -38,6 +38,6 @@ class Agreement:
 
     def _arrived(self) -> Tensor:
         if self._travelling is not None:
-            with speaking():
+            with raising_rank_lost():
                 self._travelling.wait()
         return self._said
