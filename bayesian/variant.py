@@ -13,6 +13,7 @@ from bayesian.elbo import Elbo
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BAYESIAN, BayesianHparams
 from bayesian.prediction import log_probabilities_of_samples
+from bayesian.tickets import distribution_state, mean_state, restore_distribution
 from foundations.context import Sharing
 from foundations.errors import InvalidValue
 from foundations.randomness import default_generator_seeded
@@ -21,6 +22,7 @@ from models import ModelFamily, ModelHparams
 from pruning import Prunable, PrunableParameter
 from training import (
     Diagnostics,
+    ImageBatches,
     ModelVariant,
     Objective,
     ParameterGroups,
@@ -118,3 +120,22 @@ class Bayesian(ModelVariant):
     def sample_log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Iterator[Tensor]:
         """Yield the log of the class probabilities under each sample of all weights."""
         yield from log_probabilities_of_samples(model, self._hparams, request)
+
+    def describe(self) -> BayesianHparams:
+        """Return the hyperparameters that it was made with."""
+        return self._hparams
+
+    def deterministic_state(self, model: nn.Module, calibration: ImageBatches) -> dict[str, Tensor]:
+        """Return the mean network: every weight is its mean.
+
+        Statistics of BatchNorm are recomputed for these weights, unless evaluation takes those of training.
+        """
+        return mean_state(model, calibration if self._hparams.batchnorm != "running" else None)
+
+    def further_state(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return the weights' standard deviations, 0 where pruned, and the statistics of BatchNorm in training."""
+        return distribution_state(model)
+
+    def restore(self, model: nn.Module, deterministic: Mapping[str, Tensor], further: Mapping[str, Tensor]) -> None:
+        """Give a network a distribution that was taken apart."""
+        restore_distribution(model, deterministic, further)

@@ -68,7 +68,7 @@ class Evaluator:
             model,
             PredictionRequest(
                 images=self._images,
-                calibration=self._calibration_images,
+                calibration=self.calibration_images,
                 streams=self.streams,
                 occasion=f"{step.iteration}/{occasion}",
                 precision=self.precision,
@@ -100,7 +100,8 @@ class Evaluator:
             self._passes = model, Passes(Graphs.of(self.context, "passes of an evaluation", obstacles))
         return self._passes[1]
 
-    def _calibration_images(self) -> list[Tensor]:
+    def calibration_images(self) -> list[Tensor]:
+        """Return the fixed handful of training images, in batches."""
         if self._calibration is None:
             images = torch.cat([images for images, _ in self.train.first_examples(CALIBRATION_EXAMPLES)])
             self._calibration = list(images.split(CALIBRATION_BATCH))

@@ -173,6 +173,26 @@ class ModelVariant:
         model.train(was_training)
         yield found.clone()  # the next pass may be written to the same place
 
+    def describe(self) -> VariantHparams | None:
+        """Return the hyperparameters that it was made with; None if it has none."""
+        return None
+
+    def deterministic_state(self, model: nn.Module, calibration: ImageBatches) -> dict[str, Tensor]:
+        """Return the state dict of the deterministic network that stands for one of this variant: its own, if none is.
+
+        Args:
+            calibration: as in a `PredictionRequest`; need not be called.
+        """
+        return dict(model.state_dict())
+
+    def further_state(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return by name what a network of this variant has besides its `deterministic_state`."""
+        return {}
+
+    def restore(self, model: nn.Module, deterministic: Mapping[str, Tensor], further: Mapping[str, Tensor]) -> None:
+        """Give a network of this variant what these two methods have told of another."""
+        model.load_state_dict(dict(deterministic))
+
 
 VARIANTS: Registry[type[ModelVariant]] = Registry("variant")
 

@@ -32,6 +32,10 @@ class McDropout(ModelVariant):
     def __init__(self, hparams: McDropoutHparams) -> None:
         self._hparams = hparams
 
+    def describe(self) -> McDropoutHparams:
+        """Return its hyperparameters, so that exported networks can be made again."""
+        return self._hparams
+
     def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
         """Return the deterministic network of the same seed, with the same weights, and with dropout."""
         model = super().build(hparams, num_classes, seed)
