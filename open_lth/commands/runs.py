@@ -13,6 +13,7 @@ from open_lth.cluster.listing import list_jobs
 from open_lth.cluster.records import FOLDER
 from open_lth.commands.table import table
 from open_lth.flags.running import add_place_flags
+from open_lth.results.named import named_replicates
 from open_lth.results.replicates import NOT_KEPT, Replicate, find_replicates
 
 _COLUMNS = ("name", "replicate", "model", "data", "variant", "strategy", "levels", "branches", "best accuracy", "MB")
@@ -33,14 +34,16 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if the action is unknown, or no or several experiments have the name.
     """
-    replicates = find_replicates(args.root)
     if args.action == "list":
+        replicates = find_replicates(args.root)
         if not replicates and not (args.root / FOLDER).exists():
             print(f"no experiment lies under {args.root}", file=sys.stderr)
         print(table([_COLUMNS, *map(_row, replicates)]))
         _list_jobs(args.root.absolute())
     elif args.action == "show":
-        _show(_chosen(replicates, args.name, args.root))
+        if not args.name:
+            raise UserError("runs show needs a name, or the beginning of its hash; `runs` lists them")
+        _show(named_replicates(args.root, args.name))
     else:
         raise InvalidValue("action", args.action, "valid values are list, show")
 
@@ -79,24 +82,6 @@ def _ranges(levels: Sequence[int]) -> str:
     if len(levels) > 1 and list(levels) == list(range(levels[0], levels[-1] + 1)):
         return f"{levels[0]}-{levels[-1]}"
     return ",".join(map(str, levels)) or "-"
-
-
-def _chosen(replicates: Sequence[Replicate], name: str | None, root: Path) -> list[Replicate]:
-    if not name:
-        raise UserError("runs show needs a name, or the beginning of its hash; `runs` lists them")
-    fitting = [
-        one for one in replicates if any(_begins(candidate, name) for candidate in (one.paths.name, *one.branches))
-    ]
-    names = sorted({one.paths.name for one in fitting})
-    if not names:
-        raise UserError(f"{name}: no experiment under {root} has this name; `runs` lists them")
-    if len(names) > 1:
-        raise UserError(f"{name}: several experiments begin so: {', '.join(names)}")
-    return fitting
-
-
-def _begins(candidate: str, name: str) -> bool:
-    return candidate.startswith(name) or candidate.rpartition("_")[2].startswith(name)
 
 
 def _show(replicates: Sequence[Replicate]) -> None:

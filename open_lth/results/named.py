@@ -1,0 +1,78 @@
+"""Experiments and runs by the names that people give them: whole ones, or the beginnings of their hashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foundations.errors import InvalidValue, UserError, one_of
+from foundations.paths import MAIN, RunPaths
+from open_lth.results.replicates import Replicate, find_replicates
+from open_lth.runners.lottery import Rewinding
+
+
+def named_replicates(root: Path, name: str) -> list[Replicate]:
+    """Return the replicates of the one experiment that is meant.
+
+    Args:
+        name: its name, or that of one of its branches, or the beginning of it or of its hash.
+
+    Raises:
+        UserError: if no or several experiments have the name.
+    """
+    found = find_replicates(root)
+    fitting = [one for one in found if any(begins(candidate, name) for candidate in (one.paths.name, *one.branches))]
+    names = sorted({one.paths.name for one in fitting})
+    if not names:
+        raise UserError(f"{name}: no experiment under {root} has this name; `runs` lists them")
+    if len(names) > 1:
+        raise UserError(f"{name}: several experiments begin so: {', '.join(names)}")
+    return fitting
+
+
+def begins(candidate: str, name: str) -> bool:
+    """Return whether a name, or the hash at its end, begins with another."""
+    return candidate.startswith(name) or candidate.rpartition("_")[2].startswith(name)
+
+
+def find_run(root: Path, name: str, replicate: int = 1, level: int | None = None, lrr: bool = False) -> RunPaths:
+    """Return the paths of the finished run that is meant.
+
+    Args:
+        root: where experiments are looked for.
+        name: the run's own directory, or an experiment or branch as in `named_replicates`.
+        level: of a lottery or branch; the last finished one if None.
+        lrr: whether a lottery's levels under learning rate rewinding are meant.
+
+    Raises:
+        UserError: if no or several runs are meant.
+    """
+    own = RunPaths(Path(name).expanduser().absolute())
+    if own.is_finished:
+        return own
+    if "/" in name:
+        raise UserError(f"{own.directory}: is not the directory of a finished run")
+    replicates = {one.paths.number: one for one in named_replicates(root, name)}
+    if replicate not in replicates:
+        raise InvalidValue("replicate", replicate, one_of(map(str, replicates)))
+    levels = _meant(replicates[replicate], name, lrr)
+    if not levels:
+        raise UserError(f"{replicates[replicate].paths.directory}: no such run is finished; `runs` lists what is")
+    chosen = max(levels) if level is None else level
+    if chosen not in levels:
+        raise InvalidValue("level", chosen, f"finished are {', '.join(map(str, sorted(levels)))}")
+    if len(levels[chosen]) > 1:
+        names = ", ".join(run.directory.name for run in levels[chosen])
+        raise UserError(f"{name}: several runs begin so: {names}")
+    return RunPaths(levels[chosen][0].directory.absolute())
+
+
+def _meant(replicate: Replicate, name: str, lrr: bool) -> dict[int, list[RunPaths]]:
+    """Return the finished runs that a name may mean, by level; a run without levels counts as level 0."""
+    levels: dict[int, list[RunPaths]] = {}
+    for run in replicate.runs():
+        number = run.level if isinstance(run.level, int) else 0
+        kind = Rewinding.LEARNING_RATE.value if lrr and number else MAIN
+        is_own = begins(replicate.paths.name, name)
+        if run.kind == kind if is_own else run.trunk is not None and begins(run.directory.name, name):
+            levels.setdefault(number, []).append(run)
+    return levels
