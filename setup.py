@@ -11,9 +11,10 @@ README = Path(__file__).parent / "README.md"
 TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4", "setuptools>=70.1"]
 TENSORBOARD = ["tensorboard>=2.20"]
 WANDB = ["wandb>=0.28"]
+EXPORT = ["onnx>=1.17", "onnxscript>=0.3", "huggingface_hub>=0.30"]
 DOCS = ["sphinx>=8.1", "furo>=2024.8", "myst-parser>=4", "sphinx-copybutton>=0.5.2"]
 CHECKS = ["ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
-EXTRAS = {"tensorboard": TENSORBOARD, "wandb": WANDB, "docs": DOCS, "test": TEST}
+EXTRAS = {"tensorboard": TENSORBOARD, "wandb": WANDB, "export": EXPORT, "docs": DOCS, "test": TEST}
 DEV = [*CHECKS, *(package for extra in EXTRAS.values() for package in extra)]
 
 setup(
@@ -48,6 +49,7 @@ setup(
         "tqdm>=4.66",
         "filelock>=4.1",
         "pydantic>=2.7,<3",  # reads files of settings
+        "safetensors>=0.4.3,<1",
     ],
     extras_require={**EXTRAS, "dev": DEV},
 )

@@ -129,6 +129,11 @@ class RunPaths:
         return self.directory / "evaluation.json"
 
     @property
+    def ticket(self) -> Path:
+        """The directory of what `export` makes of the run."""
+        return self.directory / "ticket"
+
+    @property
     def tensorboard(self) -> Path:
         """The directory of TensorBoard's event files."""
         return self.directory / "tensorboard"

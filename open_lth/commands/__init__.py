@@ -13,6 +13,7 @@ for _name, _description in {
     "plot": "draw figures and tables from finished runs",
     "report": "write one HTML page with all figures, tables, hyperparameters, versions and commands",
     "runs": "list what lies under the root, or show one experiment and the command that made it",
+    "export": "write a ticket for others: weights, mask and card; smaller networks, ONNX, and what they save",
     "plugins": "list the plugins, and all that can be chosen by name with who registered it",
 }.items():
     COMMANDS.register(_name)(Command(_description, f"{__name__}.{_name}"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,15 +20,13 @@ from open_lth.compaction.removal import narrow_state, possible_removals
 from open_lth.compaction.rules import rule_of
 from tests.open_lth.compaction.networks import FAMILIES, disturb, images_of, needed_by_trial, parameters, prune, pruned
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 @torch.no_grad()
 def difference(left: nn.Module, right: nn.Module, images: Tensor) -> float:
     return float((left(images) - right(images)).abs().max())
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8)
 @given(density=st.sampled_from([0.0, 0.01, 0.03, 0.1, 0.5, 1.0]), seed=st.integers(0, 1000))
 @pytest.mark.parametrize("name", FAMILIES)
 def test_whatever_the_mask_the_rules_alone_leave_the_outputs_as_they_were(name, density, seed):
