@@ -68,8 +68,11 @@ class NarrowAttention(nn.Module):
         query, key, value = (
             part.unflatten(-1, (self.size.heads, -1)).transpose(1, 2) for part in self.qkv(x).split(parts, dim=-1)
         )
-        mixed = F.scaled_dot_product_attention(query, key, value, scale=self.size.scale)  # (B, heads, N, values)
-        outputs: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
+        # Where the dimensions differ, no fused kernel fits, and zeros cost less.
+        width = max(self.size.matching, self.size.values)
+        query, key, value = (F.pad(part, (0, width - part.shape[-1])) for part in (query, key, value))
+        mixed = F.scaled_dot_product_attention(query, key, value, scale=self.size.scale)[..., : self.size.values]
+        outputs: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))  # from (B, heads, N, values)
         return outputs
 
 

@@ -21,11 +21,16 @@ def possible_removals(structure: Structure) -> list[Removal]:
     """Return all that a network does not need."""
     needed = needed_units(structure)
     inside = {structure.groups.find(one.outer.source.group) for one in structure.attention.values()}
-    outside = {group: stays for group, stays in needed.items() if group not in inside}
-    units = [(group, int(unit)) for group, stays in outside.items() for unit in (~stays).nonzero()[:, 0]]
+    worthwhile = {g: stays for g, stays in needed.items() if g not in inside and _pays(structure, g, stays)}
+    units = [(group, int(unit)) for group, stays in worthwhile.items() for unit in (~stays).nonzero()[:, 0]]
     attention = structure.attention.items()
     narrower = [name for name, one in attention if len(_needed_of(one, needed).inner) < len(one.inner.bias)]
     return [*units, *narrower]
+
+
+def _pays(structure: Structure, group: int, stays: Tensor) -> bool:
+    """Return whether units are worth removing: to pick most of the images' entries takes longer than to read all."""
+    return not structure.groups.is_of_images(group) or 2 * int(stays.sum()) <= len(stays)
 
 
 def narrow_state(

@@ -8,6 +8,7 @@ from timm.layers import Attention
 from torch import Tensor, nn
 
 from open_lth.compaction import TOLERANCE, AttentionSize, compact
+from open_lth.compaction.narrowing import NarrowAttention
 from tests.open_lth.compaction.networks import images_of
 
 WIDTH, HEADS, SIZE = 8, 2, 4
@@ -107,3 +108,19 @@ def test_attention_that_normalises_its_queries_stays():
     empty(model, 2, 0, [0, 1, 2, 3])
     empty(model, 2, 1, [0, 1, 2, 3])
     assert size_of(model) is None
+
+
+@pytest.mark.parametrize(("matching", "values"), [(3, 5), (5, 3), (4, 4)])
+def test_a_narrow_layer_attends_as_the_formula_says(matching, values):
+    torch.manual_seed(0)
+    size = AttentionSize(HEADS, matching, values, scale=0.7)
+    inner = nn.Linear(WIDTH, HEADS * (2 * matching + values))
+    narrow = NarrowAttention(size, inner, nn.Linear(HEADS * values, WIDTH))
+    tokens = torch.randn(2, 7, WIDTH)
+    query, key, value = inner(tokens).split([HEADS * matching, HEADS * matching, HEADS * values], dim=-1)
+    heads = []
+    for head in range(HEADS):
+        q, k = (part[..., head * matching : (head + 1) * matching] for part in (query, key))
+        v = value[..., head * values : (head + 1) * values]
+        heads.append((0.7 * q @ k.transpose(1, 2)).softmax(dim=-1) @ v)
+    assert torch.allclose(narrow(tokens), narrow.proj(torch.cat(heads, dim=-1)), atol=1e-5)

@@ -98,8 +98,19 @@ def test_of_linear_layers_exactly_the_units_go_that_are_found_by_trial(seed):
     inputs = needed_by_trial(model, "0", images)
     first, second = needed_by_trial(model, "2", images), needed_by_trial(model, "4", images)
     assert torch.equal(narrow[1].inputs, inputs.nonzero()[:, 0])
+    assert 0 < len(narrow[1].inputs) <= 18
     assert (narrow[1].out_features, narrow[3].out_features) == (int(first.sum()), int(second.sum()))
     assert int(inputs.sum()) < 36 and int(first.sum()) < 12
+
+
+@pytest.mark.parametrize(("read", "selected"), [(18, True), (19, False)])
+def test_pixels_are_selected_where_no_more_than_half_of_them_are_read(read, selected):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 4)).eval()
+    with torch.no_grad():
+        model[1].weight[:, read:] = 0.0
+    layer = compact(model, images_of(4, 1, 6, 6)).network[1]
+    assert layer.in_features == (read if selected else 36)
+    assert hasattr(layer, "inputs") == selected
 
 
 @pytest.mark.parametrize("seed", range(8))
