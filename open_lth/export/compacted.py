@@ -11,7 +11,7 @@ from open_lth.compaction import TOLERANCE, compact
 from open_lth.export.files import write_json, write_tensors
 from open_lth.export.loading import DETERMINISTIC, load_ticket
 from open_lth.export.paths import TicketPaths
-from training import TrainingRun
+from training import TrainingRun, logits_of, measure
 
 
 def export_compacted(run: TrainingRun, place: TicketPaths) -> None:
@@ -34,6 +34,7 @@ def export_compacted(run: TrainingRun, place: TicketPaths) -> None:
         "digests": {place.compact.name: digest},
         "attention": {name: asdict(size) for name, size in compacted.attention.items()},
         "parameters": {"dense": count_parameters(wide), "compacted": count_parameters(compacted.network)},
+        "measures": measure(logits_of(compacted.network, images()).log_softmax(dim=1), test.labels),
         "deviation": compacted.deviation,
         "tolerance": TOLERANCE,
         "layers": _sizes(wide, compacted.network),

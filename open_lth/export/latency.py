@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from models import prunable_layers
 
@@ -81,7 +80,11 @@ class CsrLinear(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
-        return F.linear(input, self.weight, self.bias)
+        inputs = input.flatten(0, -2).t()  # weights times inputs, the transpose of F.linear, is up to 5 times as fast
+        outputs: Tensor = (
+            self.weight @ inputs if self.bias is None else torch.addmm(self.bias[:, None], self.weight, inputs)
+        )
+        return outputs.t().reshape(*input.shape[:-1], -1)
 
 
 def with_csr_layers(network: nn.Module) -> nn.Module:

@@ -121,10 +121,14 @@ def test_a_card_that_cannot_be_right_is_refused_in_one_line(place, change, said)
     assert "\n" not in str(refused.value)
 
 
-def test_the_mean_network_is_about_as_good_as_the_distribution(run, place):
-    evaluator = run.evaluator()
-    own = evaluator.evaluate(load_ticket(place.directory).network, run.end)
-    logits, labels = zip(*((load_ticket(place.directory, "deterministic").network(images), labels)
-                           for images, labels in evaluator.test), strict=True)  # fmt: skip
-    mean = measure(torch.cat(logits).log_softmax(dim=1).detach(), torch.cat(labels))
+def test_the_measures_of_the_compact_network_are_those_of_the_deterministic_one(run, compacted):
+    network, test = load_ticket(compacted.directory, "deterministic").network, run.evaluator().test
+    logits = torch.cat([network(images).detach() for images, _ in test])
+    expected = measure(logits.log_softmax(dim=1), test.labels)
+    assert json.loads(compacted.compact_card.read_text())["measures"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_mean_network_is_about_as_good_as_the_distribution(run, compacted):
+    own = run.evaluator().evaluate(load_ticket(compacted.directory).network, run.end)
+    mean = json.loads(compacted.compact_card.read_text())["measures"]
     assert abs(own["accuracy"] - mean["accuracy"]) < 0.05
