@@ -13,7 +13,7 @@ TENSORBOARD = ["tensorboard>=2.20"]
 WANDB = ["wandb>=0.28"]
 EXPORT = ["onnx>=1.17", "onnxscript>=0.3", "huggingface_hub>=0.30"]
 DOCS = ["sphinx>=8.1", "furo>=2024.8", "myst-parser>=4", "sphinx-copybutton>=0.5.2"]
-CHECKS = ["ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3"]
+CHECKS = ["ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3", "pre-commit>=4"]
 EXTRAS = {"tensorboard": TENSORBOARD, "wandb": WANDB, "export": EXPORT, "docs": DOCS, "test": TEST}
 DEV = [*CHECKS, *(package for extra in EXTRAS.values() for package in extra)]
 
@@ -38,13 +38,13 @@ setup(
     install_requires=[
         "torch>=2.6",  # older versions can be made to run code that hides in a checkpoint
         "torchvision",
-        "torch-blue>=1.1",
-        "timm>=1.0",
+        "torch-blue>=1.1,<1.2",
+        "timm>=1.0.21",
         "numpy>=1.26",
         "scikit-learn>=1.4",  # the digits data set, and measures of out-of-distribution detection
-        "scipy>=1.11",  # the SVHN data set's file format, temperatures and intervals
+        "scipy>=1.11.1",  # the SVHN data set's file format, temperatures and intervals
         "matplotlib>=3.8",
-        "pandas>=2.2",
+        "pandas>=2.2.1",
         "jinja2>=3.1",  # the page that `report` writes
         "tqdm>=4.66",
         "filelock>=4.1",
