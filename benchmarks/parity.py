@@ -132,8 +132,7 @@ def _ticket(args: argparse.Namespace, name: str, replicate: int) -> Ticket:
     _run(command)
     with contextlib.redirect_stdout(io.StringIO()) as place:
         _run([*command, "--display_output_location"])
-    directory = Path(place.getvalue().strip())
-    paths = ReplicatePaths.of(directory).level(args.levels)
+    paths = ReplicatePaths.of(Path(place.getvalue().strip()).parents[1]).level(args.levels)
     rows = MetricLogger.load(paths.logger).rows().values()
     measured = [row for row in rows if "test_accuracy" in row]
     return Ticket(max(measured, key=lambda row: row["test_accuracy"]), Mask.load(paths.mask))

@@ -90,7 +90,7 @@ def test_every_subcommand_explains_itself(capsys, command):
 
 @pytest.mark.parametrize("command", COMMANDS.names())
 def test_every_subcommand_refuses_an_unknown_flag_in_one_line(capsys, command):
-    first = {"lottery_branch": ["reinit"], "evaluate": ["train"]}.get(command, [])
+    first = {"lottery_branch": ["reinit"], "evaluate": ["train"], "export": ["RUN"]}.get(command, [])
     assert cli.main([command, *first, "--no_such_flag=1"]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and "--no_such_flag=1" in captured.err
@@ -208,6 +208,8 @@ def test_the_bayesian_plugin_comes_along(capsys):
 
 def test_main_reads_the_process_arguments_if_it_is_given_none(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["open_lth.py", "unheard_of"])
+    # The process is taken to end with the command: signals shall not change its exit code. This one goes on.
+    monkeypatch.setattr(cli, "ignore_stop_signals", lambda: None)
     assert cli.main() == 1
     assert "unheard_of is no subcommand" in capsys.readouterr().err
 

@@ -76,6 +76,8 @@ def evaluation(args: argparse.Namespace, runs: Sequence[TrainingRun]) -> Evaluat
     Raises:
         UserError: if there is no such shift, or it or what is out of distribution does not go with the data set.
     """
+    if not runs:
+        return EvaluationRequest(args.passes, ensemble=args.ensemble)
     tests = runs[0].extra_tests()
     return EvaluationRequest(args.passes, tuple(tests.shifts(args.shift)), tuple(tests.ood(args.ood)), args.ensemble)
 

@@ -13,6 +13,7 @@ import pytest
 import cli
 from foundations.errors import InvalidValue, UserError
 from open_lth.command import COMMANDS, Command, read_command, read_flags
+from open_lth.evaluation_request import EvaluationRequest
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -59,7 +60,7 @@ def test_what_stands_for_no_training_runs_cannot_be_measured(capsys):
 
 def test_a_command_that_stands_for_training_runs_can_be_measured(capsys, greet):
     greet.trainings = lambda args, argv: []
-    assert read_command(("greet", "Ada")) == ([], 0)
+    assert read_command(("greet", "Ada")) == ([], EvaluationRequest())
     assert cli.main(["evaluate", "greet", "Ada"]) == 0
     with pytest.raises(SystemExit):
         cli.main(["evaluate", "--help"])
@@ -69,7 +70,8 @@ def test_a_command_that_stands_for_training_runs_can_be_measured(capsys, greet):
 @pytest.mark.usefixtures("greet")
 def test_flags_that_a_command_does_not_have_say_that_it_runs_here_and_measures_nothing():
     args = read_flags(("greet", "Ada"), program=("python", "program.py"), plugins=("tides",))
-    assert (args.platform, args.display_output_location, args.dry_run, args.passes) == ("local", False, False, 0)
+    assert (args.platform, args.display_output_location, args.dry_run) == ("local", False, False)
+    assert COMMANDS.get("greet").evaluation(args, []).passes == 0
     assert (args.command_line, args.program) == (("greet", "Ada"), ("python", "program.py"))
     assert args.plugins == ("tides",)
 

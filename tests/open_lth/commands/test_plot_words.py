@@ -13,7 +13,8 @@ import pytest
         ("figure_3.csv", "method,weights of the layer,kept of them,weights of the layer remaining (%),"
          "mean initial magnitude of the kept weights"),
         ("figure_4.csv", "panel,method,level,weights remaining (%),test accuracy (%),"
-         "test accuracy: std over replicates,replicates"),
+         "test accuracy: std over replicates,replicates,test accuracy (%) at the end,"
+         "test accuracy: difference from the panel's first method"),
         ("table_1.csv", "panel,method,minutes per level,minutes per level: std over trainings,"
          "minutes per level relative to the panel's first method,number of trainings,processor,device,threads,machine"),
         ("matching.csv", "panel,method,test accuracy of the dense network (%),"
