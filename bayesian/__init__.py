@@ -13,12 +13,13 @@ def register() -> None:
     from bayesian.hparams import BAYESIAN
     from bayesian.paper import register_scales, register_suites
     from bayesian.strategies import register_strategies
-    from bayesian.variant import Bayesian
+    from bayesian.variant import Bayesian, paper_curriculum
     from open_lth.branch import BRANCHES
     from open_lth.plugins import REGISTRIES
     from open_lth.suites import PLOTS, SCALES, STYLES, SUITES
-    from training import VARIANTS
+    from training import CURRICULA, VARIANTS
 
+    CURRICULA.register("paper")(paper_curriculum)
     VARIANTS.register(BAYESIAN)(Bayesian)
     REGISTRIES.register("estimator")(ESTIMATORS)
     register_strategies()

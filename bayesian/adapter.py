@@ -51,21 +51,20 @@ class VariationalTensor:
         return f"{layer_name}._{self.variable}_mean", f"{layer_name}._{self.variable}_log_std"
 
 
-def convert(model: nn.Module, init_std: float) -> None:
+def convert(model: nn.Module, initial_std: Callable[[int], float]) -> None:
     """Turn every Linear and Conv2d into torch-blue's layer, in place; everything else stays deterministic.
 
-    The means are the weights that are there. The standard deviations are those of torch-blue's Kaiming scale times
-    a factor (paper section 4: 1 %). What is frozen stays frozen.
+    The means are the weights that are there. What is frozen stays frozen.
 
     Args:
-        init_std: the initial standard deviation in units of 1/sqrt(3 fan_in).
+        initial_std: from a layer's fan-in to the standard deviation of its weights and biases.
     """
     for name, layer in prunable_layers(model).items():
         fan_in = nn.init._calculate_fan_in_and_fan_out(layer.weight)[0]  # type: ignore[arg-type]
         trainable = {variable: p.requires_grad for variable, p in layer.named_parameters(recurse=False)}
         _convert_layer(layer)
         for tensor in _tensors_of(name, layer):
-            nn.init.constant_(tensor.log_std, math.log(init_std / math.sqrt(3 * fan_in)))
+            nn.init.constant_(tensor.log_std, math.log(initial_std(fan_in)))
             for parameter in (tensor.mean, tensor.log_std):
                 parameter.requires_grad_(trainable[tensor.variable])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +17,11 @@ BAYESIAN = "bayesian"
 
 BATCHNORM_MODES = ("recalibrated", "batch", "running")
 LIKELIHOODS = ("expected", "predictive")
+INIT_SCALES: Mapping[str, Callable[[int], float]] = {
+    "torch_blue": lambda fan_in: 1 / math.sqrt(fan_in) + 1e-5,
+    "kaiming": lambda fan_in: 1 / math.sqrt(3 * fan_in),
+}
+"""From a layer's fan-in to the unit of its initial standard deviations."""
 
 _GREATEST = 1e6
 """Products of these numbers with each other and the learning rate stay within single precision."""
@@ -37,7 +44,13 @@ class BayesianHparams(VariantHparams):
         "samples in evaluation, where it should not be as many as in training", None
     )
     kl_temperature: float = hparam("the factor T on the KL divergence from the prior", 0.1)
-    init_std: float = hparam("initial standard deviation, in units of the Kaiming scale 1/sqrt(3 fan_in)", 0.01)
+    init_std: float = hparam("initial standard deviation, in units of the scale that --bayesian_init_scale names", 0.01)
+    init_scale: str = hparam(
+        "the unit of the initial standard deviation: torch_blue (its own, and the paper's: 1/sqrt(fan_in) + 1e-5) or "
+        "kaiming (1/sqrt(3 fan_in), what runs had that were named before there was a choice)",
+        "torch_blue",
+        unnamed="kaiming",
+    )
     estimator: str = hparam("how samples are drawn in training", "weights", choices=ESTIMATORS.names)
     likelihood: str = hparam(
         "the data's part of the loss: expected (the mean over samples of the log probability, as in the ELBO) or "
@@ -74,7 +87,11 @@ class BayesianHparams(VariantHparams):
         for name in ("init_std", "std_lr_factor"):
             if not 0 < getattr(self, name) <= _GREATEST:
                 raise InvalidValue(name, getattr(self, name), f"must be greater than 0, and no more than {_GREATEST:g}")
-        for name, valid in (("batchnorm", BATCHNORM_MODES), ("likelihood", LIKELIHOODS)):
+        for name, valid in (
+            ("batchnorm", BATCHNORM_MODES),
+            ("likelihood", LIKELIHOODS),
+            ("init_scale", tuple(INIT_SCALES)),
+        ):
             if getattr(self, name) not in valid:
                 raise InvalidValue(name, getattr(self, name), one_of(valid))
 
@@ -84,6 +101,10 @@ class BayesianHparams(VariantHparams):
             return self.kl_temperature
         risen = Step.from_str(self.kl_warmup, step.iterations_per_epoch).iteration
         return self.kl_temperature * (min(1.0, step.iteration / risen) if risen else 1.0)
+
+    def initial_std(self, fan_in: int) -> float:
+        """Return the standard deviation with which the weights and biases of a layer start (paper section 4: 1 %)."""
+        return self.init_std * INIT_SCALES[self.init_scale](fan_in)
 
     @property
     def samples_in_evaluation(self) -> int:

@@ -33,16 +33,25 @@ from training import (
 
 _CURRICULUM: Mapping[str, object] = {
     "batch_size": 128,
-    "model_init": "kaiming_uniform",
+    "model_init": "torch_default",
     "optimizer_name": "adam",
     "lr": 1e-3,
     "weight_decay": 1e-4,
     "milestone_steps": "80ep,120ep",
     "gamma": 0.1,
     "training_steps": "160ep",
-    "pruning_strategy": "sparse_global_snr",
     "pruning_fraction": 0.2,
 }
+
+
+def paper_curriculum(family: ModelFamily) -> Mapping[str, object]:
+    """Return the paper's curriculum (section 4) on a family's own data set, whatever the variant and the strategy."""
+    return {
+        "dataset_name": family.defaults["dataset_name"],
+        "batchnorm_init": family.defaults["batchnorm_init"],
+        "pruning_layers_to_ignore": f"{family.output_layer}.weight",
+        **_CURRICULUM,
+    }
 
 
 class Bayesian(ModelVariant):
@@ -51,6 +60,7 @@ class Bayesian(ModelVariant):
     name = BAYESIAN
     description = "a Bayesian network: every weight is a normal distribution, fitted by variational inference"
     hparams = BayesianHparams
+    default_levels = 20  # paper section 5
     objectives = ("cross_entropy",)  # the data fit of the ELBO, which is what training minimises
 
     def __init__(self, hparams: BayesianHparams) -> None:
@@ -58,19 +68,14 @@ class Bayesian(ModelVariant):
 
     @classmethod
     def preset(cls, family: ModelFamily) -> Mapping[str, object]:
-        """Return the paper's curriculum (section 4) on the family's own data set."""
-        return {
-            "dataset_name": family.defaults["dataset_name"],
-            "batchnorm_init": family.defaults["batchnorm_init"],
-            "pruning_layers_to_ignore": f"{family.output_layer}.weight",
-            **_CURRICULUM,
-        }
+        """Return the paper's curriculum, and its score (section 5)."""
+        return {**paper_curriculum(family), "pruning_strategy": "sparse_global_snr"}
 
     def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
         """Return the deterministic network of the same seed, converted: its weights are the means."""
         model = super().build(hparams, num_classes, seed)
         with default_generator_seeded(seed):  # torch-blue draws means that are then replaced
-            convert(model, self._hparams.init_std)
+            convert(model, self._hparams.initial_std)
         return model
 
     def prunable(self, model: nn.Module) -> Prunable:

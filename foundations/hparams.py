@@ -11,7 +11,12 @@ from foundations.flags import Choices, flag
 
 
 def hparam(
-    help: str, default: Any = MISSING, choices: Choices = (), hidden: bool = False, display_default: bool = True
+    help: str,
+    default: Any = MISSING,
+    choices: Choices = (),
+    hidden: bool = False,
+    display_default: bool = True,
+    unnamed: Any = MISSING,
 ) -> Any:
     """Declare a hyperparameter: its explanation and, unless it must be given, its default.
 
@@ -22,8 +27,11 @@ def hparam(
         hidden: whether it cannot be set on the command line.
         display_default: whether a default that says something is displayed. OpenLTH displays its own; fields that it
             did not have stay out, so that its users find their files as they were.
+        unnamed: the value that does not enter a hash, if that is not the default: what experiments did that were named
+            before there was a choice.
     """
-    return flag(help, default, choices, hidden=hidden, display_default=display_default)
+    more = {} if unnamed is MISSING else {"unnamed": unnamed}
+    return flag(help, default, choices, hidden=hidden, display_default=display_default, **more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +53,10 @@ class Hparams:
         return f"'{value}'" if isinstance(value, str) else str(value)
 
     def essential_fields(self) -> list[Field[Any]]:
-        """Return the fields that have no default or differ from it, sorted by name."""
+        """Return the fields that enter a hash, because they have no default or differ from it, sorted by name."""
         kept = [f for f in fields(self) if not f.name.startswith("_")]
-        kept = [f for f in kept if f.default is MISSING or getattr(self, f.name) != f.default]
+        unnamed = {f.name: f.metadata.get("unnamed", f.default) for f in kept}
+        kept = [f for f in kept if f.default is MISSING or getattr(self, f.name) != unnamed[f.name]]
         return sorted(kept, key=lambda f: f.name)
 
     def as_words(self, prefix: str = "") -> list[str]:
@@ -56,7 +65,9 @@ class Hparams:
         Args:
             prefix: put before their names, as in `--retrain_t_lr`.
         """
-        values = {f"{prefix}_{f.name}" if prefix else f.name: getattr(self, f.name) for f in self.essential_fields()}
+        given = [f for f in fields(self) if f.default is MISSING or getattr(self, f.name) != f.default]
+        names = sorted(f.name for f in given if not f.name.startswith("_") and not f.metadata.get("hidden"))
+        values = {f"{prefix}_{name}" if prefix else name: getattr(self, name) for name in names}
         return [f"--{name}" if value is True else f"--{name}={value}" for name, value in values.items()]
 
     def _is_displayed(self, f: Field[Any]) -> bool:

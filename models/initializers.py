@@ -1,4 +1,4 @@
-"""Initial weights of linear and convolutional layers, whose biases stay as the layer made them, and of BatchNorm."""
+"""Initial weights of linear and convolutional layers, whose biases mostly stay as they were made, and of BatchNorm."""
 
 from __future__ import annotations
 
@@ -48,6 +48,16 @@ def kaiming_uniform(module: nn.Module) -> None:
     """
     if isinstance(module, (nn.Linear, nn.Conv2d)):
         nn.init.kaiming_uniform_(module.weight)
+
+
+@INITIALIZERS.register("torch_default")
+def torch_default(module: nn.Module) -> None:
+    """Draw weights and biases from U(-b, b) with b = 1 / sqrt(fan_in), as PyTorch's layers and torch-blue's means start.
+
+    Source: torch.nn.Linear.reset_parameters, which calls it kaiming_uniform with a = sqrt(5).
+    """
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        module.reset_parameters()
 
 
 @INITIALIZERS.register("orthogonal")

@@ -29,6 +29,7 @@ from training.run import TrainingRun
 from training.sinks import SINKS
 from training.variant import (
     ALL_LAYERS,
+    CURRICULA,
     VARIANTS,
     Deterministic,
     Diagnostics,
@@ -41,6 +42,7 @@ from training.variant import (
 
 __all__ = [
     "ALL_LAYERS",
+    "CURRICULA",
     "OBJECTIVES",
     "OPTIMIZERS",
     "SINKS",

@@ -89,6 +89,8 @@ class ModelVariant:
     weights_like: ClassVar[str] = ""
     """Another variant whose weights are the same thing, if there is one, such as `deterministic` if every weight is a
     number: the pruning strategies and branches that fit networks of that variant fit these, too."""
+    default_levels: ClassVar[int | None] = None
+    """The last level of a lottery that is not told one; None if it has to be."""
     objectives: ClassVar[tuple[str, ...]] = ()
     """The choices of `--objective` that its training can minimise; empty means all."""
 
@@ -195,6 +197,9 @@ class ModelVariant:
 
 
 VARIANTS: Registry[type[ModelVariant]] = Registry("variant")
+
+CURRICULA: Registry[Callable[[ModelFamily], Mapping[str, object]]] = Registry("curriculum")
+"""Settings of data, training and pruning by name: from a family to defaults, by flag, in place of a variant's own."""
 
 
 @VARIANTS.register(DETERMINISTIC)

@@ -16,13 +16,15 @@ from training import TrainingRun
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the command's flags."""
+    selection = select(argv)
+    levels = selection.variant.default_levels
     section = parser.add_argument_group("Levels", "How often to prune.")
-    section.add_argument(
-        "--levels", metavar="N", help="the last pruning level; level 0 is the dense network (required)"
-    )
+    otherwise = "required" if levels is None else f"default: {levels}"
+    about = f"the last pruning level; level 0 is the dense network ({otherwise})"
+    section.add_argument("--levels", metavar="N", default=None if levels is None else str(levels), help=about)
     lrr = "rewind the learning rate alone: train on from the learned weights (Renda et al. 2020)"
     section.add_argument("--lrr", action="store_true", help=lrr)
-    add_lottery_flags(parser, select(argv))
+    add_lottery_flags(parser, selection)
     add_context_flags(parser)
 
 

@@ -15,7 +15,7 @@ from foundations.step import parse_step
 from models import MODEL_FAMILIES, ModelHparams, find_family
 from open_lth.runners.descs import LotteryDesc, TrainDesc
 from pruning import DETERMINISTIC, STRATEGIES, PruningHparams, check_strategy_fits
-from training import VARIANTS, ModelVariant, TrainingHparams, VariantHparams, check_images_fit
+from training import CURRICULA, VARIANTS, ModelVariant, TrainingHparams, VariantHparams, check_images_fit
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def select(argv: Sequence[str]) -> Selection:
     """
     parser = Parser(add_help=False)
     parser.add_argument("--default_hparams")
+    parser.add_argument("--curriculum")
     parser.add_argument("--pruning_strategy")
     parser.add_argument("--pretrain", action="store_true")
     for name in optional_variants():
@@ -55,21 +56,34 @@ def select(argv: Sequence[str]) -> Selection:
     if len(chosen) > 1:
         raise UserError(f"--{chosen[0].name} and --{chosen[1].name} cannot be given together")
     variant = chosen[0] if chosen else VARIANTS.get(DETERMINISTIC)
-    defaults: dict[str, Any] = {}
-    if known.default_hparams is not None:
-        try:
-            defaults = {"model_name": known.default_hparams, **variant.preset(find_family(known.default_hparams))}
-        except InvalidValue as error:
-            raise InvalidValue("default_hparams", error.value, error.valid) from None
+    defaults = _preset(variant, known.default_hparams, known.curriculum)
     strategy = known.pruning_strategy or defaults.get("pruning_strategy")
     group = STRATEGIES.get(strategy).get_pruning_hparams() if strategy else PruningHparams
     return Selection(variant, defaults, group, known.pretrain)
+
+
+def _preset(variant: type[ModelVariant], model: str | None, curriculum: str | None) -> dict[str, Any]:
+    """Return the defaults, by flag, of a model under a curriculum, or under the variant's own."""
+    if model is None:
+        if curriculum is not None:
+            raise InvalidValue("curriculum", curriculum, "needs --default_hparams=MODEL, whose data set it is for")
+        return {}
+    try:
+        family = find_family(model)
+    except InvalidValue as error:
+        raise InvalidValue("default_hparams", error.value, error.valid) from None
+    own = variant.preset(family)
+    if curriculum is not None:
+        own = {"pruning_strategy": own["pruning_strategy"], **CURRICULA.get(curriculum)(family)}
+    return {"model_name": model, **own}
 
 
 def add_training_flags(parser: argparse.ArgumentParser, selection: Selection) -> None:
     """Add the flags that every experiment has."""
     section = parser.add_argument_group("Presets", "Fill in the other flags; a flag that is given wins.")
     section.add_argument("--default_hparams", metavar="MODEL", help="fill every flag with this model's defaults")
+    curricula = f"fill in how it is trained and pruned from a curriculum: {', '.join(CURRICULA.names())}"
+    section.add_argument("--curriculum", metavar="NAME", help=curricula)
     for name, variant in optional_variants().items():
         section.add_argument(f"--{name}", action="store_true", help=variant.description)
     for group in (ModelHparams, DatasetHparams, TrainingHparams):

@@ -12,7 +12,7 @@ from open_lth.branch import BRANCHES
 from open_lth.command import COMMANDS
 from open_lth.suites import PLOTS, SCALES, SUITES
 from pruning import STRATEGIES
-from training import OBJECTIVES, OPTIMIZERS, VARIANTS
+from training import CURRICULA, OBJECTIVES, OPTIMIZERS, VARIANTS
 
 REGISTRIES: Registry[Registry[Any]] = Registry("registry")
 """By what their entries are; a plugin that has registries of its own adds them."""
@@ -27,6 +27,7 @@ _CORE: Mapping[str, Registry[Any]] = {
     "corruption": CORRUPTIONS,
     "OOD change": OOD_CHANGES,
     "variant": VARIANTS,
+    "curriculum": CURRICULA,
     "optimizer": OPTIMIZERS,
     "objective": OBJECTIVES,
     "pruning strategy": STRATEGIES,

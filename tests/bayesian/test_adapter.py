@@ -8,6 +8,7 @@ import pickle
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 from torch.func import functional_call
 from torch_blue import vi
@@ -16,7 +17,7 @@ from bayesian.adapter import convert, variational_tensors, weights_in_place
 from bayesian.hparams import BayesianHparams
 from bayesian.posterior import Posterior
 from bayesian.variant import BAYESIAN, Bayesian
-from models import ModelHparams, build_network
+from models import ModelHparams, build_network, prunable_layers
 
 NUM_CLASSES = 10
 LAYERS = {nn.Linear: vi.VILinear, nn.Conv2d: vi.VIConv2d}
@@ -51,7 +52,7 @@ def test_a_converted_layer_computes_with_the_same_stride_padding_and_groups():
     images = torch.randn(2, 4, 9, 9)
     expected = convolution(images)
     model = nn.Sequential(convolution)
-    convert(model, 0.01)
+    convert(model, lambda fan_in: 0.01)
     tensors = variational_tensors(model)
     with weights_in_place(tensors, [t.mean for t in tensors]):
         assert model(images).equal(expected)
@@ -74,7 +75,7 @@ def test_what_is_no_weight_of_a_layer_stays_deterministic_under_its_own_name(pai
     assert not rest & own
 
 
-def test_stds_start_at_the_factor_times_one_over_the_root_of_three_fan_in_for_weights_and_biases(pair):
+def test_stds_start_at_the_factor_times_torch_blues_scale_of_the_layer_for_weights_and_biases(pair):
     deterministic, model = pair
     tensors = {tensor.name: tensor for tensor in variational_tensors(model)}
     for name, layer in deterministic.named_modules():
@@ -83,10 +84,33 @@ def test_stds_start_at_the_factor_times_one_over_the_root_of_three_fan_in_for_we
         fan_in = layer.weight[0].numel()
         for variable, _ in layer.named_parameters():
             std = tensors.pop(f"{name}.{variable}").log_std.exp()
-            expected = INIT_STD / math.sqrt(3 * fan_in)
+            expected = INIT_STD * (1 / math.sqrt(fan_in) + 1e-5)
             assert std.min() > expected * (1 - 1e-5)
             assert std.max() < expected * (1 + 1e-5)
     assert not tensors
+
+
+def test_a_network_under_the_papers_curriculum_starts_as_torch_blue_starts_it(any_model):
+    """Log stds to the last bits, means in distribution: uniform within one over the root of the fan-in."""
+    hparams = ModelHparams(model_name=any_model, model_init="torch_default", batchnorm_init="uniform")
+    ours = {t.name: t for t in variational_tensors(Bayesian(make_default()).build(hparams, NUM_CLASSES, seed=0))}
+    deterministic = build_network(hparams, NUM_CLASSES, seed=1)
+    for name, layer in prunable_layers(deterministic).items():
+        bound, alone = 1 / math.sqrt(layer.weight[0].numel()), copy.deepcopy(layer)
+        vi.convert_to_vimodule(alone, variational_distribution=vi.distributions.MeanFieldNormal(std=0.01))
+        for variable, _ in layer.named_parameters():
+            theirs = dict(zip(("mean", "log_std"), alone.get_variational_parameters(variable), strict=True))
+            own = ours[f"{name}.{variable}"]
+            torch.testing.assert_close(own.log_std, theirs["log_std"])
+            for mean in (own.mean, theirs["mean"]):
+                assert mean.abs().max() <= bound * (1 + 1e-6)
+                if mean.numel() > 50:
+                    scaled = (mean.detach().flatten() / bound).numpy()
+                    assert stats.kstest(scaled, "uniform", (-1, 2)).pvalue > 1e-4
+
+
+def make_default() -> BayesianHparams:
+    return BayesianHparams(variant_name=BAYESIAN)
 
 
 def test_the_prior_is_the_standard_normal(pair):

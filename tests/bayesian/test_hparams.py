@@ -17,6 +17,7 @@ REFUSED = [
     ({"kl_warmup": "5 epochs"}, "kl_warmup", "160ep"),
     ({"init_std": 0.0}, "init_std", "greater than 0"),
     ({"init_std": -1.0}, "init_std", "greater than 0"),
+    ({"init_scale": "he"}, "init_scale", "torch_blue, kaiming"),
     ({"std_lr_factor": 0.0}, "std_lr_factor", "greater than 0"),
     ({"estimator": "flipout"}, "estimator", "weights, antithetic"),
     ({"likelihood": "marginal"}, "likelihood", "expected, predictive"),
@@ -69,10 +70,23 @@ def test_the_temperature_rises_linearly_from_zero_and_then_stays():
         assert without.kl_temperature_at(Step(0, 10)) == 0.4
 
 
-def test_with_defaults_only_the_kind_of_network_enters_the_hash():
-    assert str(BayesianHparams(variant_name="bayesian")) == "Hparams(variant_name='bayesian')"
+def test_with_defaults_only_the_variant_and_its_start_enter_the_hash():
+    assert str(BayesianHparams(variant_name="bayesian")) == "Hparams(init_scale='torch_blue', variant_name='bayesian')"
+
+
+def test_the_start_from_before_there_was_a_choice_keeps_its_names():
+    assert str(BayesianHparams(variant_name="bayesian", init_scale="kaiming")) == "Hparams(variant_name='bayesian')"
+
+
+@pytest.mark.parametrize(("scale", "unit"), [("torch_blue", 1 / 3 + 1e-5), ("kaiming", 27**-0.5)])
+def test_the_initial_std_is_a_multiple_of_the_named_scale(scale, unit):
+    hparams = BayesianHparams(variant_name="bayesian", init_std=0.5, init_scale=scale)
+    assert hparams.initial_std(9) == pytest.approx(0.5 * unit)
 
 
 def test_what_differs_from_the_defaults_enters_the_hash_in_order():
     hparams = BayesianHparams(variant_name="bayesian", samples=4, estimator="antithetic", init_std=0.1)
-    assert str(hparams) == "Hparams(estimator='antithetic', init_std=0.1, samples=4, variant_name='bayesian')"
+    expected = (
+        "Hparams(estimator='antithetic', init_scale='torch_blue', init_std=0.1, samples=4, variant_name='bayesian')"
+    )
+    assert str(hparams) == expected

@@ -284,7 +284,7 @@ def test_a_lottery_finds_tickets_with_it(tmp_path, likelihood):
 
 def test_a_layer_applied_at_several_positions_samples_its_weights_as_a_transformer_needs_it():
     layer = nn.Sequential(nn.Linear(8, 3))
-    convert(layer, init_std=1.0)
+    convert(layer, lambda fan_in: 1 / math.sqrt(fan_in))
     posterior, generator = Posterior.of(layer), torch.Generator().manual_seed(0)
     sample = posterior.draw(generator)
     tokens = torch.randn(4, 5, 8)

@@ -146,7 +146,7 @@ def test_the_kept_weights_stds_are_those_of_a_new_bayesian_network(trunk, factor
     branch = trunk.branch("transplant", TWO, *words, levels="2")
     start, kept = weights(branch, START), mask(branch)
     for layer, fan_in in (("fc_layers.0", 784), ("fc", 12)):
-        initial = torch.tensor(math.log(float(factor) / math.sqrt(3 * fan_in)))
+        initial = torch.tensor(math.log(float(factor) * (1 / math.sqrt(fan_in) + 1e-5)))
         log_std = start[f"{layer}._weight_log_std"]
         torch.testing.assert_close(log_std[kept[f"{layer}.weight"] == 1].unique(), initial[None])
         assert (log_std[kept[f"{layer}.weight"] == 0] == -math.inf).all()

@@ -261,7 +261,7 @@ def test_the_preset_is_the_papers_curriculum_on_the_familys_data_with_the_output
         "dataset_name": family.defaults["dataset_name"],
         "batchnorm_init": family.defaults["batchnorm_init"],
         "batch_size": 128,
-        "model_init": "kaiming_uniform",
+        "model_init": "torch_default",
         "optimizer_name": "adam",
         "lr": 0.001,
         "weight_decay": 0.0001,

@@ -24,7 +24,7 @@ def initialised(name: str, layer, seed: int = 0) -> nn.Module:
 
 
 def test_the_names_are_those_of_openlth():
-    assert INITIALIZERS.names() == ["binary", "kaiming_normal", "kaiming_uniform", "orthogonal"]
+    assert INITIALIZERS.names() == ["binary", "kaiming_normal", "kaiming_uniform", "torch_default", "orthogonal"]
 
 
 @pytest.mark.parametrize(("layer", "fan_in"), LAYERS)
@@ -38,8 +38,9 @@ def test_mean_is_zero_and_variance_two_over_fan_in(name, layer, fan_in):
 
 
 @pytest.mark.parametrize(("layer", "fan_in"), LAYERS)
-def test_kaiming_uniform_fills_its_interval(layer, fan_in):
-    weight, bound = initialised("kaiming_uniform", layer).weight, math.sqrt(6 / fan_in)
+@pytest.mark.parametrize(("name", "gain"), [("kaiming_uniform", 6), ("torch_default", 1)])
+def test_uniform_weights_fill_their_interval(layer, fan_in, name, gain):
+    weight, bound = initialised(name, layer).weight, math.sqrt(gain / fan_in)
     assert weight.abs().max() <= bound
     assert weight.max() > 0.99 * bound
     assert weight.min() < -0.99 * bound

@@ -63,18 +63,25 @@ def test_openlths_presets_keep_their_names(workplace, words, expected):
     assert workplace.place(*words) == workplace.root / expected
 
 
+EARLIER_START = ("--bayesian_init_scale=kaiming", "--model_init=kaiming_uniform")
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("lottery", "--levels=1"), "lottery_1effdb5f02354c957fff9d2ab9240a36/replicate_1"),
-        (("train",), "train_5ee7560b714e7e460c558572978e06b9/replicate_1/main"),
+        (("lottery", "--levels=1"), "lottery_97f9ddd73de16d09870fb049681376ae/replicate_1"),
+        (("train",), "train_2f926a352810bae76b8d7e2fe6fcd843/replicate_1/main"),
+        # The start that the preset had before there was a choice keeps its names.
+        (("lottery", "--levels=1", *EARLIER_START), "lottery_1effdb5f02354c957fff9d2ab9240a36/replicate_1"),
+        (("train", *EARLIER_START), "train_5ee7560b714e7e460c558572978e06b9/replicate_1/main"),
     ],
-    ids=["lottery", "train"],
+    ids=["lottery", "train", "lottery before", "train before"],
 )
 def test_the_bayesian_network_has_a_name_of_its_own_that_stays(workplace, words, expected):
     preset = (*words, "--default_hparams=cifar_resnet_20")
     assert workplace.place(*preset, "--bayesian") == workplace.root / expected
-    assert workplace.place(*preset) != workplace.place(*preset, "--bayesian")
+    deterministic = tuple(word for word in preset if not word.startswith("--bayesian_"))
+    assert workplace.place(*deterministic) != workplace.place(*preset, "--bayesian")
 
 
 def test_bayesian_and_deterministic_networks_differ_in_name_even_under_the_same_other_hyperparameters(workplace):
@@ -158,3 +165,28 @@ def test_the_location_of_a_lottery_is_that_of_level_0_as_openlth_prints_it(workp
     words = ("lottery", "--levels=1", *EXAMPLE, "--display_output_location")
     out = workplace.done(*words).out
     assert out == f"{workplace.place(*words[:-1]) / 'level_0' / 'main'}\n"
+
+
+@pytest.mark.parametrize("model", ["cifar_resnet_20", "cifar_vgg_11", "mnist_lenet_300_100", "imagenet_resnet_18"])
+def test_a_curriculum_gives_the_name_that_its_flags_in_words_give(workplace, model):
+    words = ("--batch_size=128", "--model_init=torch_default", "--optimizer_name=adam", "--lr=0.001", "--momentum=0",
+             "--weight_decay=0.0001", "--milestone_steps=80ep,120ep", "--gamma=0.1", "--training_steps=160ep",
+             "--pruning_fraction=0.2")  # fmt: skip
+    output = "model.fc.weight" if model.startswith("imagenet") else "fc.weight"
+    lottery = ("lottery", "--levels=1", f"--default_hparams={model}")
+    if not model.startswith("imagenet"):  # whose preset has a warmup, which no flag takes away
+        in_words = workplace.place(*lottery, *words, f"--pruning_layers_to_ignore={output}")
+        assert workplace.place(*lottery, "--curriculum=paper") == in_words
+    assert workplace.place(*lottery, "--curriculum=paper", "--bayesian") == workplace.place(*lottery, "--bayesian")
+    assert workplace.place(*lottery, "--curriculum=paper") != workplace.place(*lottery)
+
+
+def test_a_flag_wins_over_a_curriculum_which_needs_a_model(workplace):
+    lottery = ("lottery", "--levels=1", "--default_hparams=cifar_resnet_20", "--curriculum=paper")
+    assert workplace.place(*lottery, "--lr=0.1") != workplace.place(*lottery)
+    assert workplace.place(*lottery, "--lr=0.001") == workplace.place(*lottery)
+    assert workplace.refused("lottery", "--levels=1", "--curriculum=paper") == (
+        "error: --curriculum=paper: needs --default_hparams=MODEL, whose data set it is for"
+    )
+    unknown = workplace.refused("lottery", "--levels=1", "--default_hparams=cifar_resnet_20", "--curriculum=papr")
+    assert unknown == "error: --curriculum=papr: valid values are paper"

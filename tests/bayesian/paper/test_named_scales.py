@@ -74,7 +74,7 @@ def test_the_paper_is_the_paper_to_the_letter():
             assert (training.optimizer_name, training.lr, training.weight_decay) == ("adam", 1e-3, 1e-4)
             assert (training.training_steps, training.milestone_steps, training.gamma) == ("160ep", "80ep,120ep", 0.1)
             assert (training.momentum, training.warmup_steps) == (0.0, None)
-            assert run.model_hparams.model_init == "kaiming_uniform"
+            assert run.model_hparams.model_init == "torch_default"
             assert run.model_hparams.model_name in ("cifar_resnet_20", "cifar_vgg_11", "cifar_vit_tiny")
     lottery = next(one for one in experiments("paper", "2"))
     assert len(trainings(lottery)) == 21

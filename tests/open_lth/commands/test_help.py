@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from open_lth.command import read_command
 from tests.open_lth.running import Workplace
 
 
@@ -122,7 +123,7 @@ def test_with_a_preset_help_shows_the_models_own_defaults(workplace, model, expe
 
 def test_the_bayesian_preset_is_the_papers_curriculum(workplace):
     text = help_of(workplace, "lottery", "--default_hparams=cifar_resnet_20", "--bayesian")
-    expected = {"model_init": "kaiming_uniform", "optimizer_name": "adam", "lr": "0.001", "weight_decay": "0.0001",
+    expected = {"model_init": "torch_default", "optimizer_name": "adam", "lr": "0.001", "weight_decay": "0.0001",
                 "milestone_steps": "80ep,120ep", "gamma": "0.1", "training_steps": "160ep", "batch_size": "128",
                 "pruning_strategy": "sparse_global_snr", "pruning_fraction": "0.2", "momentum": "0.0",
                 "pruning_layers_to_ignore": "fc.weight", "bayesian_samples": "10", "bayesian_kl_temperature": "0.1",
@@ -216,3 +217,12 @@ def test_no_argument_of_a_branch_goes_unexplained(workplace, branch):
 def test_help_writes_nothing(workplace):
     help_of(workplace, "lottery", "--default_hparams=mnist_lenet_12", "--levels=1")
     assert not workplace.root.exists()
+
+
+def test_a_bayesian_lottery_has_the_papers_levels_unless_told_others(workplace, capsys):
+    assert default(help_of(workplace, "lottery", "--bayesian"), "levels") == "20"
+    assert "(required)" in entry(help_of(workplace, "lottery"), "levels")
+    words = ("lottery", "--default_hparams=cifar_resnet_20", "--bayesian")
+    assert workplace.place(*words) == workplace.place(*words, "--levels=20")
+    command = read_command((*words, f"--root={workplace.root}"))
+    assert len(command[0]) == 21

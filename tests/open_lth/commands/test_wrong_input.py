@@ -18,7 +18,10 @@ UNKNOWN_NAMES = [
     ("--default_hparams=lenet", ("--default_hparams=lenet: ", "cifar_vgg_D", "mnist_lenet_N1")),
     ("--dataset_name=cifar", ("--dataset_name=cifar: valid values are ", "cifar10", "digits", "imagenet")),
     ("--pruning_strategy=global", ("--pruning_strategy=global: valid values are ", "sparse_global", "sparse_random")),
-    ("--model_init=xavier", ("=xavier: valid values are binary, kaiming_normal, kaiming_uniform, orthogonal",)),
+    (
+        "--model_init=xavier",
+        ("=xavier: valid values are binary, kaiming_normal, kaiming_uniform, torch_default, orthogonal",),
+    ),
     ("--batchnorm_init=zero", ("--batchnorm_init=zero: valid values are uniform, fixed, oneone, positivenegative",)),
     ("--optimizer_name=lamb", ("--optimizer_name=lamb: valid values are sgd, adam",)),
     ("--objective=hinge", ("--objective=hinge: valid values are cross_entropy",)),
