@@ -52,7 +52,7 @@ def kaiming_uniform(module: nn.Module) -> None:
 
 @INITIALIZERS.register("torch_default")
 def torch_default(module: nn.Module) -> None:
-    """Draw weights and biases from U(-b, b) with b = 1 / sqrt(fan_in), as PyTorch's layers and torch-blue's means start.
+    """Draw weights and biases from U(-b, b) with b = 1 / sqrt(fan_in), as PyTorch's layers and torch-blue's means do.
 
     Source: torch.nn.Linear.reset_parameters, which calls it kaiming_uniform with a = sqrt(5).
     """

@@ -101,7 +101,7 @@ def small_pair() -> Callable[..., tuple[nn.Module, nn.Module]]:
             nn.init.uniform_(deterministic.bn.weight, 0.5, 1.5)
             nn.init.uniform_(deterministic.bn.bias, -0.5, 0.5)
             bayesian.load_state_dict(deterministic.state_dict())
-            convert(bayesian, 0.01)
+            convert(bayesian, lambda fan_in: 0.01 * (3 * fan_in) ** -0.5)
             with torch.no_grad():
                 for tensor in variational_tensors(bayesian):
                     tensor.log_std.uniform_(-0.5, 0.5).add_(torch.tensor(std).log())

@@ -27,7 +27,7 @@ LABELS = torch.tensor([0, 1, 1, 0])
 def linear_network():
     """Two logits, linear in normally distributed weights: their difference is normally distributed, too."""
     model = nn.Sequential(nn.Linear(3, 2))
-    convert(model, 0.01)
+    convert(model, lambda fan_in: 0.01 * (3 * fan_in) ** -0.5)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for tensor in variational_tensors(model):
@@ -168,7 +168,7 @@ def test_in_half_precision_the_sampled_outputs_keep_their_small_spread(precision
     layer = nn.Sequential(nn.Linear(100, 50, bias=bias))
     with default_generator_seeded(0):
         nn.init.ones_(layer[0].weight)
-        convert(layer, 0.01)
+        convert(layer, lambda fan_in: 0.01 * (3 * fan_in) ** -0.5)
     tensors, inputs = variational_tensors(layer), torch.zeros(200, 100)
     inputs[:, :10] = 0.1  # the outputs are about 1, where half precision has no such small steps as the spread
     variance = inputs[0].square() @ (2 * layer[0]._weight_log_std).exp().T

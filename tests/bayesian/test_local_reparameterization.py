@@ -26,7 +26,7 @@ def converted(model: nn.Module, std: float = 0.3) -> nn.Module:
     with default_generator_seeded(0):
         for parameter in model.parameters():
             nn.init.uniform_(parameter, -0.7, 0.7)
-        convert(model, 0.01)
+        convert(model, lambda fan_in: 0.01 * (3 * fan_in) ** -0.5)
         with torch.no_grad():
             for tensor in variational_tensors(model):
                 tensor.log_std.uniform_(-0.5, 0.5).add_(math.log(std))

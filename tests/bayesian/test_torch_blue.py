@@ -64,5 +64,5 @@ def test_layers_have_what_is_set():
 @pytest.mark.parametrize("layer", [nn.Linear(3, 2), nn.Conv2d(3, 2, 1)], ids=["linear", "convolution"])
 def test_converted_layers_are_inner_ones_that_do_not_sample(layer):
     model = nn.Sequential(layer)
-    adapter.convert(model, 0.01)
+    adapter.convert(model, lambda fan_in: 0.01 * (3 * fan_in) ** -0.5)
     assert (model[0]._has_sampling_responsibility, model[0]._fast_path_flag) == (False, False)

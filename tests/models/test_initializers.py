@@ -68,7 +68,7 @@ def test_orthogonal_rows_or_columns_are_orthonormal(layer):
     torch.testing.assert_close(gram, torch.eye(len(gram)), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", INITIALIZERS.names())
+@pytest.mark.parametrize("name", [name for name in INITIALIZERS.names() if name != "torch_default"])
 def test_biases_and_other_modules_keep_what_they_had(name):
     torch.manual_seed(0)
     linear, norm = nn.Linear(4, 3), nn.BatchNorm2d(3)
@@ -78,6 +78,16 @@ def test_biases_and_other_modules_keep_what_they_had(name):
     assert torch.equal(linear.bias, bias)
     assert torch.equal(norm.weight, scale)
     assert linear.weight.requires_grad
+
+
+def test_pytorchs_own_initialiser_draws_what_pytorch_draws_biases_included():
+    torch.manual_seed(3)
+    new = nn.Linear(4, 3)
+    module = nn.Linear(4, 3)
+    nn.init.zeros_(module.bias)
+    torch.manual_seed(3)
+    INITIALIZERS.get("torch_default")(module)
+    assert torch.equal(module.weight, new.weight) and torch.equal(module.bias, new.bias)
 
 
 def batchnorm_initialised(name: str) -> nn.BatchNorm2d:
