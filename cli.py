@@ -57,12 +57,12 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code = _run_to_exit_code(sys.argv[1:], ends_here=True)
     except Exception:
-        if not _are_ranks_connected():
+        if not _have_ranks_met():
             raise
         traceback.print_exc()
         code = CRASH
-    if _are_ranks_connected():
-        # Python would take the connections down while threads in them wait for ranks that will say no more.
+    if _have_ranks_met():
+        # Python would end while threads of the connections still run, which aborts the process now and then.
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
@@ -70,9 +70,9 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def _are_ranks_connected() -> bool:
+def _have_ranks_met() -> bool:
     rendezvous = sys.modules.get("foundations.rendezvous")
-    return rendezvous is not None and rendezvous.are_connected()
+    return rendezvous is not None and rendezvous.have_met()
 
 
 def _run_to_exit_code(arguments: Sequence[str], ends_here: bool) -> int:

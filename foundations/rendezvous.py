@@ -118,12 +118,16 @@ def join_ranks(minutes: float, environment: Mapping[str, str] = os.environ) -> R
         for device in ("cpu", "cuda") if have_gpus else ("cpu",):
             dist.all_reduce(torch.zeros(1, device=device))  # connections are made when they are first used
         _wait_for_each_other(_PATIENCE)
+    _meetings.append(launch)
     return Ranks(launch.number, launch.size, launch.local, have_gpus)
 
 
-def are_connected() -> bool:
-    """Return whether there are connections to other ranks."""
-    return dist.is_available() and dist.is_initialized()
+def have_met() -> bool:
+    """Return whether this process has been connected to other ranks: threads of gloo's stay, even after a goodbye."""
+    return bool(_meetings)
+
+
+_meetings: list[Launch] = []
 
 
 def _meet(launch: Launch, deadline: float) -> Store:

@@ -57,7 +57,8 @@ FIGURES = {
 
 
 def test_every_figure_has_its_commands():
-    assert list(FIGURES) == SUITES.names()
+    # An ensemble needs several replicates, and this page is of one.
+    assert [*FIGURES, "shift"] == SUITES.names()
 
 
 @pytest.mark.parametrize("scale", PANELS)

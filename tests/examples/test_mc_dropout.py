@@ -105,9 +105,8 @@ def test_its_flags_are_there_once_it_is_asked_for(outcomes):
 
 def test_a_lottery_without_it_keeps_its_name(mc_dropout, outcomes, tmp_path):
     without_plugin = Workplace(tmp_path, tmp_path).place(*LOTTERY)
-    assert Path(outcomes["where"].out.strip()).relative_to(mc_dropout.place / "anywhere") == (
-        without_plugin.relative_to(tmp_path)
-    )
+    place = Path(outcomes["where"].out.strip()).relative_to(mc_dropout.place / "anywhere")
+    assert place == without_plugin.relative_to(tmp_path) / "level_0" / "main"
     assert without_plugin.parent.name != replicate(mc_dropout, "results").parent.name
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
+
 import cli
 import foundations.rendezvous
 import training.saving
@@ -77,7 +79,7 @@ def main(commands: Sequence[Sequence[str]], event: Mapping[str, int] | None, pla
         record(place, code=code)
     if code == 0:
         close(ranks)
-        record(place, threads=sorted(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")))
+        record(place, connected=dist.is_initialized())
     return code
 
 
@@ -85,4 +87,5 @@ if __name__ == "__main__":
     place = Path(os.environ["TOGETHER"])
     task = json.loads((place / "task.json").read_text())
     code = main(task["commands"], task["event"], place, task["root"])
-    os._exit(code) if foundations.rendezvous.are_connected() else sys.exit(code)
+    sys.stdout.flush()
+    os._exit(code)  # as the program ends

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from datasets.sources.digits import Digits
-from tests.open_lth.running import KINDS, LENET, Workplace
+from tests.open_lth.running import KINDS, LENET, RETRAINING, Workplace
 from training import VARIANTS
 
 LEVELS = "--levels=1"
@@ -21,7 +21,7 @@ COMMANDS = {
     "lottery --lrr": ("lottery", LEVELS, "--lrr"),
     "shuffle": (*BRANCH, "shuffle", LEVELS, "--seed=0"),
     "reinit": (*BRANCH, "reinit", LEVELS),
-    "retrain": (*BRANCH, "retrain", LEVELS, "--retrain_d_dataset_name=digits", "--retrain_t_training_steps=1ep"),
+    "retrain": (*BRANCH, "retrain", LEVELS, *RETRAINING),
     "transplant": (*BRANCH, "transplant", LEVELS, "--bayesian_samples=2"),
     "several levels at a time": (*BRANCH, "reinit", "--levels=0-1", JOBS),
     "evaluate train": ("evaluate", "train"),
