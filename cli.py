@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import importlib.metadata
-import importlib.util
 import os
 import shlex
 import sys
@@ -28,6 +26,7 @@ from foundations.interruption import (
 from foundations.messages import LOGGER, messages_on_stderr
 from open_lth.command import read_flags
 from open_lth.commands import COMMANDS
+from open_lth.installation.console import FILE
 
 if TYPE_CHECKING:
     import argparse
@@ -109,7 +108,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         return _list_commands(arguments)
     _, *rest = arguments
-    args = read_flags(tuple(arguments), (sys.executable, __file__), with_help=True, plugins=(*_loaded.values(),))
+    args = read_flags(tuple(arguments), (sys.executable, str(FILE)), with_help=True, plugins=(*_loaded.values(),))
     if args.display_output_location or args.dry_run:
         COMMANDS.get(name).execute(args, rest)
     elif args.platform != "local":
@@ -213,15 +212,15 @@ _loaded: dict[tuple[str, str], LoadedPlugin] = {}
 def _plugins() -> Iterator[Plugin]:
     from open_lth.plugins import Plugin
 
-    if importlib.util.find_spec("bayesian") is not None:
-        yield Plugin("bayesian", "open_lth, with which it comes", _register_bayesian)
+    try:
+        import bayesian
+    except ModuleNotFoundError:  # the core works without it
+        pass
+    else:
+        yield Plugin("bayesian", "open_lth, with which it comes", bayesian.register)
     for entry in importlib.metadata.entry_points(group=PLUGINS):
         source = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "?"
         yield Plugin(entry.name, source, functools.partial(_load_and_register, entry))
-
-
-def _register_bayesian() -> None:
-    importlib.import_module("bayesian").register()
 
 
 def _load_and_register(entry: importlib.metadata.EntryPoint) -> None:

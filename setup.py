@@ -1,12 +1,16 @@
 """Packaging of open_lth: its packages, the module behind the command line, and what they need."""
 
+import runpy
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 VERSION = "0.1.0"
 PACKAGES = ("foundations", "datasets", "models", "pruning", "training", "open_lth", "bayesian")
-README = Path(__file__).parent / "README.md"
+HERE = Path(__file__).parent
+README = HERE / "README.md"
 
 TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4", "setuptools>=70.1"]
 TENSORBOARD = ["tensorboard>=2.20"]
@@ -16,6 +20,34 @@ DOCS = ["sphinx>=8.1", "furo>=2024.8", "myst-parser>=4", "sphinx-copybutton>=0.5
 CHECKS = ["ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-tqdm", "pandas-stubs<3", "pre-commit>=4"]
 EXTRAS = {"tensorboard": TENSORBOARD, "wandb": WANDB, "export": EXPORT, "docs": DOCS, "test": TEST}
 DEV = [*CHECKS, *(package for extra in EXTRAS.values() for package in extra)]
+
+MOVED = (*(name for name in PACKAGES if name != "open_lth"), "cli")
+"""What a wheel has inside `open_lth.packages`: on the top level, others have packages of these names."""
+
+
+class BuildPackages(build_py):
+    """Puts the packages of the top level into one of their own, with imports to match; not in an editable install."""
+
+    def run(self) -> None:
+        """Build, then move."""
+        super().run()
+        if not self.editable_mode:
+            self._move(Path(self.build_lib))
+
+    def _move(self, lib: Path) -> None:
+        inside = lib / "open_lth" / "packages"
+        shutil.rmtree(inside, ignore_errors=True)
+        inside.mkdir()
+        (inside / "__init__.py").write_text('"""What is beside `open_lth` in a checkout."""\n', encoding="utf-8")
+        for path in (lib / name if name != "cli" else lib / "cli.py" for name in MOVED):
+            path.rename(inside / path.name)
+        rewritten = runpy.run_path(str(HERE / "open_lth" / "installation" / "rewriting.py"))["rewritten"]
+        for module in (lib / "open_lth").rglob("*.py"):
+            source = rewritten(module.read_text(encoding="utf-8"), MOVED, "open_lth.packages")
+            module.write_text(source, encoding="utf-8")
+        install = "import open_lth.installation.finder as finder; finder.install()\n"
+        (lib / "open_lth.pth").write_text(install, encoding="utf-8")
+
 
 setup(
     name="open-lth",
@@ -34,7 +66,8 @@ setup(
     },
     # Not open_lth: that script is for a checkout, and installed it would have the package's name.
     py_modules=["cli"],
-    entry_points={"console_scripts": ["open-lth = cli:main"]},
+    entry_points={"console_scripts": ["open-lth = open_lth.installation.console:main"]},
+    cmdclass={"build_py": BuildPackages},
     install_requires=[
         "torch>=2.6",  # older versions can be made to run code that hides in a checkpoint
         "torchvision",

@@ -25,7 +25,7 @@ FIGURES: Mapping[str, Plot] = {
     "matching": Plot(("1", "5", "8"), _MATCHING, "The sparsest tickets that match the dense network"),
     "overlap": Plot(("1",), _OVERLAP, "Do methods keep the same weights?"),
     "overlap_scores": Plot(("scores",), _OVERLAP, "Do scores keep the weights that |μ| keeps?", {"reference": _MEAN}),
-    "posterior": Plot(("1",), "bayesian.figures.posterior", "Means and standard deviations of kept and pruned weights"),
+    "posterior": Plot(("1",), f"{__package__}.posterior", "Means and standard deviations of kept and pruned weights"),
     "reliability": Plot(("1",), _RELIABILITY, "Reliability of the predictions"),
     "shift": Plot(("shift",), _SHIFT),
     "ood": Plot(("shift",), _OOD, "Telling what is out of distribution"),
