@@ -29,8 +29,8 @@ from foundations.step import Step
 from measuring import Work, figure, print_header, print_row, spread
 from steps import NUM_CLASSES, NUM_EXAMPLES, model_hparams, random_batch, variant_of
 from training import OPTIMIZERS, TrainingCircumstances, TrainingHparams
-from training.parallel.exchange import GradientExchange
 from training.precision import Precision
+from training.team import GradientExchange
 
 KINDS = {"deterministic": ("weights", 0), "weights 10": ("weights", 10), "antithetic 2": ("antithetic", 2)}
 ALONE, EXAMPLES, SAMPLES = "alone", "examples split", "samples split"

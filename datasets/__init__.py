@@ -5,12 +5,12 @@ from datasets.batches import Batch
 from datasets.build import input_shape, iterations_per_epoch, load_train, num_classes, num_train_examples
 from datasets.build_evaluation import evaluation_batch_size, load_test, load_validation
 from datasets.corruptions import CORRUPTIONS, SEVERITIES, register_corruption
+from datasets.epoch_streams import share_of_batch
 from datasets.extra_tests import ExtraTests
 from datasets.fit import ImageShape
 from datasets.hparams import DatasetHparams
 from datasets.loader import Batches, EvaluationLoader, Loader
 from datasets.ood import OOD_CHANGES
-from datasets.sharing import share_of_batch
 from datasets.source import (
     DATASETS,
     STREAMED_DATASETS,

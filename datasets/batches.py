@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from datasets.augmentation import Augmentation, CropsAndFlips, Normalization, take
-from datasets.epoch_streams import EpochStreams
-from datasets.sharing import part_of_batch
+from datasets.epoch_streams import EpochStreams, part_of_batch
 from datasets.transforms import rotate
 from foundations.ranks import Ranks
 

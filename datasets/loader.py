@@ -11,8 +11,7 @@ import torch
 
 from datasets.augmentation import Augmentation, Normalization
 from datasets.batches import Batch, DeviceBatches, DeviceExamples
-from datasets.epoch_streams import EpochStreams, fixed_order
-from datasets.sharing import own_batches
+from datasets.epoch_streams import EpochStreams, fixed_order, own_batches
 from datasets.source import LabelledImages
 from datasets.transforms import NUM_ROTATIONS
 from foundations.ranks import Ranks

@@ -11,10 +11,9 @@ from torch.utils.data import DataLoader, Sampler
 
 from datasets.augmentation import Normalization
 from datasets.batches import Batch
-from datasets.epoch_streams import EpochStreams, fixed_order
+from datasets.epoch_streams import EpochStreams, fixed_order, own_batches, part_of_batch
 from datasets.image_files import ImageFiles, Item, Key
 from datasets.loader import Loader
-from datasets.sharing import own_batches, part_of_batch
 from datasets.transforms import rotate
 from foundations.context import RunContext
 from foundations.errors import UserError

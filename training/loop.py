@@ -18,10 +18,10 @@ from training.callbacks import Callback
 from training.checkpoint import TrainingState
 from training.finite import LossWatch
 from training.objective import Objective
-from training.parallel.team import Team
+from training.optimizers import Schedule
 from training.saving import Rhythm, Saving
-from training.schedule import Schedule
 from training.step import TrainingStep
+from training.team import Team
 
 
 def train(

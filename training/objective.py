@@ -15,8 +15,8 @@ from foundations.randomness import RandomStreams
 from foundations.ranks import Ranks
 from foundations.registry import Registry
 from foundations.step import Step
-from training.parallel.exchange import GradientExchange
 from training.precision import Precision
+from training.team import GradientExchange
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """Returns the scalar loss of images (B, C, H, W) and labels (B,) under a network: a mean over the examples.

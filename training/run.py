@@ -31,12 +31,12 @@ from training.evaluation import Evaluator
 from training.hparams import OPTIMIZERS, TrainingHparams
 from training.loop import train
 from training.objective import OBJECTIVES, TrainingCircumstances
-from training.parallel.team import Team, check_batch
+from training.optimizers import make_schedule
 from training.placement import compiled, place
 from training.precision import Precision
 from training.progress import Progress
-from training.schedule import make_schedule
 from training.sinks import SinkFeed
+from training.team import Team, check_batch
 from training.variant import ModelVariant
 
 LOSS_EVERY = 10

@@ -12,7 +12,7 @@ from foundations.ranks import Ranks
 from foundations.step import Step
 from training.checkpoint import TrainingState
 from training.finite import Diverged, LossWatch, check_finite
-from training.parallel.agreement import Agreement
+from training.team import Agreement
 
 EPOCH_SECONDS = 30.0
 """How old the latest checkpoint is at least when a new epoch is a reason for another: writing one takes a while, and on

@@ -16,9 +16,8 @@ from training.checkpoint import TrainingState
 from training.finite import LossWatch
 from training.graphs import Graphs, Repetition
 from training.objective import Objective, RepeatableObjective
-from training.optimizers import is_capturable, let_capture
-from training.parallel.team import Team
-from training.schedule import Schedule, set_learning_rate
+from training.optimizers import Schedule, is_capturable, let_capture, set_learning_rate
+from training.team import Team
 
 
 class TrainingStep:

@@ -24,7 +24,7 @@ from pruning import (
     prunable_shapes,
 )
 from training import OPTIMIZERS, VARIANTS, TrainingHparams
-from training.schedule import set_learning_rate
+from training.optimizers import set_learning_rate
 
 FAMILIES = [family for _, family in MODEL_FAMILIES.items()]
 WEIGHT_DECAY = 0.1

@@ -15,7 +15,7 @@ import torch
 
 RESNET, LENET = "cifar_resnet_8_2", "mnist_lenet_10"
 WIDER = "cifar_resnet_8_8"
-"""The grouped form knows plain layers only, not those that pick their pixels first (`models.strided_pointwise`)."""
+"""The grouped form knows plain layers only, not those that pick their pixels first (`models.build`)."""
 TINY = {
     "sampling": f"--networks {RESNET} {LENET} --batch 4 --rounds 1",
     "data_pipeline": f"--dataset_root ROOT --images 256 --network {RESNET} --rounds 1",

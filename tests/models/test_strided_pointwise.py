@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from models import ModelHparams, build_network
-from models.strided_pointwise import avoid_narrow_strided_pointwise
+from models.build import avoid_narrow_strided_pointwise
 
 
 def gradients(layer: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:

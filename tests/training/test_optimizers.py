@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from training import OPTIMIZERS, TrainingHparams
-from training.optimizers import is_capturable, let_capture, portable_state
-from training.schedule import set_learning_rate
+from training.optimizers import is_capturable, let_capture, portable_state, set_learning_rate
 
 
 def one_weight(**changes: object) -> tuple[nn.Parameter, torch.optim.Optimizer]:

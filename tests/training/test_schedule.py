@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training import TrainingHparams
-from training.schedule import make_schedule, set_learning_rate
+from training.optimizers import make_schedule, set_learning_rate
 
 
 def hparams(**changes: object) -> TrainingHparams:

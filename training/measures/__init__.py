@@ -1,9 +1,10 @@
 """Measures of predictions: against labels, against calibrated ones, and of what tells in- from out-of-distribution."""
 
-from training.measures.detection import detection_measures, entropies, uncertainty_scores
+from training.measures.detection import detection_measures, uncertainty_scores
 from training.measures.predictive import (
     brier_score,
     calibration_errors,
+    entropies,
     expected_calibration_error,
     mean_absolute_calibration_error,
     measure,

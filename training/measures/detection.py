@@ -7,9 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from training.measures.predictive import entropies
+
 TRUE_POSITIVE_RATE = 0.95
 _LEAST_LOG = -1e30
-_ROWS_AT_ONCE = 8192
 
 
 def uncertainty_scores(log_probabilities: Tensor, sample_entropies: Tensor | None = None) -> dict[str, Tensor]:
@@ -31,13 +32,6 @@ def uncertainty_scores(log_probabilities: Tensor, sample_entropies: Tensor | Non
     if sample_entropies is not None:
         scores["mutual_information"] = (entropy - sample_entropies.double()).clamp_min(0.0)  # below 0 by rounding only
     return scores
-
-
-def entropies(log_probabilities: Tensor) -> Tensor:
-    """Return the entropy of each row of (N, classes), in nats: (N,) in float64, where the device has it."""
-    precision = torch.float32 if log_probabilities.device.type == "mps" else torch.float64
-    parts = log_probabilities.split(_ROWS_AT_ONCE)
-    return torch.cat([torch.special.entr(part.to(precision).exp()).sum(dim=1) for part in parts])
 
 
 def _log_of_the_rest(log_probabilities: Tensor) -> Tensor:

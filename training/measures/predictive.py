@@ -11,6 +11,8 @@ from training.objective import accuracy
 BINS = 10
 """Equal-width bins of the confidence, for every calibration error."""
 
+_ROWS_AT_ONCE = 8192
+
 
 def measure(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
     """Return every measure of a predictive distribution.
@@ -33,6 +35,13 @@ def measure(log_probabilities: Tensor, labels: Tensor) -> dict[str, float]:
         "mace": float(mean_absolute_calibration_error(probabilities, labels)),
         "mace_pooled": float(pooled_mean_absolute_calibration_error(probabilities, labels)),
     }
+
+
+def entropies(log_probabilities: Tensor) -> Tensor:
+    """Return the entropy of each row of (N, classes), in nats: (N,) in float64, where the device has it."""
+    precision = torch.float32 if log_probabilities.device.type == "mps" else torch.float64
+    parts = log_probabilities.split(_ROWS_AT_ONCE)
+    return torch.cat([torch.special.entr(part.to(precision).exp()).sum(dim=1) for part in parts])
 
 
 def brier_score(probabilities: Tensor, labels: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models import find_family, prunable_tensor_names
-from models.strided_pointwise import avoid_narrow_strided_pointwise
+from models.build import avoid_narrow_strided_pointwise
 
 FAMILIES = ("mnist_lenet_30_20", "cifar_vgg_11_4", "cifar_resnet_8_8", "cifar_vit_2_32_2", "imagenet_resnet_18_4")
 

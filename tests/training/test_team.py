@@ -10,7 +10,7 @@ from foundations.context import RunContext, Sharing
 from foundations.errors import InvalidValue
 from foundations.randomness import RandomStreams
 from foundations.ranks import Ranks
-from training.parallel.team import Team, check_batch
+from training.team import Team, check_batch
 
 STREAMS = RandomStreams(1, 2)
 

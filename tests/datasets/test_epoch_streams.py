@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from datasets.sharing import own_batches, part_of_batch, share_of_batch
+from datasets.epoch_streams import own_batches, part_of_batch, share_of_batch
 from foundations.ranks import Ranks
 
 TEAMS = [[Ranks(number, size) for number in range(size)] for size in (1, 2, 3, 4, 7)]
