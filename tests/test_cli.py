@@ -149,8 +149,16 @@ def test_a_home_in_a_flag_is_expanded(monkeypatch, capsys, tmp_path):
 
 
 def test_the_script_works_from_any_directory(tmp_path):
-    words = [sys.executable, str(PROJECT / "open_lth.py"), "lottery", "--levels=0", *LENET, "--quiet",
-             "--root=results", "--dataset_root=data"]  # fmt: skip
+    words = [
+        sys.executable,
+        str(PROJECT / "open_lth.py"),
+        "lottery",
+        "--levels=0",
+        *LENET,
+        "--quiet",
+        "--root=results",
+        "--dataset_root=data",
+    ]
     result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert len(list((tmp_path / "results").glob("lottery_*/replicate_1/level_0/main/logger"))) == 1

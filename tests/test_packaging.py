@@ -102,9 +102,14 @@ def run_in(site: Path, code: str, *words: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     python = site.parents[2] / "bin" / "python"
     ran = subprocess.run(
-        [python, "-c", code, *words], cwd=site.parents[2], env=environment, capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
+        [python, "-c", code, *words],
+        cwd=site.parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -148,8 +153,15 @@ def test_the_program_works_and_plugins_import_packages_by_their_old_names(site):
 @pytest.mark.slow
 def test_the_program_starts_processes_of_its_own(site, tmp_path):
     code = "from open_lth.installation.console import main\nraise SystemExit(main())"
-    flags = ("--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--training_steps=2it", f"--root={tmp_path}",
-             "--quiet", "--bayesian", "--bayesian_samples=2")  # fmt: skip
+    flags = (
+        "--default_hparams=mnist_lenet_12",
+        "--dataset_name=digits",
+        "--training_steps=2it",
+        f"--root={tmp_path}",
+        "--quiet",
+        "--bayesian",
+        "--bayesian_samples=2",
+    )
     run_in(site, code, "lottery", "--levels=1", *flags)
     run_in(site, code, "lottery_branch", "reinit", "--levels=0,1", "--jobs=2", *flags)
     assert len([*tmp_path.rglob("lottery_branch_*/logger")]) == 2

@@ -80,8 +80,11 @@ def check_finite(state: TrainingState, paths: RunPaths) -> None:
         Diverged: naming a tensor that holds infinity or not a number.
     """
     tensors = {**dict(state.model.named_parameters()), **dict(state.model.named_buffers())}
-    found = {name: _greatest(tensor, tensor in state.minus_infinity_allowed) for name, tensor in tensors.items()
-             if tensor.is_floating_point() and tensor.numel()}  # fmt: skip
+    found = {
+        name: _greatest(tensor, tensor in state.minus_infinity_allowed)
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() and tensor.numel()
+    }
     found |= {f"the average of train_{name}": _greatest(total) for name, total in state.epoch_totals.items()}
     # One look at the device serves all.
     for name, greatest in zip(found, torch.stack(list(found.values())).tolist(), strict=True):

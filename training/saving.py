@@ -42,8 +42,8 @@ class Rhythm:
             return False
         return time.monotonic() - self._latest >= (self._epoch_seconds if step.it == 0 else self._seconds)
 
-    def rest(self) -> None:
-        """Begin to wait for the next one."""
+    def mark_saved(self) -> None:
+        """Note that one has been written, and begin to wait for the next."""
         self._latest = time.monotonic()
 
 
@@ -76,7 +76,7 @@ class Saving:
             self._check_finite(state)
         if not is_due:
             return
-        self._rhythm.rest()
+        self._rhythm.mark_saved()
         state.gather_totals(self._ranks)
         if self._ranks.size > 1:
             self._ranks.check_same(f"{self._paths.directory} at {state.step}: the weights", state.digest())

@@ -9,10 +9,8 @@ from open_lth.suites import Plot
 
 _LAYERS, _RANDOMISATIONS, _RUNTIMES, _OVERLAP, _RELIABILITY, _COST, _MATCHING, _SHIFT, _OOD = (
     f"open_lth.figures.{module}"
-    for module in (
-        "layers", "randomisations", "runtimes", "overlap", "reliability", "cost", "matching", "shift", "ood"
-    )
-)  # fmt: skip
+    for module in ("layers", "randomisations", "runtimes", "overlap", "reliability", "cost", "matching", "shift", "ood")
+)
 
 _, _, _MEAN = methods.SCORES
 

@@ -83,8 +83,12 @@ class Exported:
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the command's flags."""
     parser.usage = "%(prog)s RUN [flags]"
-    parser.add_argument("run", metavar="RUN", help="a run's directory, or a name as `runs show` takes it: that of an "
-                        "experiment or a branch, or the beginning of its hash")  # fmt: skip
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        help="a run's directory, or a name as `runs show` takes it: that of an "
+        "experiment or a branch, or the beginning of its hash",
+    )
     add_group(parser, Chosen)
     add_group(parser, Exported)
     add_place_flags(parser.add_argument_group("Running", "Where files lie."))

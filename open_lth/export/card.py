@@ -86,18 +86,38 @@ def as_markdown(card: Mapping[str, Any], description: str) -> str:
 
 def _parts(card: Mapping[str, Any], description: str) -> Iterator[list[str]]:
     model, network, mask, run = card["network"]["model"]["model_name"], card["network"], card["mask"], card["run"]
-    yield ["---", f"license: {card['license']}", f"library_name: {_PROJECT}", "pipeline_tag: image-classification",
-           "tags:", "- lottery-ticket", "- pruning", "- sparse", f"- {network['variant']}", "---"]  # fmt: skip
+    yield [
+        "---",
+        f"license: {card['license']}",
+        f"library_name: {_PROJECT}",
+        "pipeline_tag: image-classification",
+        "tags:",
+        "- lottery-ticket",
+        "- pruning",
+        "- sparse",
+        f"- {network['variant']}",
+        "---",
+    ]
     level = f"level {run['level']} of " if "level" in run else ""
     yield [f"# {model}: {level}{run['experiment']}"]
-    yield [f"A sparse network ({network['variant']}: {description}) that keeps {100 * mask['density']:.2f} % of "
-           f"{mask['total']} prunable weights; the others are exactly 0."]  # fmt: skip
-    yield ["```python", "from open_lth.export import load_ticket", "", 'ticket = load_ticket("this directory")',
-           "ticket.network, ticket.mask", "```"]  # fmt: skip
+    yield [
+        f"A sparse network ({network['variant']}: {description}) that keeps {100 * mask['density']:.2f} % of "
+        f"{mask['total']} prunable weights; the others are exactly 0."
+    ]
+    yield [
+        "```python",
+        "from open_lth.export import load_ticket",
+        "",
+        'ticket = load_ticket("this directory")',
+        "ticket.network, ticket.mask",
+        "```",
+    ]
     data = card["data"]
-    yield [f"Images are brought to {' x '.join(map(str, data['image_shape']))} (channels, height, width), scaled to "
-           f"[0, 1], and normalised by means {data['mean']} and standard deviations {data['std']} of the channels "
-           f"({data['name']})."]  # fmt: skip
+    yield [
+        f"Images are brought to {' x '.join(map(str, data['image_shape']))} (channels, height, width), scaled to "
+        f"[0, 1], and normalised by means {data['mean']} and standard deviations {data['std']} of the channels "
+        f"({data['name']})."
+    ]
     yield ["## Measures", "", *_table("measure", card["measures"])]
     if command := card["provenance"].get("command"):
         yield ["## Command", "", "```bash", shlex.join(["python", "open_lth.py", *command]), "```"]

@@ -50,7 +50,12 @@ class HubTicket(ModelHubMixin):
             return cls(model_id, form)
         names = [path.name for path in TicketPaths(Path()).files()]
         directory = snapshot_download(
-            model_id, revision=revision, cache_dir=cache_dir, force_download=force_download,
-            local_files_only=local_files_only, token=token, allow_patterns=names,
-        )  # fmt: skip
+            model_id,
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+            allow_patterns=names,
+        )
         return cls(directory, form)

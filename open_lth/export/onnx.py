@@ -31,8 +31,13 @@ def write_onnx(network: nn.Module, image_shape: Sequence[int], path: Path) -> No
     example = torch.zeros(2, *image_shape)  # one image would make the batch's size a constant
     batch = ({0: torch.export.Dim("batch")},)
     program = torch.onnx.export(
-        network, (example,), dynamo=True, input_names=["images"], output_names=["logits"], dynamic_shapes=batch,
+        network,
+        (example,),
+        dynamo=True,
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_shapes=batch,
         verbose=False,
-    )  # fmt: skip
+    )
     assert program is not None
     write_bytes(path, program.model_proto.SerializeToString())

@@ -58,13 +58,16 @@ def summarise(network: nn.Module, compacted: nn.Module, mask: Mask, images: Tens
     with one_thread():
         processor = processor_name(torch.device("cpu"))
     summary: Summary = {
-        "parameters": {DENSE: parameters, "kept": parameters - mask.total + mask.unpruned,
-                       COMPACTED: count_parameters(compacted)},
+        "parameters": {
+            DENSE: parameters,
+            "kept": parameters - mask.total + mask.unpruned,
+            COMPACTED: count_parameters(compacted),
+        },
         "multiply_adds": {DENSE: dense.total, COMPACTED: narrow.total, "ideal": ideal},
         "bytes": {name: _bytes(form) for name, form in forms.items()},
         "processor": processor,
         "latency": {},
-    }  # fmt: skip
+    }
     words = list(said_of_counts(summary))
     for size in BATCHES:
         measured = measure_latencies(forms, images[:size])

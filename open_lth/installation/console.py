@@ -24,8 +24,9 @@ def main() -> int:
     if not moved_names() and (stranger := _stranger()):
         print(
             f"error: {stranger} is found before this project's package of that name; in a checkout, use python "
-            "open_lth.py there; or install without --editable, which puts it out of the way", file=sys.stderr,
-        )  # fmt: skip
+            "open_lth.py there; or install without --editable, which puts it out of the way",
+            file=sys.stderr,
+        )
         return 2
     code: int = importlib.import_module(f"{PARENT}.cli" if moved_names() else "cli").main()
     return code

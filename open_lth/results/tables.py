@@ -19,9 +19,17 @@ MEASURES = ("accuracy", "loss", "brier", "ece", "mace", "mace_pooled")
 """The measures of the test set that the table always has, in this order; `loss` is the negative log likelihood."""
 
 EVALUATED = (
-    "aurc", "temperature", "scaled_loss", "scaled_ece",
-    "ece_floor", "ece_low", "ece_high", "mace_floor", "mace_low", "mace_high",
-)  # fmt: skip
+    "aurc",
+    "temperature",
+    "scaled_loss",
+    "scaled_ece",
+    "ece_floor",
+    "ece_low",
+    "ece_high",
+    "mace_floor",
+    "mace_low",
+    "mace_high",
+)
 """What `evaluate` alone measures: AURC; the fitted temperature, and the loss and the ECE with it; for both calibration
 errors what perfectly calibrated predictions would have, and a 95 % interval."""
 

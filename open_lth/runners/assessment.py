@@ -101,15 +101,18 @@ class Assessment:
 
     def final(self) -> dict[str, Any]:
         """Return the measures of the test examples, and the bins of a reliability diagram, summed over passes."""
-        bins = {name: [sum(values) for values in zip(*(one[name] for one in self._bins), strict=True)]
-                for name in self._bins[0]}  # fmt: skip
+        bins = {
+            name: [sum(values) for values in zip(*(one[name] for one in self._bins), strict=True)]
+            for name in self._bins[0]
+        }
         fitted_on = "validation" if self._validation else "halves of the test set"
         return {"final": spreads(self._final), "reliability": bins, "temperature_fitted_on": fitted_on}
 
     def shift(self) -> dict[str, dict[str, Any]]:
         """Return the measures by shift and severity."""
-        return {name: {severity: spreads(values) for severity, values in own.items()}
-                for name, own in self._shift.items()}  # fmt: skip
+        return {
+            name: {severity: spreads(values) for severity, values in own.items()} for name, own in self._shift.items()
+        }
 
     def ood(self) -> dict[str, dict[str, Any]]:
         """Return how well each score tells what is out of distribution, by what that is."""

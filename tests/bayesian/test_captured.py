@@ -25,10 +25,11 @@ CASES = {
     "recycled": ("mnist_lenet_12", {"estimator": "recycled", "samples": 3}),
     "predictive": ("mnist_lenet_12", {"likelihood": "predictive"}),
     "predictive and local": (
-        "mnist_lenet_12", {"likelihood": "predictive", "estimator": "local_reparameterization", "samples": 3}
+        "mnist_lenet_12",
+        {"likelihood": "predictive", "estimator": "local_reparameterization", "samples": 3},
     ),
     "predictive and recycled": ("mnist_lenet_12", {"likelihood": "predictive", "estimator": "recycled"}),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)

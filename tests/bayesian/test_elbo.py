@@ -101,8 +101,12 @@ def test_frozen_means_and_log_stds_get_no_gradient_and_the_rest_is_as_before(
     hparams = make_hparams(samples=3, likelihood=likelihood, kl_temperature=2.0)
     assert_brute_force_agrees((deterministic, bayesian), small_batch(), hparams, circumstances, watch, 1e-5)
     assert [name for name, p in bayesian.named_parameters() if p.grad is None] == [
-        "conv._weight_mean", "conv._weight_log_std", "conv._bias_mean", "conv._bias_log_std", "bn.bias",
-    ]  # fmt: skip
+        "conv._weight_mean",
+        "conv._weight_log_std",
+        "conv._bias_mean",
+        "conv._bias_log_std",
+        "bn.bias",
+    ]
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)

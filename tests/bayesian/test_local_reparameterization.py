@@ -272,8 +272,16 @@ def test_evaluation_samples_weights_whatever_training_does(mixed, small, make_hp
 @pytest.mark.parametrize("likelihood", ["expected", "predictive"])
 def test_a_lottery_finds_tickets_with_it(tmp_path, likelihood):
     workplace = Workplace(tmp_path / "results", tmp_path / "data")
-    words = ("lottery", "--levels=1", *LENET, "--bayesian", "--bayesian_samples=2", "--lr=0.01",
-             f"--bayesian_estimator={LOCAL}", f"--bayesian_likelihood={likelihood}")  # fmt: skip
+    words = (
+        "lottery",
+        "--levels=1",
+        *LENET,
+        "--bayesian",
+        "--bayesian_samples=2",
+        "--lr=0.01",
+        f"--bayesian_estimator={LOCAL}",
+        f"--bayesian_likelihood={likelihood}",
+    )
     workplace.done(*words, "--quiet")
     level = workplace.place(*words) / "level_1" / "main"
     loss = {i: value for name, i, value in measures(level) if name == "test_loss"}

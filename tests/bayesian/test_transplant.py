@@ -33,8 +33,16 @@ from tests.open_lth.running import (
 )
 
 NAME = "cifar_resnet_8_4"
-RESNET = (f"--default_hparams={NAME}", "--dataset_name=digits", "--subsample_fraction=0.05", "--batch_size=36",
-          "--training_steps=2it", "--evaluate_only_at_end", "--batchnorm_init=uniform", "--lr=0.01")  # fmt: skip
+RESNET = (
+    f"--default_hparams={NAME}",
+    "--dataset_name=digits",
+    "--subsample_fraction=0.05",
+    "--batch_size=36",
+    "--training_steps=2it",
+    "--evaluate_only_at_end",
+    "--batchnorm_init=uniform",
+    "--lr=0.01",
+)
 TWO = "--bayesian_samples=2"
 START = "ep0_it0"
 
@@ -199,12 +207,25 @@ def test_the_directory_is_named_by_the_bayesian_flags_and_the_start_alone(trunk,
 
     usual = name()
     assert re.fullmatch("lottery_branch_transplant_[0-9a-f]{32}", usual)
-    same_name = (name(level=2), name("--replicate=2"), name("--bayesian_samples=10"), name("--start_at=init"),
-                 name(of=finished(*LENET, "--rewinding_steps=1ep")), name("--device=cpu"))  # fmt: skip
+    same_name = (
+        name(level=2),
+        name("--replicate=2"),
+        name("--bayesian_samples=10"),
+        name("--start_at=init"),
+        name(of=finished(*LENET, "--rewinding_steps=1ep")),
+        name("--device=cpu"),
+    )
     assert set(same_name) == {usual}
-    others = [name(TWO), name("--start_at=end"), name("--bayesian_init_std=0.1"), name("--bayesian_kl_temperature=1"),
-              name("--bayesian_batchnorm=batch"), name("--bayesian_estimator=local_reparameterization"),
-              name("--bayesian_likelihood=predictive"), name("--bayesian_std_lr_factor=2")]  # fmt: skip
+    others = [
+        name(TWO),
+        name("--start_at=end"),
+        name("--bayesian_init_std=0.1"),
+        name("--bayesian_kl_temperature=1"),
+        name("--bayesian_batchnorm=batch"),
+        name("--bayesian_estimator=local_reparameterization"),
+        name("--bayesian_likelihood=predictive"),
+        name("--bayesian_std_lr_factor=2"),
+    ]
     assert len({usual, *others}) == len(others) + 1
 
 

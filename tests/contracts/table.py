@@ -32,8 +32,13 @@ BASE: Words = (
 
 LENET: Words = ("--default_hparams=mnist_lenet_12", "--dataset_name=mnist")
 FEW_IMAGES: Words = ("--batch_size=2", "--subsample_fraction=0.2", "--training_steps=2it")
-RETRAINING: Words = ("--retrain_d_dataset_name=cifar10", "--retrain_d_batch_size=5", "--retrain_t_training_steps=2it",
-                     "--retrain_t_optimizer_name=sgd", "--retrain_t_lr=0.1")  # fmt: skip
+RETRAINING: Words = (
+    "--retrain_d_dataset_name=cifar10",
+    "--retrain_d_batch_size=5",
+    "--retrain_t_training_steps=2it",
+    "--retrain_t_optimizer_name=sgd",
+    "--retrain_t_lr=0.1",
+)
 BAYESIAN: Words = ("--bayesian", "--bayesian_samples=2")
 
 REGISTRIES: Mapping[str, Any] = {
@@ -158,9 +163,13 @@ def unknown(registry: str) -> list[str]:
 def cases() -> list[Case]:
     """Return what the generic tests run over; rows of entries that do not exist are left to another test."""
     return [
-        case for registry in ROWS if registry not in WITHOUT_LOTTERY for name in ROWS[registry]
-        if name in REGISTRIES[registry] for case in _cases_of(registry, name, ROWS[registry][name])
-    ]  # fmt: skip
+        case
+        for registry in ROWS
+        if registry not in WITHOUT_LOTTERY
+        for name in ROWS[registry]
+        if name in REGISTRIES[registry]
+        for case in _cases_of(registry, name, ROWS[registry][name])
+    ]
 
 
 def _cases_of(registry: str, name: str, row: Words) -> list[Case]:

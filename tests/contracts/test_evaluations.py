@@ -12,8 +12,12 @@ from tests.contracts.table import LENET, REGISTRIES, ROWS, VARIANT_FLAGS
 from tests.open_lth.running import Workplace, snapshot
 
 FLAGS = (*LENET, "--batch_size=4", "--training_steps=3it", "--evaluate_only_at_end", "--quiet")
-ENTRIES = [(registry, name) for registry in ("corruption", "OOD change") for name in ROWS[registry]
-           if name in REGISTRIES[registry]]  # fmt: skip
+ENTRIES = [
+    (registry, name)
+    for registry in ("corruption", "OOD change")
+    for name in ROWS[registry]
+    if name in REGISTRIES[registry]
+]
 
 
 @pytest.mark.parametrize("variant", VARIANT_FLAGS)

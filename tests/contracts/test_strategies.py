@@ -13,13 +13,17 @@ from tests.open_lth.running import Trunk, Workplace, mask
 from training import VARIANTS
 
 FITTING = [
-    (name, variant) for name, strategy in STRATEGIES.items() for variant in VARIANT_FLAGS
+    (name, variant)
+    for name, strategy in STRATEGIES.items()
+    for variant in VARIANT_FLAGS
     if name in ROWS["strategy"] and fits(variant, strategy.variants)
-]  # fmt: skip
+]
 OTHERS = [
-    (name, variant) for name, _ in STRATEGIES.items() for variant in VARIANT_FLAGS
+    (name, variant)
+    for name, _ in STRATEGIES.items()
+    for variant in VARIANT_FLAGS
     if name in ROWS["strategy"] and (name, variant) not in FITTING
-]  # fmt: skip
+]
 
 
 def words(name: str, variant: str) -> Words:

@@ -11,9 +11,16 @@ from foundations.errors import InvalidValue
 
 def test_the_fields_are_openlths_in_openlths_order_and_one_more() -> None:
     assert [f.name for f in fields(DatasetHparams)] == [
-        "dataset_name", "batch_size", "do_not_augment", "transformation_seed", "subsample_fraction",
-        "random_labels_fraction", "unsupervised_labels", "blur_factor", "validation_fraction",
-    ]  # fmt: skip
+        "dataset_name",
+        "batch_size",
+        "do_not_augment",
+        "transformation_seed",
+        "subsample_fraction",
+        "random_labels_fraction",
+        "unsupervised_labels",
+        "blur_factor",
+        "validation_fraction",
+    ]
 
 
 def test_defaults_do_not_enter_the_canonical_text() -> None:
@@ -53,6 +60,11 @@ def test_an_invalid_value_is_named(field: str, value: object) -> None:
 
 def test_the_extremes_are_valid() -> None:
     DatasetHparams(
-        dataset_name="imagenet", batch_size=1, subsample_fraction=1, random_labels_fraction=0.0, blur_factor=1,
-        unsupervised_labels="rotation", transformation_seed=0,
-    )  # fmt: skip
+        dataset_name="imagenet",
+        batch_size=1,
+        subsample_fraction=1,
+        random_labels_fraction=0.0,
+        blur_factor=1,
+        unsupervised_labels="rotation",
+        transformation_seed=0,
+    )

@@ -31,9 +31,31 @@ FAMILY, DATA = "mnist_lenet", "digits"
 HARMLESS = ("--help", "-h", "--display_output_location", "--dry_run")
 """With one of these a command is run as it stands."""
 
-OUTSIDE = ("pip", "pip3", "apt-get", "sudo", "git", "conda", "uv", "module", "ssh", "rsync", "nvidia-smi", "find",
-           "tensorboard", "wandb", "torchrun", "mpirun", "sbatch", "srun", "squeue", "scancel", "scontrol", "sacct",
-           "sinfo")  # fmt: skip
+OUTSIDE = (
+    "pip",
+    "pip3",
+    "apt-get",
+    "sudo",
+    "git",
+    "conda",
+    "uv",
+    "module",
+    "ssh",
+    "rsync",
+    "nvidia-smi",
+    "find",
+    "tensorboard",
+    "wandb",
+    "torchrun",
+    "mpirun",
+    "sbatch",
+    "srun",
+    "squeue",
+    "scancel",
+    "scontrol",
+    "sacct",
+    "sinfo",
+)
 """Programs of others: only what they are to run of this project is tested."""
 
 

@@ -99,12 +99,20 @@ class Shell:
         self._make_home()
         with socket.create_server(("127.0.0.1", 0)) as server, (self._home / "errors").open("w+") as errors:
             server.settimeout(0.05)
-            environment = {"PATH": str(self._home / "bin"), "HOME": str(self._home), "LC_ALL": "C.UTF-8",
-                           "PAGE_PORT": str(server.getsockname()[1])}  # fmt: skip
+            environment = {
+                "PATH": str(self._home / "bin"),
+                "HOME": str(self._home),
+                "LC_ALL": "C.UTF-8",
+                "PAGE_PORT": str(server.getsockname()[1]),
+            }
             with subprocess.Popen(
-                [str(self._home / "bin" / "bash"), str(script)], cwd=self._home, env=environment,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-            ) as process:  # fmt: skip
+                [str(self._home / "bin" / "bash"), str(script)],
+                cwd=self._home,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            ) as process:
                 try:
                     self._serve(server, process)
                 finally:

@@ -86,12 +86,17 @@ def test_branches_start_from_it_and_it_is_evaluated(run, openlth_trunk):  # noqa
     initial = weights(openlth_trunk.level(0), "ep0_it0")
     [shuffled] = openlth_trunk.level(2).parent.glob("lottery_branch_randomly_prune_*")
     start, kept = weights(shuffled, "ep0_it0"), mask(shuffled)
-    assert all(torch.equal(start[name], initial[name] * kept[name]) for name in LAYERS), "the mended fault"
+    assert all(torch.equal(start[name], initial[name] * kept[name]) for name in LAYERS), "the fixed fault"
 
 
 def test_every_command_of_the_page_is_tested():
-    tested = [["runs"], named("lottery", "--levels=2"), named("lottery", "--levels=3"),
-              named("lottery_branch", "randomly_prune"), named("lottery_branch", "transplant")]  # fmt: skip
+    tested = [
+        ["runs"],
+        named("lottery", "--levels=2"),
+        named("lottery", "--levels=3"),
+        named("lottery_branch", "randomly_prune"),
+        named("lottery_branch", "transplant"),
+    ]
     others = [words for words in ON_A_DIRECTORY if words not in tested]
     assert [words[0] for words in others] == ["runs", "lottery", "evaluate"] and len(OWN) == 2
 
@@ -141,11 +146,16 @@ def test_what_was_before_is_python_and_defines_openlths_extension_points(name):
     tree = ast.parse(BEFORE[name])
     defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     needed = {
-        "models": {"is_valid_model_name", "get_model_from_name", "default_hparams", "output_layer_names",
-                   "loss_criterion"},
+        "models": {
+            "is_valid_model_name",
+            "get_model_from_name",
+            "default_hparams",
+            "output_layer_names",
+            "loss_criterion",
+        },
         "pruning": {"get_pruning_hparams", "prune"},
         "lottery": {"branch_function", "name", "description"},
-    }  # fmt: skip
+    }
     assert needed[name.partition("/")[0]] <= defined
 
 
@@ -156,7 +166,9 @@ def test_what_stays_is_what_the_base_classes_ask_for():
 
 
 def test_the_links_lead_to_headings_that_there_are():
-    headings = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
-                for title in re.findall(r"^## (.*)$", (DOCS / "extending.md").read_text(), re.MULTILINE)}  # fmt: skip
+    headings = {
+        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^## (.*)$", (DOCS / "extending.md").read_text(), re.MULTILINE)
+    }
     linked = re.findall(r"\(extending\.md#([\w-]+)\)", (DOCS / PAGE).read_text())
     assert linked and {*linked} <= headings

@@ -59,9 +59,15 @@ class Shell:
             "OPEN_LTH_DATASETS": str(self.place / "data"),
         }
         return subprocess.run(
-            [sys.executable, *words], input=standard_input,
-            cwd=self.place, env=environment, capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
+            [sys.executable, *words],
+            input=standard_input,
+            cwd=self.place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
 
 
 def installed(source: Path, place: Path) -> Path:
@@ -71,8 +77,11 @@ def installed(source: Path, place: Path) -> Path:
     words = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet")
     result = subprocess.run(
         [sys.executable, "-m", "pip", "install", *words, "--target", str(place / "packages"), str(place / "source")],
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     return place / "packages"
 

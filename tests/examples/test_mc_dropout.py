@@ -143,8 +143,15 @@ def test_passes_over_the_test_set_differ(lottery):
         assert len(set(losses["values"])) == 4 and losses["std"] > 0
 
 
-@pytest.mark.parametrize(("branch", "name"), [("shuffle", "randomly_prune"), ("reinit", "randomly_reinitialize"),
-                                              ("retrain", "retrain"), ("transplant", "transplant")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("branch", "name"),
+    [
+        ("shuffle", "randomly_prune"),
+        ("reinit", "randomly_reinitialize"),
+        ("retrain", "retrain"),
+        ("transplant", "transplant"),
+    ],
+)
 def test_branches_start_from_its_tickets(lottery, branch, name):
     [directory] = (lottery / "level_2").glob(f"lottery_branch_{name}_*")
     old, new = mask(lottery / "level_2" / "main"), mask(directory)
@@ -170,8 +177,9 @@ def test_its_figure_is_reproduced_and_plotted_at_a_scale_of_its_own(mc_dropout, 
     figures = mc_dropout.place / "figures"
     assert {path.name for path in figures.iterdir()} == {f"mc_dropout.{kind}" for kind in ("png", "pdf", "csv", "md")}
     table = [line.split(",") for line in (figures / "mc_dropout.csv").read_text().splitlines()]
-    assert [row[1:3] for row in table[1:]] == [[method, level] for method in ("deterministic", "MC dropout")
-                                               for level in ("0", "1")]  # fmt: skip
+    assert [row[1:3] for row in table[1:]] == [
+        [method, level] for method in ("deterministic", "MC dropout") for level in ("0", "1")
+    ]
     assert "Missing" not in (figures / "mc_dropout.md").read_text()
 
 

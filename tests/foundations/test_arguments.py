@@ -124,11 +124,14 @@ def test_a_required_flag_that_is_missing_is_named_and_explained():
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["--crew=two"], "--crew=two: must be a whole number"), (["--crew=2.5"], "--crew=2.5: must be a whole number"),
-     (["--length=long"], "--length=long: must be a number"),
-     (["--flag_of=ours"], "--flag_of=ours: valid values are none, here, there"),
-     (["--length="], "--length=: must be a number")],
-)  # fmt: skip
+    [
+        (["--crew=two"], "--crew=two: must be a whole number"),
+        (["--crew=2.5"], "--crew=2.5: must be a whole number"),
+        (["--length=long"], "--length=long: must be a number"),
+        (["--flag_of=ours"], "--flag_of=ours: valid values are none, here, there"),
+        (["--length="], "--length=: must be a number"),
+    ],
+)
 def test_a_bad_value_is_answered_by_one_line_that_names_the_flag(words, message):
     with pytest.raises(InvalidValue) as caught:
         read(Boat, "--name=Ada", *words)

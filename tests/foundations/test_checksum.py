@@ -82,9 +82,18 @@ def test_a_file_that_changed_is_refused_with_two_ways_out(path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\n", "x", sha256(b"content"), f"{sha256(b'content')}  logger\n", f"{sha256(b'content')[:-1]}  mask.pth\n",
-     f"{sha256(b'content')}  mask.pth\nmore\n", f"{sha256(b'content')} mask.pth\n", "\xff\x00"],
-)  # fmt: skip
+    [
+        "",
+        "\n",
+        "x",
+        sha256(b"content"),
+        f"{sha256(b'content')}  logger\n",
+        f"{sha256(b'content')[:-1]}  mask.pth\n",
+        f"{sha256(b'content')}  mask.pth\nmore\n",
+        f"{sha256(b'content')} mask.pth\n",
+        "\xff\x00",
+    ],
+)
 def test_a_damaged_list_is_named_with_the_way_out(path, text):
     put(path, b"content")
     sidecar(path).write_bytes(text.encode("latin-1"))

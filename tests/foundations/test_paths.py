@@ -17,9 +17,12 @@ def test_a_run_without_levels_lies_in_main():
 
 @pytest.mark.parametrize(
     ("level", "experiment", "expected"),
-    [(0, "main", "level_0/main"), (12, "lottery_branch_retrain_ff", "level_12/lottery_branch_retrain_ff"),
-     ("pretrain", "main", "level_pretrain/main")],
-)  # fmt: skip
+    [
+        (0, "main", "level_0/main"),
+        (12, "lottery_branch_retrain_ff", "level_12/lottery_branch_retrain_ff"),
+        ("pretrain", "main", "level_pretrain/main"),
+    ],
+)
 def test_a_level_and_its_branches_lie_in_the_replicates_directory(level, experiment, expected):
     paths = ReplicatePaths(ROOT, "lottery_ab12", 1)
     assert paths.level(level, experiment).directory == paths.directory / expected
@@ -28,8 +31,9 @@ def test_a_level_and_its_branches_lie_in_the_replicates_directory(level, experim
 
 def test_files_have_openlths_names():
     paths = RunPaths(ROOT)
-    assert [path.name for path in (paths.mask, paths.sparsity_report, paths.logger, paths.hparams, paths.checkpoint)] \
-        == ["mask.pth", "sparsity_report.json", "logger", "hparams.log", "checkpoint.pth"]  # fmt: skip
+    assert [
+        path.name for path in (paths.mask, paths.sparsity_report, paths.logger, paths.hparams, paths.checkpoint)
+    ] == ["mask.pth", "sparsity_report.json", "logger", "hparams.log", "checkpoint.pth"]
     assert paths.model(Step.from_str("3ep7it", 10)) == ROOT / "model_ep3_it7.pth"
 
 
@@ -48,8 +52,15 @@ def test_every_file_of_openlths_results_is_one_that_paths_name():
     for directory in {file.parent for file in root.rglob("*") if file.is_file()}:
         replicate, level = directory.parents[1], directory.parent.name.removeprefix("level_")
         paths = ReplicatePaths(root, replicate.parent.name, 1).level(level, directory.name)
-        known = {paths.mask, paths.sparsity_report, paths.logger, paths.hparams, paths.checkpoint,
-                 paths.model(step["0it"]), paths.model(step["2ep"])}  # fmt: skip
+        known = {
+            paths.mask,
+            paths.sparsity_report,
+            paths.logger,
+            paths.hparams,
+            paths.checkpoint,
+            paths.model(step["0it"]),
+            paths.model(step["2ep"]),
+        }
         assert set(directory.iterdir()) <= known
         found += 1
     assert found == 4

@@ -62,17 +62,23 @@ def test_what_a_file_says_becomes_the_dataclass(tmp_path):
         ({"name": "Ada", "crew": 0}, "crew must be a whole number of at least 1, not 0"),
         ({"name": "Ada", "sails": []}, "sails must be an object, not []"),
         ({"name": "Ada", "sails": {"jib": {"size": 3}}}, "sails: jib: area is missing"),
-        ({"name": "Ada", "sails": {"jib": {"area": 1.0, "a": 2}}},
-         "sails: jib: a is unknown; valid values are area, colours"),
-        ({"name": "Ada", "sails": {"jib": {"area": 1.0, "colours": "red"}}},
-         "sails: jib: colours must be a list, not 'red'"),
-        ({"name": "Ada", "sails": {"jib": {"area": 1.0, "colours": [3]}}},
-         "sails: jib: colours: 0 must be text, not 3"),
+        (
+            {"name": "Ada", "sails": {"jib": {"area": 1.0, "a": 2}}},
+            "sails: jib: a is unknown; valid values are area, colours",
+        ),
+        (
+            {"name": "Ada", "sails": {"jib": {"area": 1.0, "colours": "red"}}},
+            "sails: jib: colours must be a list, not 'red'",
+        ),
+        (
+            {"name": "Ada", "sails": {"jib": {"area": 1.0, "colours": [3]}}},
+            "sails: jib: colours: 0 must be text, not 3",
+        ),
         ({"name": "Ada", "no\nline": 1}, r"'no\nline' is unknown; valid values are crew, name, sails"),
         ([], "must hold one JSON object"),
         ('{"name": "Ada", "name": "Eve"}', "is no JSON file: name is there twice"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_named_with_what_would_be_valid(tmp_path, content, expected):
     assert complaint(tmp_path, content) == expected
 

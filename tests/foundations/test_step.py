@@ -6,8 +6,31 @@ from hypothesis import strategies as st
 
 from foundations.step import Step, parse_step, parse_steps
 
-MALFORMED = ["", " ", "ep", "it", "epit", "10", "10ep ", " 10ep", "10 ep", "-1ep", "+1ep", "1.5ep", "1e2it", "3it10ep",
-             "10ep10ep", "10EP", "1ep2it3", "x10ep", "10ep\n", "\u0663ep", "1_0ep", "007it", "01ep"]  # fmt: skip
+MALFORMED = [
+    "",
+    " ",
+    "ep",
+    "it",
+    "epit",
+    "10",
+    "10ep ",
+    " 10ep",
+    "10 ep",
+    "-1ep",
+    "+1ep",
+    "1.5ep",
+    "1e2it",
+    "3it10ep",
+    "10ep10ep",
+    "10EP",
+    "1ep2it3",
+    "x10ep",
+    "10ep\n",
+    "\u0663ep",
+    "1_0ep",
+    "007it",
+    "01ep",
+]
 
 iterations = st.integers(0, 10**7)
 per_epoch = st.integers(1, 10**5)
@@ -28,9 +51,15 @@ def test_epochs_and_iterations_add_up_to_the_step(iteration, length):
 
 @pytest.mark.parametrize(
     ("text", "iteration", "canonical"),
-    [("160ep", 62560, "160ep0it"), ("500it", 500, "1ep109it"), ("10ep3it", 3913, "10ep3it"), ("0it", 0, "0ep0it"),
-     ("0ep", 0, "0ep0it"), ("391it", 391, "1ep0it")],
-)  # fmt: skip
+    [
+        ("160ep", 62560, "160ep0it"),
+        ("500it", 500, "1ep109it"),
+        ("10ep3it", 3913, "10ep3it"),
+        ("0it", 0, "0ep0it"),
+        ("0ep", 0, "0ep0it"),
+        ("391it", 391, "1ep0it"),
+    ],
+)
 def test_texts_are_read_as_epochs_of_391_iterations(text, iteration, canonical):
     step = Step.from_str(text, 391)
     assert step.iteration == iteration
@@ -67,8 +96,12 @@ def test_a_malformed_list_is_refused(text):
 def test_steps_are_ordered_as_their_iterations(first, second, length):
     a, b = Step(first, length), Step(second, length)
     assert (a < b, a <= b, a == b, a >= b, a > b) == (
-        first < second, first <= second, first == second, first >= second, first > second,
-    )  # fmt: skip
+        first < second,
+        first <= second,
+        first == second,
+        first >= second,
+        first > second,
+    )
     if a == b:
         assert hash(a) == hash(b)
 

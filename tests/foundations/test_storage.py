@@ -21,8 +21,14 @@ def names_in(directory: Path) -> list[str]:
 
 
 def state() -> dict[str, object]:
-    return {"weights": torch.arange(12.0).reshape(3, 4), "nested": {"mask": torch.tensor([0, 1], dtype=torch.int32)},
-            "ep": 3, "rate": 0.1, "text": "a,b", "pair": (1, None)}  # fmt: skip
+    return {
+        "weights": torch.arange(12.0).reshape(3, 4),
+        "nested": {"mask": torch.tensor([0, 1], dtype=torch.int32)},
+        "ep": 3,
+        "rate": 0.1,
+        "text": "a,b",
+        "pair": (1, None),
+    }
 
 
 def test_tensors_and_plain_values_come_back_as_they_were(tmp_path):

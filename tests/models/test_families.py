@@ -16,10 +16,22 @@ SMALL = ["mnist_lenet_12", "cifar_resnet_8_4", "cifar_vgg_11_4", "cifar_vit_1_32
 SMALL += ["imagenet_resnet_18_8", "imagenet_resnet_50_8"]
 
 PRESET_FLAGS = {
-    "dataset_name", "batch_size", "model_init", "batchnorm_init", "optimizer_name", "lr", "momentum", "weight_decay",
-    "milestone_steps", "gamma", "training_steps", "warmup_steps", "pruning_strategy", "pruning_fraction",
+    "dataset_name",
+    "batch_size",
+    "model_init",
+    "batchnorm_init",
+    "optimizer_name",
+    "lr",
+    "momentum",
+    "weight_decay",
+    "milestone_steps",
+    "gamma",
+    "training_steps",
+    "warmup_steps",
+    "pruning_strategy",
+    "pruning_fraction",
     "pruning_layers_to_ignore",
-}  # fmt: skip
+}
 
 
 @functools.cache

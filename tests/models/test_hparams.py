@@ -28,9 +28,14 @@ def test_the_display_is_openlths():
 
 def test_the_fields_are_openlths():
     assert [f.name for f in fields(ModelHparams)] == [
-        "model_name", "model_init", "batchnorm_init", "batchnorm_frozen", "output_frozen", "others_frozen",
+        "model_name",
+        "model_init",
+        "batchnorm_init",
+        "batchnorm_frozen",
+        "output_frozen",
+        "others_frozen",
         "others_frozen_exceptions",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("missing", VALID)

@@ -58,10 +58,11 @@ def test_a_training_step_changes_every_trainable_parameter(name: str, kind: str)
     samples = {key: parameters[key].detach().flatten()[:4096].clone() for key in moving}
     optimizer.step()
     unmoved = [
-        key for key in moving
+        key
+        for key in moving
         if torch.equal(parameters[key].detach().flatten()[:4096], samples[key])
         and torch.equal(parameters[key].detach().double().sum(), sums[key])
-    ]  # fmt: skip
+    ]
     assert not unmoved
     weights = [part.parameter for parts in prunable.values() for part in parts[:1]]
     assert {id(weight) for weight in weights} <= {id(parameters[key]) for key in moving}, "a weight has no gradient"

@@ -13,15 +13,30 @@ from models.imagenet_resnet import ImageNetResNetFamily
 from models.lenet import LeNetFamily
 
 WRONG = {
-    CifarResNetFamily: ["cifar_resnet_2", "cifar_resnet_18", "cifar_resnet_20_0", "cifar_resnet_20_16_3",
-                        "cifar_resnet_020", "cifar_resnet_-4", "cifar_resnet_20_", "cifar_resnet_\uff12\uff10"],
+    CifarResNetFamily: [
+        "cifar_resnet_2",
+        "cifar_resnet_18",
+        "cifar_resnet_20_0",
+        "cifar_resnet_20_16_3",
+        "cifar_resnet_020",
+        "cifar_resnet_-4",
+        "cifar_resnet_20_",
+        "cifar_resnet_\uff12\uff10",
+    ],
     CifarResNet18Family: ["cifar_resnet_18_16", "cifar_resnet_20"],
     CifarVggFamily: ["cifar_vgg_12", "cifar_vgg", "cifar_vgg_11_0", "cifar_vgg_11_4_2", "cifar_vgg_11\n"],
-    CifarVitFamily: ["cifar_vit", "cifar_vit_huge", "cifar_vit_2_32", "cifar_vit_2_32_3", "cifar_vit_2_32_0",
-                     "cifar_vit_tiny_2", "cifar_vit_2_32_2\n"],
+    CifarVitFamily: [
+        "cifar_vit",
+        "cifar_vit_huge",
+        "cifar_vit_2_32",
+        "cifar_vit_2_32_3",
+        "cifar_vit_2_32_0",
+        "cifar_vit_tiny_2",
+        "cifar_vit_2_32_2\n",
+    ],
     ImageNetResNetFamily: ["imagenet_resnet_19", "imagenet_resnet_18_0", "imagenet_resnet"],
     LeNetFamily: ["mnist_lenet", "mnist_lenet_", "mnist_lenet_0", "mnist_lenet_a", "mnist_lenet_300__100"],
-}  # fmt: skip
+}
 
 
 def parameters(name: str, num_classes: int = 10) -> int:

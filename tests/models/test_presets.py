@@ -12,10 +12,16 @@ FIELDS = {
     "dataset": ("batch_size", "dataset_name"),
     "pruning": ("pruning_layers_to_ignore", "pruning_strategy"),
     "training": (
-        "gamma", "lr", "milestone_steps", "momentum", "optimizer_name", "training_steps", "warmup_steps",
+        "gamma",
+        "lr",
+        "milestone_steps",
+        "momentum",
+        "optimizer_name",
+        "training_steps",
+        "warmup_steps",
         "weight_decay",
     ),
-}  # fmt: skip
+}
 
 
 def texts(name: str, **changes: object) -> dict[str, str]:

@@ -23,11 +23,11 @@ def test_outputs_and_gradients_stay_the_same(stride):
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(5, 3, 9, 8, generator=generator, dtype=torch.float64)  # a type that oneDNN leaves to PyTorch
     plain = nn.Conv2d(3, 6, 1, stride=stride).double()
-    mended = copy.deepcopy(plain)
-    avoid_narrow_strided_pointwise(nn.Sequential(mended))
-    assert mended.stride == (1, 1)
-    assert torch.allclose(mended(images), plain(images))
-    for one, other in zip(gradients(mended, images), gradients(plain, images), strict=True):
+    subsampled = copy.deepcopy(plain)
+    avoid_narrow_strided_pointwise(nn.Sequential(subsampled))
+    assert subsampled.stride == (1, 1)
+    assert torch.allclose(subsampled(images), plain(images))
+    for one, other in zip(gradients(subsampled, images), gradients(plain, images), strict=True):
         assert torch.allclose(one, other)
 
 

@@ -100,6 +100,10 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def openlth_trunk(tmp_path: Path, mnist: Path) -> Trunk:
     """A copy of a lottery that OpenLTH itself ran: levels 0 to 2 of a LeNet 784-12-8-10."""
     shutil.copytree(OPENLTH_ROOT, tmp_path / "results")
-    words = ("--default_hparams=mnist_lenet_12_8", "--training_steps=2ep", "--subsample_fraction=0.02",
-             "--evaluate_only_at_end")  # fmt: skip
+    words = (
+        "--default_hparams=mnist_lenet_12_8",
+        "--training_steps=2ep",
+        "--subsample_fraction=0.02",
+        "--evaluate_only_at_end",
+    )
     return Trunk(Workplace(tmp_path / "results", mnist), words)

@@ -19,8 +19,13 @@ LENET = ("--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_s
 BAYESIAN = ("--bayesian", "--bayesian_samples=2", "--lr=0.01")
 KINDS = {"deterministic": (), "bayesian": BAYESIAN}
 
-RETRAINING = ("--retrain_d_dataset_name=digits", "--retrain_d_batch_size=256", "--retrain_t_training_steps=2ep",
-              "--retrain_t_optimizer_name=sgd", "--retrain_t_lr=0.1")  # fmt: skip
+RETRAINING = (
+    "--retrain_d_dataset_name=digits",
+    "--retrain_d_batch_size=256",
+    "--retrain_t_training_steps=2ep",
+    "--retrain_t_optimizer_name=sgd",
+    "--retrain_t_lr=0.1",
+)
 """What `retrain` requires: the data and the curriculum of the deterministic lottery."""
 
 ITERATIONS_PER_EPOCH = 6

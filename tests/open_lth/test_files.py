@@ -88,8 +88,10 @@ def test_the_logger_holds_name_iteration_and_value_for_every_epoch(trunk):
     for level in range(3):
         lines = (trunk.level(level) / "logger").read_text().splitlines()
         assert all(re.fullmatch(r"(test|train)_[a-z_]+,\d+,-?\d+(\.\d+)?(e-?\d+)?", line) for line in lines)
-        taken = {name: [i for n, i, _ in measures(trunk.level(level)) if n == name] for name in ("test_loss",
-                 "test_accuracy", "test_examples", "train_loss")}  # fmt: skip
+        taken = {
+            name: [i for n, i, _ in measures(trunk.level(level)) if n == name]
+            for name in ("test_loss", "test_accuracy", "test_examples", "train_loss")
+        }
         assert taken["test_loss"] == taken["test_accuracy"] == taken["test_examples"] == [0, 6, 12]
         assert taken["train_loss"] == [6, 12]
 

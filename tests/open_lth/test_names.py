@@ -115,8 +115,13 @@ def test_a_branchs_name_comes_from_its_own_arguments_alone_without_defaults(work
 
 
 def test_nested_groups_enter_a_branchs_name_by_their_own_text_whatever_the_preset_says(workplace):
-    words = ("--retrain_d_dataset_name=cifar10", "--retrain_d_batch_size=128", "--retrain_t_optimizer_name=sgd",
-             "--retrain_t_lr=0.01", "--retrain_t_training_steps=160ep")  # fmt: skip
+    words = (
+        "--retrain_d_dataset_name=cifar10",
+        "--retrain_d_batch_size=128",
+        "--retrain_t_optimizer_name=sgd",
+        "--retrain_t_lr=0.01",
+        "--retrain_t_training_steps=160ep",
+    )
     trunk = ("--levels=1", "--default_hparams=cifar_resnet_20")
     place = workplace.place("lottery_branch", "retrain", *trunk, *words)
     data = "Hparams(batch_size=128, dataset_name='cifar10')"
@@ -169,9 +174,18 @@ def test_the_location_of_a_lottery_is_that_of_level_0_as_openlth_prints_it(workp
 
 @pytest.mark.parametrize("model", ["cifar_resnet_20", "cifar_vgg_11", "mnist_lenet_300_100", "imagenet_resnet_18"])
 def test_a_curriculum_gives_the_name_that_its_flags_in_words_give(workplace, model):
-    words = ("--batch_size=128", "--model_init=torch_default", "--optimizer_name=adam", "--lr=0.001", "--momentum=0",
-             "--weight_decay=0.0001", "--milestone_steps=80ep,120ep", "--gamma=0.1", "--training_steps=160ep",
-             "--pruning_fraction=0.2")  # fmt: skip
+    words = (
+        "--batch_size=128",
+        "--model_init=torch_default",
+        "--optimizer_name=adam",
+        "--lr=0.001",
+        "--momentum=0",
+        "--weight_decay=0.0001",
+        "--milestone_steps=80ep,120ep",
+        "--gamma=0.1",
+        "--training_steps=160ep",
+        "--pruning_fraction=0.2",
+    )
     output = "model.fc.weight" if model.startswith("imagenet") else "fc.weight"
     lottery = ("lottery", "--levels=1", f"--default_hparams={model}")
     if not model.startswith("imagenet"):  # whose preset has a warmup, which no flag takes away

@@ -27,7 +27,14 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "branch": ("lottery_branch", "shuffle", *LENET, "--levels=1,2", "--seed=3", "--strategy=global"),
     "bayesian lottery": ("lottery", *BAYESIAN, "--levels=1", SAMPLES),
     "evaluation": (
-        "evaluate", "lottery", *BAYESIAN, "--levels=1", "--passes=3", SAMPLES, "--shift=blur", "--ood=noised",
+        "evaluate",
+        "lottery",
+        *BAYESIAN,
+        "--levels=1",
+        "--passes=3",
+        SAMPLES,
+        "--shift=blur",
+        "--ood=noised",
     ),
     "ensemble": ("evaluate", "lottery", *LENET, "--levels=1", "--ensemble=levels"),
     "shared noise": ("train", *BAYESIAN, "--bayesian_kl_temperature=0.2", "--ranks_noise=shared"),
@@ -35,17 +42,34 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "gradient": (*ONE_STEP, "--batch_size=255"),
     "gradient of samples": (*ONE_STEP, "--bayesian", "--bayesian_samples=5", "--weight_decay=0", SAMPLES),
     "gradient of the predictive likelihood": (
-        *ONE_STEP, "--bayesian", "--bayesian_samples=5", "--weight_decay=0", "--bayesian_likelihood=predictive",
-        "--bayesian_init_std=1", SAMPLES,
+        *ONE_STEP,
+        "--bayesian",
+        "--bayesian_samples=5",
+        "--weight_decay=0",
+        "--bayesian_likelihood=predictive",
+        "--bayesian_init_std=1",
+        SAMPLES,
     ),
     "gradient under batchnorm": (
-        "train", *RESNET, "--bayesian", "--bayesian_samples=3", "--optimizer_name=sgd", "--lr=1",
-        "--weight_decay=0", "--training_steps=1it", SAMPLES,
+        "train",
+        *RESNET,
+        "--bayesian",
+        "--bayesian_samples=3",
+        "--optimizer_name=sgd",
+        "--lr=1",
+        "--weight_decay=0",
+        "--training_steps=1it",
+        SAMPLES,
     ),
     "antithetic pairs": (
-        *ONE_STEP, "--bayesian", "--bayesian_samples=6", "--weight_decay=0", "--bayesian_estimator=antithetic", SAMPLES,
+        *ONE_STEP,
+        "--bayesian",
+        "--bayesian_samples=6",
+        "--weight_decay=0",
+        "--bayesian_estimator=antithetic",
+        SAMPLES,
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def pruned_by(monkeypatch):
         ([torch.ones(3, 2), torch.ones(4)], "weight a tensor of shape (3, 2), not list"),
     ],
     ids=["missing", "shape", "type"],
-)  # fmt: skip
+)
 def test_the_strategy_and_the_tensor_are_named(pruned_by, scores, reason):
     with pytest.raises(UserError, match=re.escape(f"--pruning_strategy=odd: its score must give {reason}")):
         pruned_by(scores)

@@ -180,13 +180,14 @@ def test_a_frozen_layer_without_gradients_is_no_obstacle():
 WRONG = {
     "a tensor is missing": (lambda mask: mask.pop("fc.weight"), "fc.weight is in the network but not in the mask"),
     "a tensor is unknown": (
-        lambda mask: mask.update(conv=torch.ones(2)), "conv is in the mask but not in the network",
+        lambda mask: mask.update(conv=torch.ones(2)),
+        "conv is in the mask but not in the network",
     ),
     "a shape is wrong": (
         lambda mask: mask.update({"fc.weight": torch.ones(8, 10)}),
         "fc.weight has shape (10, 8) there and (8, 10) in the mask",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("change", "message"), WRONG.values(), ids=WRONG)

@@ -14,8 +14,12 @@ import pytest
 from scipy.io import savemat
 from torchvision.datasets import CIFAR10, SVHN
 
-IDX = {"train-images-idx3": (4, 28, 28), "train-labels-idx1": (4,), "t10k-images-idx3": (3, 28, 28),
-       "t10k-labels-idx1": (3,)}  # fmt: skip
+IDX = {
+    "train-images-idx3": (4, 28, 28),
+    "train-labels-idx1": (4,),
+    "t10k-images-idx3": (3, 28, 28),
+    "t10k-labels-idx1": (3,),
+}
 CIFAR_FOLDER = CIFAR10.base_folder
 
 

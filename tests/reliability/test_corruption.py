@@ -40,8 +40,14 @@ READERS = {
     "evaluation.json": read_json,
 }
 OF_LEVEL_0 = sorted(READERS)
-OF_LEVEL_1 = ["checkpoint.pth", "checkpoint_previous.pth", "command.json", "mask.pth", "model_ep0_it0.pth",
-              "sparsity_report.json"]  # fmt: skip
+OF_LEVEL_1 = [
+    "checkpoint.pth",
+    "checkpoint_previous.pth",
+    "command.json",
+    "mask.pth",
+    "model_ep0_it0.pth",
+    "sparsity_report.json",
+]
 LEVELS = "--levels=1"
 
 
@@ -117,9 +123,11 @@ def same(found: Any, expected: Any) -> bool:
     if isinstance(expected, torch.Tensor):
         return isinstance(found, torch.Tensor) and found.dtype == expected.dtype and torch.equal(found, expected)
     if isinstance(expected, dict):
-        return isinstance(found, dict) and found.keys() == expected.keys() and all(
-            same(found[key], expected[key]) for key in expected
-        )  # fmt: skip
+        return (
+            isinstance(found, dict)
+            and found.keys() == expected.keys()
+            and all(same(found[key], expected[key]) for key in expected)
+        )
     return bool(found == expected)
 
 
@@ -200,9 +208,7 @@ def damaged_at(path: Path, number: int) -> None:
     path.write_bytes(ways[(7 * number) % len(ways)])
 
 
-@pytest.mark.parametrize(
-    ("level", "name"), [*((0, name) for name in OF_LEVEL_0), *((1, name) for name in OF_LEVEL_1)]
-)  # fmt: skip
+@pytest.mark.parametrize(("level", "name"), [*((0, name) for name in OF_LEVEL_0), *((1, name) for name in OF_LEVEL_1)])
 def test_a_lottery_with_a_damaged_file_ends_in_the_same_bits(level, name, unbroken, stopped, tmp_path, tries, tally):
     tried, lost = tries(1, 10), []
     for number in range(tried):

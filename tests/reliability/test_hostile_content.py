@@ -59,8 +59,10 @@ Tensors = dict[str, Any]
 def halved(checkpoint: Tensors) -> Tensors:
     """Return an optimiser's state with moments that are half as long."""
     state = checkpoint["optimizer_state_dict"]
-    moments = {index: {name: value[: len(value) // 2] if value.dim() else value for name, value in each.items()}
-               for index, each in state["state"].items()}  # fmt: skip
+    moments = {
+        index: {name: value[: len(value) // 2] if value.dim() else value for name, value in each.items()}
+        for index, each in state["state"].items()
+    }
     return {**state, "state": moments}
 
 

@@ -51,8 +51,20 @@ READERS: dict[str, Callable[[Path], object]] = {
     "logger": MetricLogger.load,
     "image": lambda path: read_image(str(path), seed=None),
 }
-RUNS_CODE = ("eval", "exec", "pickle.load", "pickle.loads", "pickle.Unpickler", "numpy.load", "torch.jit.load",
-             "marshal.load", "marshal.loads", "shelve.open", "joblib.load", "yaml.load")  # fmt: skip
+RUNS_CODE = (
+    "eval",
+    "exec",
+    "pickle.load",
+    "pickle.loads",
+    "pickle.Unpickler",
+    "numpy.load",
+    "torch.jit.load",
+    "marshal.load",
+    "marshal.loads",
+    "shelve.open",
+    "joblib.load",
+    "yaml.load",
+)
 
 
 def with_checksum(path: Path) -> None:
@@ -204,7 +216,7 @@ def test_a_file_of_svhn_or_mnist_with_a_payload_is_refused_and_not_run(packed, t
     # Even with the digest of the published file: it is no file of Matlab's.
     monkeypatch.setattr(
         SVHN, "split_list", {"train": [*SVHN.split_list["train"][:2], hashlib.md5(content).hexdigest()]}
-    )  # fmt: skip
+    )
     refused(load("svhn", tmp_path / "svhn"), path)
     for packs, end in ((False, ""), (True, ".gz")):
         raw = write_mnist(tmp_path / f"mnist{end}", packs)

@@ -58,8 +58,19 @@ def test_no_flag_makes_a_traceback_or_a_partial_write(workplace, tries, tally):
 
 def test_no_argument_of_a_branch_does_either(workplace, tries, tally):
     tried = 0
-    names = ("seed", "strategy", "start_at", "layers_to_ignore", "levels", "retrain_d_dataset_name", "retrain_t_lr",
-             "retrain_t_training_steps", "retrain_d_batch_size", "bayesian_samples", "jobs")  # fmt: skip
+    names = (
+        "seed",
+        "strategy",
+        "start_at",
+        "layers_to_ignore",
+        "levels",
+        "retrain_d_dataset_name",
+        "retrain_t_lr",
+        "retrain_t_training_steps",
+        "retrain_d_batch_size",
+        "bayesian_samples",
+        "jobs",
+    )
 
     @often(tries(SMALL, FULL))
     @given(

@@ -15,11 +15,13 @@ from foundations.storage import load_tensors
 from tests.open_lth.running import KINDS, LENET, Trunk, Workplace
 from training import MetricLogger
 
-WAYS = [(kind, rate, optimizer, precision)
-        for kind in KINDS
-        for rate in ("1e30", "1e20", "1e5", "100")
-        for optimizer in ("sgd", "adam")
-        for precision in ("fp32", "bf16", "fp16")]  # fmt: skip
+WAYS = [
+    (kind, rate, optimizer, precision)
+    for kind in KINDS
+    for rate in ("1e30", "1e20", "1e5", "100")
+    for optimizer in ("sgd", "adam")
+    for precision in ("fp32", "bf16", "fp16")
+]
 
 
 def not_finite(root: Path) -> list[str]:
@@ -48,8 +50,16 @@ def test_no_file_holds_what_diverged_and_the_same_command_ends_in_the_same_line(
     lost: list[str] = []
     for number, (kind, rate, optimizer, precision) in enumerate(chosen):
         workplace = Workplace(tmp_path / str(number), tmp_path)
-        words = (*LENET, *KINDS[kind], f"--lr={rate}", f"--optimizer_name={optimizer}", f"--precision={precision}",
-                 "--training_steps=4ep", "--evaluate_only_at_end", "--quiet")  # fmt: skip
+        words = (
+            *LENET,
+            *KINDS[kind],
+            f"--lr={rate}",
+            f"--optimizer_name={optimizer}",
+            f"--precision={precision}",
+            "--training_steps=4ep",
+            "--evaluate_only_at_end",
+            "--quiet",
+        )
         first, second = (workplace.run("lottery", "--levels=1", *words) for _ in range(2))
         place = Trunk(workplace, words).directory
         line = (

@@ -40,9 +40,15 @@ CASES = {
     "rewinding": (*SGD, "--rewinding_steps=3it"),
     "pretraining": (*SGD, "--pretrain", "--pretrain_training_steps=1ep", "--pretrain_dataset_name=digits"),
     "learning rate rewinding": (*ADAM, "--lrr"),
-    "dropout and BatchNorm": (*DROPOUT, "--model_name=dropout_5", "--model_init=kaiming_normal",
-                              "--batchnorm_init=uniform", "--optimizer_name=adam", "--lr=0.01",
-                              "--pruning_strategy=sparse_global"),
+    "dropout and BatchNorm": (
+        *DROPOUT,
+        "--model_name=dropout_5",
+        "--model_init=kaiming_normal",
+        "--batchnorm_init=uniform",
+        "--optimizer_name=adam",
+        "--lr=0.01",
+        "--pruning_strategy=sparse_global",
+    ),
     "flips and crops": CIFAR,
     "a Bayesian network": BAYESIAN,
     "antithetic draws": (*BAYESIAN, "--bayesian_estimator=antithetic"),
@@ -51,11 +57,19 @@ CASES = {
     "a Bayesian network with BatchNorm": (*CIFAR, "--bayesian", "--bayesian_samples=2"),
     "image files": IMAGENET,
     "image files and worker processes": (*IMAGENET, "--num_workers=2"),
-}  # fmt: skip
+}
 
 
-AT_FULL_SIZE_ONLY = {"Nesterov's momentum", "Adam", "bf16", "flips and crops", "a Bayesian network", "image files",
-                     "local reparameterization", "a Bayesian network in fp16"}  # fmt: skip
+AT_FULL_SIZE_ONLY = {
+    "Nesterov's momentum",
+    "Adam",
+    "bf16",
+    "flips and crops",
+    "a Bayesian network",
+    "image files",
+    "local reparameterization",
+    "a Bayesian network in fp16",
+}
 """Cases whose parts other cases have, too."""
 
 

@@ -56,8 +56,15 @@ def test_commands_stopped_at_random_moments_say_so_and_end_in_the_same_bits(kind
 def test_the_script_can_be_stopped_while_it_still_starts(tmp_path, tries, tally):
     moments, begun, wanted, lost = random.Random("start"), 0, tries(1, 50), []
     while begun < wanted:
-        words = [sys.executable, str(PROJECT / "open_lth.py"), "lottery", "--levels=1", *LENET,
-                 f"--root={tmp_path / 'results'}", "--quiet"]  # fmt: skip
+        words = [
+            sys.executable,
+            str(PROJECT / "open_lth.py"),
+            "lottery",
+            "--levels=1",
+            *LENET,
+            f"--root={tmp_path / 'results'}",
+            "--quiet",
+        ]
         with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as script:
             time.sleep(moments.uniform(0.5, 4.0))
             script.send_signal(signal.SIGTERM)

@@ -26,11 +26,17 @@ from training.objective import Objective
 DIGITS = DatasetHparams(dataset_name="digits", batch_size=8, subsample_fraction=0.02)
 CURRICULA = {
     "sgd": TrainingHparams(
-        optimizer_name="sgd", lr=0.05, momentum=0.9, weight_decay=1e-3, training_steps="2ep1it",
-        milestone_steps="1ep2it", gamma=0.1, warmup_steps="3it",
+        optimizer_name="sgd",
+        lr=0.05,
+        momentum=0.9,
+        weight_decay=1e-3,
+        training_steps="2ep1it",
+        milestone_steps="1ep2it",
+        gamma=0.1,
+        warmup_steps="3it",
     ),
     "adam": TrainingHparams(optimizer_name="adam", lr=0.01, weight_decay=1e-3, training_steps="2ep1it"),
-}  # fmt: skip
+}
 
 
 class Eventful(Deterministic):

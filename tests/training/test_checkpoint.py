@@ -103,9 +103,18 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "entry", ["ep", "it", "model_state_dict", "optimizer_state_dict", "scaler_state_dict", "logger", "epoch_totals",
-              "epoch_batches"],
-)  # fmt: skip
+    "entry",
+    [
+        "ep",
+        "it",
+        "model_state_dict",
+        "optimizer_state_dict",
+        "scaler_state_dict",
+        "logger",
+        "epoch_totals",
+        "epoch_batches",
+    ],
+)
 def test_a_checkpoint_without_one_of_its_parts_is_refused_by_name(tmp_path, entry):
     paths = RunPaths(tmp_path)
     make_state().save(paths)
@@ -117,10 +126,22 @@ def test_a_checkpoint_without_one_of_its_parts_is_refused_by_name(tmp_path, entr
 
 @pytest.mark.parametrize(
     ("entry", "value"),
-    [("ep", -1), ("ep", "one"), ("it", None), ("it", 0.5), ("model_state_dict", None), ("optimizer_state_dict", 3),
-     ("logger", 7), ("logger", "test_loss;0"), ("epoch_totals", []), ("epoch_totals", {"loss": "x"}),
-     ("epoch_totals", {"loss": torch.ones(2)}), ("epoch_batches", "many"), ("epoch_batches", 0.5)],
-)  # fmt: skip
+    [
+        ("ep", -1),
+        ("ep", "one"),
+        ("it", None),
+        ("it", 0.5),
+        ("model_state_dict", None),
+        ("optimizer_state_dict", 3),
+        ("logger", 7),
+        ("logger", "test_loss;0"),
+        ("epoch_totals", []),
+        ("epoch_totals", {"loss": "x"}),
+        ("epoch_totals", {"loss": torch.ones(2)}),
+        ("epoch_batches", "many"),
+        ("epoch_batches", 0.5),
+    ],
+)
 def test_a_checkpoint_with_a_part_of_the_wrong_kind_is_refused_by_name(tmp_path, entry, value):
     paths = RunPaths(tmp_path)
     make_state().save(paths)
@@ -225,9 +246,7 @@ def test_when_both_checkpoints_are_damaged_both_are_named_and_nothing_changes(tm
         make_state().restore(paths)
     message = str(caught.value)
     assert f"{paths.checkpoint}: damaged" in message and f"{paths.checkpoint_previous}: damaged" in message
-    assert message.endswith(
-        "; delete checkpoint.pth and checkpoint_previous.pth to train this level from its start"
-    )  # fmt: skip
+    assert message.endswith("; delete checkpoint.pth and checkpoint_previous.pth to train this level from its start")
     assert "\n" not in message
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     paths.checkpoint.unlink()

@@ -142,7 +142,7 @@ def device(request) -> None:
 
 
 @pytest.mark.parametrize("iteration", range(END))
-def test_a_run_whose_loss_goes_astray_stops_with_nothing_written_from_it_and_so_does_the_next(
+def test_a_run_whose_loss_is_not_finite_stops_with_nothing_written_from_it_and_so_does_the_next(
     poisoned, runs, device, iteration
 ):
     run, messages = poisoned(iteration), []
@@ -157,7 +157,7 @@ def test_a_run_whose_loss_goes_astray_stops_with_nothing_written_from_it_and_so_
     assert load_tensors(run.paths.checkpoint)["ep"] == iteration // AN_EPOCH
 
 
-def test_a_stop_that_is_asked_for_after_the_loss_went_astray_saves_nothing(poisoned, runs, accelerator):
+def test_a_stop_that_is_asked_for_after_a_loss_that_is_not_finite_saves_nothing(poisoned, runs, accelerator):
     run = poisoned(5)
     poisoning = run.variant.event
 
@@ -171,7 +171,7 @@ def test_a_stop_that_is_asked_for_after_the_loss_went_astray_saves_nothing(poiso
     assert all(bool(tensor.isfinite().all()) for tensor in numbers_written(run))
 
 
-def test_a_weight_that_goes_astray_in_the_last_step_is_not_saved(runs, tmp_path):
+def test_a_weight_that_is_not_finite_in_the_last_step_is_not_saved(runs, tmp_path):
     class Astray(Deterministic):
         def objective(self, model, circumstances):
             inner = super().objective(model, circumstances)
@@ -223,7 +223,7 @@ def test_minus_infinity_is_no_error_only_where_it_means_pruned(tmp_path):
                 check_finite(state, RunPaths(tmp_path))
 
 
-def test_a_weight_that_goes_astray_in_a_short_epoch_stops_the_run_before_it_is_measured(runs, tmp_path, monkeypatch):
+def test_a_weight_that_is_not_finite_in_a_short_epoch_stops_the_run_before_it_is_measured(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(training.saving, "EPOCH_SECONDS", 30.0)
     evaluated = []
 

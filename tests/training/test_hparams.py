@@ -47,12 +47,21 @@ def test_an_invalid_value_is_refused_in_one_line_that_names_the_flag(changes, me
 @pytest.mark.parametrize(
     "changes",
     [
-        {"momentum": 0.9}, {"nesterov_momentum": 0.9}, {"milestone_steps": "80ep,120ep", "gamma": 0.1},
-        {"milestone_steps": "80ep", "gamma": 0.0}, {"milestone_steps": "80ep", "gamma": 2.0},
-        {"warmup_steps": "20ep"}, {"weight_decay": 0.0}, {"weight_decay": 1e-4}, {"data_order_seed": 0},
-        {"precision": "bf16"}, {"apex_fp16": True}, {"training_steps": "0it"}, {"optimizer_name": "adam"},
+        {"momentum": 0.9},
+        {"nesterov_momentum": 0.9},
+        {"milestone_steps": "80ep,120ep", "gamma": 0.1},
+        {"milestone_steps": "80ep", "gamma": 0.0},
+        {"milestone_steps": "80ep", "gamma": 2.0},
+        {"warmup_steps": "20ep"},
+        {"weight_decay": 0.0},
+        {"weight_decay": 1e-4},
+        {"data_order_seed": 0},
+        {"precision": "bf16"},
+        {"apex_fp16": True},
+        {"training_steps": "0it"},
+        {"optimizer_name": "adam"},
     ],
-)  # fmt: skip
+)
 def test_what_openlth_takes_is_taken(changes):
     hparams = TrainingHparams(**{**VALID, **changes})
     assert all(getattr(hparams, name) == value for name, value in changes.items())

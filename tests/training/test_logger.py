@@ -52,9 +52,10 @@ def test_values_are_found_by_measure_and_by_iteration():
     assert list(logger.get("test_accuracy").items()) == [(0, 0.1), (10, 0.7), (20, 0.6)]
     assert logger.get("train_loss") == {}
     assert list(logger.rows().items()) == [
-        (0, {"test_loss": 2.5, "test_accuracy": 0.1}), (10, {"test_accuracy": 0.7}),
+        (0, {"test_loss": 2.5, "test_accuracy": 0.1}),
+        (10, {"test_accuracy": 0.7}),
         (20, {"test_loss": 1.5, "test_accuracy": 0.6}),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_second_value_replaces_the_first_and_keeps_its_place():
@@ -72,9 +73,19 @@ def test_the_best_value_is_the_greatest_or_nothing():
 
 @pytest.mark.parametrize(
     "line",
-    ["", "test_loss", "test_loss,0", "test_loss,0,1.0,2", "test_loss,x,1.0", "test_loss,0,one", ",0,1.0",
-     "test_loss,-1,1.0", "test_loss,1.5,1.0", "test_loss,0,"],
-)  # fmt: skip
+    [
+        "",
+        "test_loss",
+        "test_loss,0",
+        "test_loss,0,1.0,2",
+        "test_loss,x,1.0",
+        "test_loss,0,one",
+        ",0,1.0",
+        "test_loss,-1,1.0",
+        "test_loss,1.5,1.0",
+        "test_loss,0,",
+    ],
+)
 def test_a_malformed_line_is_reported_with_its_file_and_number(tmp_path, line):
     (tmp_path / "logger").write_text(f"test_loss,0,1.0\n{line}\ntest_loss,1,1.0")
     with pytest.raises(UserError) as caught:

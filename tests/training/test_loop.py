@@ -50,10 +50,19 @@ def clock(monkeypatch) -> Callable[[float], None]:
 # Nine iterations, four an epoch.
 @pytest.mark.parametrize(
     ("seconds", "minutes", "expected"),
-    [(30, 10.0, [0, 4, 8, 9]), (30, 1.5, [0, 3, 4, 7, 8, 9]), (30, 1.0, [0, 2, 4, 6, 8, 9]), (30, 0.5, list(range(10))),
-     (30, 1e-6, list(range(10))), (8, 10.0, [0, 4, 8, 9]), (7, 10.0, [0, 8, 9]), (3, 10.0, [0, 9]),
-     (3, 0.2, [0, 4, 8, 9]), (3, 0.1, [0, 2, 4, 6, 8, 9])],
-)  # fmt: skip
+    [
+        (30, 10.0, [0, 4, 8, 9]),
+        (30, 1.5, [0, 3, 4, 7, 8, 9]),
+        (30, 1.0, [0, 2, 4, 6, 8, 9]),
+        (30, 0.5, list(range(10))),
+        (30, 1e-6, list(range(10))),
+        (8, 10.0, [0, 4, 8, 9]),
+        (7, 10.0, [0, 8, 9]),
+        (3, 10.0, [0, 9]),
+        (3, 0.2, [0, 4, 8, 9]),
+        (3, 0.1, [0, 2, 4, 6, 8, 9]),
+    ],
+)
 def test_a_checkpoint_is_written_at_first_at_the_end_after_so_many_minutes_and_every_epoch_that_is_not_short(
     runs, tmp_path, saved, clock, seconds, minutes, expected
 ):

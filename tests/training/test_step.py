@@ -21,9 +21,15 @@ EPOCHS = REHEARSALS + 2
 REPLAYS = [3 * EPOCHS - REHEARSALS, EPOCHS - REHEARSALS, EPOCHS + 1 - REHEARSALS]
 """Of the whole batches, the last ones, and the evaluations."""
 SGD = TrainingHparams(
-    optimizer_name="sgd", lr=0.05, momentum=0.9, weight_decay=1e-3, training_steps=f"{EPOCHS}ep",
-    milestone_steps="2ep2it", gamma=0.1, warmup_steps="6it",
-)  # fmt: skip
+    optimizer_name="sgd",
+    lr=0.05,
+    momentum=0.9,
+    weight_decay=1e-3,
+    training_steps=f"{EPOCHS}ep",
+    milestone_steps="2ep2it",
+    gamma=0.1,
+    warmup_steps="6it",
+)
 ADAM = TrainingHparams(optimizer_name="adam", lr=0.01, weight_decay=1e-3, training_steps=f"{EPOCHS}ep")
 
 

@@ -25,9 +25,7 @@ BATCHES = [torch.randn(4, 2, 6, 6, generator=torch.Generator().manual_seed(0)), 
 
 def network() -> nn.Module:
     torch.manual_seed(1)
-    return nn.Sequential(
-        nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Dropout(0.5), nn.Flatten(), nn.Linear(48, 5)
-    )  # fmt: skip
+    return nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Dropout(0.5), nn.Flatten(), nn.Linear(48, 5))
 
 
 def request(precision: str = "fp32") -> PredictionRequest:

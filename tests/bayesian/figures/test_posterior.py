@@ -17,8 +17,14 @@ from open_lth.suites import Experiment, Series
 from open_lth.suites.suite_runs import SuiteRuns, find_runs
 from tests.open_lth.running import INPUT, OUTPUT, Workplace
 
-WORDS = ("lottery", "--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_size=512",
-         "--training_steps=1ep", "--levels=1")  # fmt: skip
+WORDS = (
+    "lottery",
+    "--default_hparams=mnist_lenet_12",
+    "--dataset_name=digits",
+    "--batch_size=512",
+    "--training_steps=1ep",
+    "--levels=1",
+)
 BAYESIAN = (*WORDS, "--bayesian", "--bayesian_samples=1", "--bayesian_std_lr_factor=10")
 
 
@@ -44,8 +50,11 @@ def by_hand(runs: SuiteRuns) -> dict[tuple[str, str], torch.Tensor]:
     stays = load_tensors(sparse / "mask.pth")[INPUT] == 1
     layer = INPUT.removesuffix(".weight")
     values = {"|μ|": state[f"{layer}._weight_mean"].abs(), "σ": state[f"{layer}._weight_log_std"].exp()}
-    return {(name, fate): value[stays if fate == KEPT else ~stays]
-            for name, value in values.items() for fate in (KEPT, PRUNED)}  # fmt: skip
+    return {
+        (name, fate): value[stays if fate == KEPT else ~stays]
+        for name, value in values.items()
+        for fate in (KEPT, PRUNED)
+    }
 
 
 def test_weights_are_split_by_the_mask_that_the_pruning_made(runs):

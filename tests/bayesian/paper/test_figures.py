@@ -155,8 +155,10 @@ def test_a_networks_own_flags_win_over_the_common_ones():
 @pytest.mark.parametrize("figure", FIGURES)
 def test_replicates_differ_in_their_number_alone(figure):
     for one in series(figure):
-        plain = {tuple(word for word in experiment.command if not word.startswith(("--replicate=", "--seed=")))
-                 for experiment in one.experiments}  # fmt: skip
+        plain = {
+            tuple(word for word in experiment.command if not word.startswith(("--replicate=", "--seed=")))
+            for experiment in one.experiments
+        }
         assert len(plain) == 1
         numbers = [experiment.command.count(f"--replicate={n}") for n, experiment in enumerate(one.experiments, 1)]
         assert numbers == [1] * len(numbers)
@@ -203,8 +205,16 @@ def test_whatever_starts_from_a_lottery_comes_after_it():
             assert len(one.after) == 2 and {*one.after} < {*lotteries.values()}
             continue
         flags = ("--strategy", "--seed", "--passes", "--shift", "--ood")
-        own = {"evaluate", "--lrr", "lottery_branch", "reinit", "shuffle", "transplant", "--levels=2,4",
-               *(word for word in one.command if word.startswith(flags))}  # fmt: skip
+        own = {
+            "evaluate",
+            "--lrr",
+            "lottery_branch",
+            "reinit",
+            "shuffle",
+            "transplant",
+            "--levels=2,4",
+            *(word for word in one.command if word.startswith(flags)),
+        }
         own |= {SAMPLES} if "transplant" in one.command else set()
         trunk = {*(word for word in one.command if word not in own), "lottery", "--levels=4"}
         assert one.after == (lotteries[frozenset(trunk)],)

@@ -23,8 +23,10 @@ def test_networks_and_levels_are_enough():
 
 def test_flags_are_split_as_a_shell_does():
     assert read(flags="--lr=0.1  --pretrain '--dataset_name=my data'").flags == (
-        "--lr=0.1", "--pretrain", "--dataset_name=my data",
-    )  # fmt: skip
+        "--lr=0.1",
+        "--pretrain",
+        "--dataset_name=my data",
+    )
 
 
 def test_a_figure_may_have_fewer_networks_and_replicates():
@@ -37,8 +39,10 @@ def test_a_figure_may_have_fewer_networks_and_replicates():
 
 def test_of_several_values_of_a_flag_the_last_counts_and_the_first_place():
     assert merged(("--lr=1", "--bayesian"), ("--gamma=2",), ("--lr=3", "--bayesian")) == (
-        "--lr=3", "--bayesian", "--gamma=2",
-    )  # fmt: skip
+        "--lr=3",
+        "--bayesian",
+        "--gamma=2",
+    )
 
 
 @pytest.mark.parametrize(

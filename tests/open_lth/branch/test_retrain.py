@@ -38,9 +38,15 @@ def test_under_the_trunks_own_hyperparameters_it_ends_as_it_ended_there(trunk, k
 
 
 @pytest.mark.parametrize(
-    "word", ["--retrain_t_lr=0.03", "--retrain_t_optimizer_name=adam", "--retrain_d_subsample_fraction=0.9",
-             "--retrain_d_transformation_seed=1", "--retrain_t_warmup_steps=1ep"],
-)  # fmt: skip
+    "word",
+    [
+        "--retrain_t_lr=0.03",
+        "--retrain_t_optimizer_name=adam",
+        "--retrain_d_subsample_fraction=0.9",
+        "--retrain_d_transformation_seed=1",
+        "--retrain_t_warmup_steps=1ep",
+    ],
+)
 def test_another_hyperparameter_makes_another_network(finished, trunk_of, word):
     trunk = trunk_of()
     if "transformation_seed" in word:

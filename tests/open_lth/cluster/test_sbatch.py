@@ -96,9 +96,15 @@ def test_a_job_runs_the_command_in_one_process(gpus):
 
 def test_on_several_gpus_a_job_runs_a_process_for_each():
     assert command_line(PROGRAM, WORDS, 4) == (
-        "/usr/bin/python3", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=4",
-        "/project/cli.py", "train", "--lr=1",
-    )  # fmt: skip
+        "/usr/bin/python3",
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=4",
+        "/project/cli.py",
+        "train",
+        "--lr=1",
+    )
 
 
 def test_jobs_ask_for_what_the_flags_say_and_can_always_be_requeued():
@@ -113,9 +119,16 @@ def test_jobs_ask_for_what_the_flags_say_and_can_always_be_requeued():
 def test_what_no_flag_says_is_left_to_the_cluster():
     found = sbatch_options(SlurmSettings(), Path("/logs"), "open_lth.train", "", 1)
     assert [option.partition("=")[0] for option in found] == [
-        "--parsable", "--requeue", "--job-name", "--output", "--open-mode", "--signal", "--time", "--nodes",
+        "--parsable",
+        "--requeue",
+        "--job-name",
+        "--output",
+        "--open-mode",
+        "--signal",
+        "--time",
+        "--nodes",
         "--ntasks-per-node",
-    ]  # fmt: skip
+    ]
     assert "--output=/logs/%j.out" in found
 
 

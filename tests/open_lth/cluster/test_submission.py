@@ -113,13 +113,15 @@ def test_a_dry_run_prints_commands_without_the_flags(workplace, tmp_path):
         (("train", *LENET, "--slurm_gpus=2"), "--slurm_gpus: has no effect without --platform=slurm"),
         (("reproduce", "--scale=small", "--slurm_gpus=2"), "--slurm_gpus: has no effect without --platform=slurm"),
         (("reproduce", "--scale=small", "--jobs=2", SUBMITTED), "--jobs=2: with --platform=slurm, --slurm_parallel"),
-        (("lottery_branch", "reinit", "--levels=1", *LENET, SUBMITTED),
-         "lottery_branch reinit, level 1: needs lottery_3a6a47824d0b8bbd15b1212481c7bf0d/replicate_1/level_1/main, "
-         "which is not finished"),
+        (
+            ("lottery_branch", "reinit", "--levels=1", *LENET, SUBMITTED),
+            "lottery_branch reinit, level 1: needs lottery_3a6a47824d0b8bbd15b1212481c7bf0d/replicate_1/level_1/main, "
+            "which is not finished",
+        ),
         (("evaluate", "train", *LENET, SUBMITTED), "evaluate: needs train_"),
         (("evaluate", "train", *LENET, SUBMITTED, "--passes=0"), "--passes=0: must be at least 1"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_comes_out_before_anything_is_submitted(sent, workplace, words, complaint):
     assert workplace.refused(*words).startswith(f"error: {complaint}")
     assert not sent

@@ -12,9 +12,11 @@ import pytest
 from tests.open_lth.running import BAYESIAN, KINDS, LENET, Trunk, measures, snapshot
 
 MEASURES = {"loss", "accuracy", "examples", "brier", "ece", "mace", "mace_pooled"}
-EVALUATED = MEASURES | {"aurc", "temperature", "scaled_loss", "scaled_ece"} | {
-    f"{error}_{what}" for error in ("ece", "mace") for what in ("floor", "low", "high")
-}  # fmt: skip
+EVALUATED = (
+    MEASURES
+    | {"aurc", "temperature", "scaled_loss", "scaled_ece"}
+    | {f"{error}_{what}" for error in ("ece", "mace") for what in ("floor", "low", "high")}
+)
 VARYING = ("loss", "brier", "mace", "mace_pooled")
 
 
@@ -154,8 +156,14 @@ def test_branches_are_measured_on_their_own_networks(trunk, branch):
 def test_retrained_tickets_are_measured_on_the_data_they_were_retrained_on(trunk_of, mnist):
     trunk = trunk_of()
     trunk = Trunk(type(trunk.workplace)(trunk.workplace.root, mnist), trunk.words)
-    words = ("--retrain_d_dataset_name=mnist", "--retrain_d_batch_size=100", "--retrain_d_subsample_fraction=0.005",
-             "--retrain_t_training_steps=1ep", "--retrain_t_lr=0.1", "--retrain_t_optimizer_name=sgd")  # fmt: skip
+    words = (
+        "--retrain_d_dataset_name=mnist",
+        "--retrain_d_batch_size=100",
+        "--retrain_d_subsample_fraction=0.005",
+        "--retrain_t_training_steps=1ep",
+        "--retrain_t_lr=0.1",
+        "--retrain_t_optimizer_name=sgd",
+    )
     directory = trunk.branch("retrain", *words)
     evaluate(trunk, command=("lottery_branch", "retrain", "--levels=1", *words))
     found = kept(directory)

@@ -91,30 +91,67 @@ def test_every_flag_of_openlth_is_there_and_explained(workplace):
     [
         (
             "mnist_lenet_300_100",
-            {"dataset_name": "mnist", "batch_size": "128", "model_init": "kaiming_normal", "batchnorm_init": "uniform",
-             "optimizer_name": "sgd", "lr": "0.1", "momentum": "0.0", "training_steps": "40ep",
-             "pruning_strategy": "sparse_global", "pruning_fraction": "0.2", "pruning_layers_to_ignore": "fc.weight",
-             "milestone_steps": None, "weight_decay": None, "gamma": None, "warmup_steps": None},
+            {
+                "dataset_name": "mnist",
+                "batch_size": "128",
+                "model_init": "kaiming_normal",
+                "batchnorm_init": "uniform",
+                "optimizer_name": "sgd",
+                "lr": "0.1",
+                "momentum": "0.0",
+                "training_steps": "40ep",
+                "pruning_strategy": "sparse_global",
+                "pruning_fraction": "0.2",
+                "pruning_layers_to_ignore": "fc.weight",
+                "milestone_steps": None,
+                "weight_decay": None,
+                "gamma": None,
+                "warmup_steps": None,
+            },
         ),
         (
             "cifar_resnet_20",
-            {"dataset_name": "cifar10", "batch_size": "128", "lr": "0.1", "momentum": "0.9", "weight_decay": "0.0001",
-             "milestone_steps": "80ep,120ep", "gamma": "0.1", "training_steps": "160ep", "pruning_fraction": "0.2",
-             "pruning_layers_to_ignore": None, "model_name": "cifar_resnet_20", "warmup_steps": None},
+            {
+                "dataset_name": "cifar10",
+                "batch_size": "128",
+                "lr": "0.1",
+                "momentum": "0.9",
+                "weight_decay": "0.0001",
+                "milestone_steps": "80ep,120ep",
+                "gamma": "0.1",
+                "training_steps": "160ep",
+                "pruning_fraction": "0.2",
+                "pruning_layers_to_ignore": None,
+                "model_name": "cifar_resnet_20",
+                "warmup_steps": None,
+            },
         ),
         (
             "cifar_vgg_16",
-            {"dataset_name": "cifar10", "lr": "0.1", "momentum": "0.9", "training_steps": "160ep",
-             "pruning_layers_to_ignore": "fc.weight"},
+            {
+                "dataset_name": "cifar10",
+                "lr": "0.1",
+                "momentum": "0.9",
+                "training_steps": "160ep",
+                "pruning_layers_to_ignore": "fc.weight",
+            },
         ),
         (
             "imagenet_resnet_50",
-            {"dataset_name": "imagenet", "batch_size": "1024", "lr": "0.4", "momentum": "0.9",
-             "weight_decay": "0.0001", "milestone_steps": "30ep,60ep,80ep", "gamma": "0.1", "training_steps": "90ep",
-             "warmup_steps": "5ep"},
+            {
+                "dataset_name": "imagenet",
+                "batch_size": "1024",
+                "lr": "0.4",
+                "momentum": "0.9",
+                "weight_decay": "0.0001",
+                "milestone_steps": "30ep,60ep,80ep",
+                "gamma": "0.1",
+                "training_steps": "90ep",
+                "warmup_steps": "5ep",
+            },
         ),
     ],
-)  # fmt: skip
+)
 def test_with_a_preset_help_shows_the_models_own_defaults(workplace, model, expected):
     text = help_of(workplace, "lottery", f"--default_hparams={model}")
     assert {flag: default(text, flag) for flag in expected} == expected
@@ -123,12 +160,26 @@ def test_with_a_preset_help_shows_the_models_own_defaults(workplace, model, expe
 
 def test_the_bayesian_preset_is_the_papers_curriculum(workplace):
     text = help_of(workplace, "lottery", "--default_hparams=cifar_resnet_20", "--bayesian")
-    expected = {"model_init": "torch_default", "optimizer_name": "adam", "lr": "0.001", "weight_decay": "0.0001",
-                "milestone_steps": "80ep,120ep", "gamma": "0.1", "training_steps": "160ep", "batch_size": "128",
-                "pruning_strategy": "sparse_global_snr", "pruning_fraction": "0.2", "momentum": "0.0",
-                "pruning_layers_to_ignore": "fc.weight", "bayesian_samples": "10", "bayesian_kl_temperature": "0.1",
-                "bayesian_init_std": "0.01", "bayesian_likelihood": "expected", "bayesian_std_lr_factor": "1.0",
-                "bayesian_estimator": "weights"}  # fmt: skip
+    expected = {
+        "model_init": "torch_default",
+        "optimizer_name": "adam",
+        "lr": "0.001",
+        "weight_decay": "0.0001",
+        "milestone_steps": "80ep,120ep",
+        "gamma": "0.1",
+        "training_steps": "160ep",
+        "batch_size": "128",
+        "pruning_strategy": "sparse_global_snr",
+        "pruning_fraction": "0.2",
+        "momentum": "0.0",
+        "pruning_layers_to_ignore": "fc.weight",
+        "bayesian_samples": "10",
+        "bayesian_kl_temperature": "0.1",
+        "bayesian_init_std": "0.01",
+        "bayesian_likelihood": "expected",
+        "bayesian_std_lr_factor": "1.0",
+        "bayesian_estimator": "weights",
+    }
     assert {flag: default(text, flag) for flag in expected} == expected
 
 

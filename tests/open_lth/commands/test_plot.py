@@ -150,8 +150,9 @@ def test_while_only_dense_networks_are_finished_the_other_figures_are_drawn(repr
     for logger in workplace.root.rglob("level_[12]/*/logger"):
         logger.unlink()
     names = ("matching", "overlap", "posterior", "3")
-    outcome = workplace.run("plot", f"--scale={reproduced.scale}", f"--output={tmp_path / 'out'}", "--figure", "2",
-                            *names)  # fmt: skip
+    outcome = workplace.run(
+        "plot", f"--scale={reproduced.scale}", f"--output={tmp_path / 'out'}", "--figure", "2", *names
+    )
     assert outcome.code == 2 and len(outcome.out.splitlines()) == 4
     undrawn = [line.removeprefix("error: ") for line in outcome.err.splitlines() if ": missing: " not in line]
     assert [line.partition(":")[0] for line in undrawn] == [f"figure {name}" for name in names]

@@ -8,28 +8,54 @@ import pytest
 @pytest.mark.parametrize(
     ("file", "headings"),
     [
-        ("figure_2.csv", "panel,method,level,weights remaining (%),layer index,layer,weights of the layer,kept of them,"
-         "weights of the layer pruned (%)"),
-        ("figure_3.csv", "method,weights of the layer,kept of them,weights of the layer remaining (%),"
-         "mean initial magnitude of the kept weights"),
-        ("figure_4.csv", "panel,method,level,weights remaining (%),test accuracy (%),"
-         "test accuracy: std over replicates,replicates,test accuracy (%) at the end,"
-         "test accuracy: difference from the panel's first method"),
-        ("table_1.csv", "panel,method,minutes per level,minutes per level: std over trainings,"
-         "minutes per level relative to the panel's first method,number of trainings,processor,device,threads,machine"),
-        ("matching.csv", "panel,method,test accuracy of the dense network (%),"
-         "standard deviation of the dense network's test accuracy (%),standard deviation over,sparsest matching level,"
-         "weights remaining at the matching level (%),test accuracy at the matching level (%),last level run,"
-         "weights remaining at the last level (%),replicates"),
-        ("overlap.csv", "panel,methods,level,weights remaining (%),layer index,layer,overlap (intersection over union),"
-         "overlap of random masks"),
-        ("posterior.csv", "panel,pruned for level,method,weights remaining at that level (%),quantity,kept or pruned,"
-         "number of weights kept or pruned,5th percentile,25th percentile,50th percentile,75th percentile,"
-         "95th percentile"),
-        ("reliability.csv", "panel,ticket,method,bin of the confidence,weights remaining (%),predictions in the bin,"
-         "mean confidence in the bin,fraction correct in the bin"),
+        (
+            "figure_2.csv",
+            "panel,method,level,weights remaining (%),layer index,layer,weights of the layer,kept of them,"
+            "weights of the layer pruned (%)",
+        ),
+        (
+            "figure_3.csv",
+            "method,weights of the layer,kept of them,weights of the layer remaining (%),"
+            "mean initial magnitude of the kept weights",
+        ),
+        (
+            "figure_4.csv",
+            "panel,method,level,weights remaining (%),test accuracy (%),"
+            "test accuracy: std over replicates,replicates,test accuracy (%) at the end,"
+            "test accuracy: difference from the panel's first method",
+        ),
+        (
+            "table_1.csv",
+            "panel,method,minutes per level,minutes per level: std over trainings,"
+            "minutes per level relative to the panel's first method,number of trainings,processor,device,"
+            "threads,machine",
+        ),
+        (
+            "matching.csv",
+            "panel,method,test accuracy of the dense network (%),"
+            "standard deviation of the dense network's test accuracy (%),standard deviation over,"
+            "sparsest matching level,weights remaining at the matching level (%),"
+            "test accuracy at the matching level (%),last level run,"
+            "weights remaining at the last level (%),replicates",
+        ),
+        (
+            "overlap.csv",
+            "panel,methods,level,weights remaining (%),layer index,layer,overlap (intersection over union),"
+            "overlap of random masks",
+        ),
+        (
+            "posterior.csv",
+            "panel,pruned for level,method,weights remaining at that level (%),quantity,kept or pruned,"
+            "number of weights kept or pruned,5th percentile,25th percentile,50th percentile,75th percentile,"
+            "95th percentile",
+        ),
+        (
+            "reliability.csv",
+            "panel,ticket,method,bin of the confidence,weights remaining (%),predictions in the bin,"
+            "mean confidence in the bin,fraction correct in the bin",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_headings_of_every_table_stand_alone(figures, file, headings):
     assert figures[file].decode().splitlines()[0] == headings
 

@@ -111,8 +111,17 @@ def test_without_any_run_there_is_no_page_and_every_figure_is_named(workplace, r
 def test_a_browser_shows_it(page, tmp_path):
     assert BROWSER is not None
     picture = tmp_path / "page.png"
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,1400",
-               f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}", page.as_uri()]  # fmt: skip
+    command = [
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--window-size=1000,1400",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--screenshot={picture}",
+        page.as_uri(),
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     image = pytest.importorskip("matplotlib.image").imread(picture)
     assert image.shape[:2] == (1400, 1000)

@@ -78,16 +78,24 @@ STEPS = [
     ),
 ]
 COMBINATIONS = [
-    ("--bayesian --pruning_strategy=sparse_global",
-     ("--pruning_strategy=sparse_global: is for deterministic networks", *BAYESIAN_STRATEGIES)),
-    ("--pruning_strategy=sparse_global_snr",
-     ("--pruning_strategy=sparse_global_snr: is for bayesian networks", "sparse_global, sparse_random")),
+    (
+        "--bayesian --pruning_strategy=sparse_global",
+        ("--pruning_strategy=sparse_global: is for deterministic networks", *BAYESIAN_STRATEGIES),
+    ),
+    (
+        "--pruning_strategy=sparse_global_snr",
+        ("--pruning_strategy=sparse_global_snr: is for bayesian networks", "sparse_global, sparse_random"),
+    ),
     ("--pretrain --rewinding_steps=1ep", ("--pretrain and --rewinding_steps cannot be given together",)),
     ("--dataset_name=cifar10", ("--dataset_name=cifar10: its images of 3x32x32 do not fit mnist_lenet_12", "1x28x28")),
-    ("--pretrain --pretrain_training_steps=1ep --pretrain_dataset_name=svhn",
-     ("--pretrain_dataset_name=svhn: its images of 3x32x32 do not fit mnist_lenet_12",)),
-    ("--pruning_layers_to_ignore=fc.weight,fc9.weight,fc8.weight",
-     ("--pruning_layers_to_ignore=", "fc9.weight", "fc8.weight", "valid values are fc_layers.0.weight, fc.weight")),
+    (
+        "--pretrain --pretrain_training_steps=1ep --pretrain_dataset_name=svhn",
+        ("--pretrain_dataset_name=svhn: its images of 3x32x32 do not fit mnist_lenet_12",),
+    ),
+    (
+        "--pruning_layers_to_ignore=fc.weight,fc9.weight,fc8.weight",
+        ("--pruning_layers_to_ignore=", "fc9.weight", "fc8.weight", "valid values are fc_layers.0.weight, fc.weight"),
+    ),
     ("--others_frozen --others_frozen_exceptions=conv.weight", ("--others_frozen_exceptions=conv.weight: ", "fc.bias")),
     ("--bayesian --bayesian_samples=0", ("--bayesian_samples=0: must be at least 1",)),
     ("--bayesian --bayesian_samples=3 --bayesian_estimator=antithetic", ("--bayesian_samples=3: must be",)),
@@ -95,7 +103,7 @@ COMBINATIONS = [
     ("--bayesian --bayesian_batchnorm=off", ("--bayesian_batchnorm=off: valid values are recalibrated, batch, run",)),
     ("--bayesian --bayesian_init_std=0", ("--bayesian_init_std=0", "must be greater than 0")),
     ("--bayesian --bayesian_kl_temperature=-1", ("--bayesian_kl_temperature=-1", "must not be negative")),
-]  # fmt: skip
+]
 NO_FLAGS = [
     ("--colour=red", ("--colour=red",)),
     ("--level=2", ("--level=2",)),

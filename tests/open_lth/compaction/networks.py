@@ -58,9 +58,9 @@ def needed_by_trial(model: nn.Module, place: str, images: Tensor) -> Tensor:
     expected = model(images)
     hook.remove()
     values = seen[0].transpose(0, 1).flatten(1)  # (C, B * positions)
-    return torch.stack([
-        values[unit].std() > 1e-6 and _has_effect(model, place, unit, images, expected) for unit in range(len(values))
-    ])  # fmt: skip
+    return torch.stack(
+        [values[unit].std() > 1e-6 and _has_effect(model, place, unit, images, expected) for unit in range(len(values))]
+    )
 
 
 def _has_effect(model: nn.Module, place: str, unit: int, images: Tensor, expected: Tensor) -> Tensor:

@@ -133,10 +133,14 @@ def test_under_padding_one_constant_unit_stays_for_all_of_them(seed):
 
 def test_a_constant_unit_becomes_part_of_the_next_bias():
     model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2)).eval()
-    model.load_state_dict({
-        "0.weight": torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]), "0.bias": torch.tensor([5.0, 0.5]),
-        "2.weight": torch.tensor([[2.0, 1.0], [-1.0, 1.0]]), "2.bias": torch.tensor([0.25, 0.0]),
-    })  # fmt: skip
+    model.load_state_dict(
+        {
+            "0.weight": torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]),
+            "0.bias": torch.tensor([5.0, 0.5]),
+            "2.weight": torch.tensor([[2.0, 1.0], [-1.0, 1.0]]),
+            "2.bias": torch.tensor([0.25, 0.0]),
+        }
+    )
     narrow = compact(model, images_of(4, 3)).network
     assert narrow[0].weight.tolist() == [[1.0, 2.0, 3.0]]
     assert narrow[2].weight.tolist() == [[1.0], [1.0]]

@@ -28,8 +28,10 @@ def test_it_counts_parameters_multiply_adds_and_bytes():
     model, narrow, mask, summary = summary_of("mnist_lenet_30_20", 0.02)
     biases = 30 + 20 + 10
     assert summary["parameters"] == {
-        "dense": 784 * 30 + 30 * 20 + 20 * 10 + biases, "kept": mask.unpruned + biases, "compacted": parameters(narrow),
-    }  # fmt: skip
+        "dense": 784 * 30 + 30 * 20 + 20 * 10 + biases,
+        "kept": mask.unpruned + biases,
+        "compacted": parameters(narrow),
+    }
     assert summary["multiply_adds"]["dense"] == 784 * 30 + 30 * 20 + 20 * 10
     assert summary["multiply_adds"]["compacted"] == sum(
         layer.weight.numel() for layer in (*narrow.fc_layers, narrow.fc)
@@ -43,8 +45,9 @@ def test_it_counts_parameters_multiply_adds_and_bytes():
 def test_it_measures_each_form_for_one_image_and_for_a_batch_and_says_on_what():
     *_, summary = summary_of("mnist_lenet_30_20", 0.02)
     assert {size: set(forms) for size, forms in summary["latency"].items()} == {
-        "1": {"dense", "compacted", "csr"}, "64": {"dense", "compacted", "csr"},
-    }  # fmt: skip
+        "1": {"dense", "compacted", "csr"},
+        "64": {"dense", "compacted", "csr"},
+    }
     assert summary["processor"].endswith(", 1 thread")
 
 
@@ -61,13 +64,17 @@ DENSE = Latency(median=1.0, lower=0.9, upper=1.1)
     ("other", "said"),
     [
         (Latency(0.5, 0.4, 0.8), "compacted, 1 image: 2.00 times as fast as dense"),
-        (Latency(0.8, 0.7, 0.95), "compacted, 1 image: nothing is gained; its time and that of dense lie within each "
-         "other's quartiles"),
-        (Latency(1.0, 0.9, 1.1), "compacted, 1 image: nothing is gained; its time and that of dense lie within each "
-         "other's quartiles"),
+        (
+            Latency(0.8, 0.7, 0.95),
+            "compacted, 1 image: nothing is gained; its time and that of dense lie within each other's quartiles",
+        ),
+        (
+            Latency(1.0, 0.9, 1.1),
+            "compacted, 1 image: nothing is gained; its time and that of dense lie within each other's quartiles",
+        ),
         (Latency(2.0, 1.5, 3.0), "compacted, 1 image: slower than dense, 2.00 times its time"),
     ],
-)  # fmt: skip
+)
 def test_a_gain_is_one_whose_quartiles_lie_apart(other, said):
     assert list(said_of_times({"dense": DENSE, "compacted": other}, size=1)) == [said]
 

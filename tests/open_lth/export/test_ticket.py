@@ -61,8 +61,12 @@ def test_the_card_says_what_it_is_and_how_it_came_about(run, place, kind):
     assert card["hyperparameters"]["pruning_hparams"]["pruning_fraction"] == 0.8
     assert card["provenance"]["command"][0] == "lottery"
     assert card["network"]["variant"] == kind
-    assert card["data"] == {"name": "digits", "image_shape": [1, 28, 28], "mean": card["data"]["mean"],
-                            "std": card["data"]["std"]}  # fmt: skip
+    assert card["data"] == {
+        "name": "digits",
+        "image_shape": [1, 28, 28],
+        "mean": card["data"]["mean"],
+        "std": card["data"]["std"],
+    }
 
 
 def test_the_card_has_the_digest_of_every_other_file(place, kind):

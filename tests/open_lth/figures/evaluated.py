@@ -26,6 +26,15 @@ def runs_of(root: Path, *evaluations: tuple[str, int, dict[str, object]]) -> Sui
             content = {"passes": 1, "step": "1ep0it", "final": {}, **kept}
             (directory / "evaluation.json").write_text(json.dumps(content))
             finals = {f"final_{name}": 0.01 * replicate for name in COLUMNS}
-            rows.append({"panel": "LeNet", "method": method, "replicate": replicate, "level": level,
-                         "density": 0.5**level, "directory": str(directory), **finals})  # fmt: skip
+            rows.append(
+                {
+                    "panel": "LeNet",
+                    "method": method,
+                    "replicate": replicate,
+                    "level": level,
+                    "density": 0.5**level,
+                    "directory": str(directory),
+                    **finals,
+                }
+            )
     return SuiteRuns(pd.DataFrame(rows).astype({"level": "Int64"}), {}, [])

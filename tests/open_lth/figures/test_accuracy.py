@@ -41,8 +41,9 @@ def test_pass_bars_are_those_of_the_replicates_that_have_been_evaluated():
     assert "over 10 evaluation passes" in found.caption and "over 2 replicates" in found.caption
     assert found.table["passes"].tolist() == [10, 10]
     assert bars_and_legend(found) == (
-        1, ["Bayesian", "dense network", "± std over replicates", "± std over evaluation passes"],
-    )  # fmt: skip
+        1,
+        ["Bayesian", "dense network", "± std over replicates", "± std over evaluation passes"],
+    )
 
 
 def test_whether_runs_have_been_evaluated_shows_in_no_figure_that_does_not_ask_for_it():
@@ -73,11 +74,14 @@ def test_the_accuracies_of_all_epochs_stand_side_by_side():
     assert found["test accuracy (%) at the best validation accuracy"] == pytest.approx(80.0)
 
 
-@pytest.mark.parametrize("selection, shown, words", [
-    (PEAK, 85.0, "at the epoch of the best test accuracy"),
-    (LAST, 75.0, "at the end of training"),
-    (VALIDATION, 80.0, "at the epoch of the best validation accuracy"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "selection, shown, words",
+    [
+        (PEAK, 85.0, "at the epoch of the best test accuracy"),
+        (LAST, 75.0, "at the end of training"),
+        (VALIDATION, 80.0, "at the epoch of the best validation accuracy"),
+    ],
+)
 def test_a_figure_can_be_drawn_by_any_of_them_and_says_by_which(selection, shown, words):
     found = drawn_with(selection)
     assert found.table["test accuracy (%)"].iloc[0] == pytest.approx(shown)
@@ -88,9 +92,14 @@ def test_a_figure_can_be_drawn_by_any_of_them_and_says_by_which(selection, shown
 
 def test_differences_from_the_first_method_are_paired_by_replicate():
     found = drawn_with().table.set_index(["method", "level"])
-    columns = [f"test accuracy: {words}" for words in (
-        "difference from the panel's first method", "95 % interval of the difference from",
-        "95 % interval of the difference to")]  # fmt: skip
+    columns = [
+        f"test accuracy: {words}"
+        for words in (
+            "difference from the panel's first method",
+            "95 % interval of the difference from",
+            "95 % interval of the difference to",
+        )
+    ]
     assert found.loc["deterministic", columns].isna().all(axis=None)
     reach = stats.t.ppf(0.975, 1) * 0.5  # the standard error of two and three points
     assert found.loc[("Bayesian", 1), columns].tolist() == pytest.approx([2.5, 2.5 - reach, 2.5 + reach])

@@ -26,8 +26,16 @@ def runs(tmp_path: Path) -> pd.DataFrame:
         (lottery / "level_0" / "main" / "hparams.log").write_text("    * pruning_layers_to_ignore => output.weight")
         directory = lottery / "level_1" / "main"
         Mask({f"{name}.weight": torch.tensor(kept[name]) for name in kept}).save(RunPaths(directory))
-        rows.append({"panel": "LeNet", "method": method, "replicate": 1, "level": 1, "density": 0.7,
-                     "directory": str(directory)})  # fmt: skip
+        rows.append(
+            {
+                "panel": "LeNet",
+                "method": method,
+                "replicate": 1,
+                "level": 1,
+                "density": 0.7,
+                "directory": str(directory),
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -20,8 +20,11 @@ from open_lth.suites.styles import styles_of
 def shown_ticks(axis, limits) -> list[str]:
     axis.figure.canvas.draw()
     low, high = sorted(limits)
-    return [label.get_text() for place, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
-            if low <= place <= high]  # fmt: skip
+    return [
+        label.get_text()
+        for place, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+        if low <= place <= high
+    ]
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,11 @@ def test_it_is_drawn_with_a_row_for_each_kind_of_images_and_both_scores(runs):
     with look():
         drawn = ood.make(runs, styles_of(["deterministic", "Bayesian"]), "Title")
     assert len(drawn.figure.axes) == 2
-    without_markers = [line for line in drawn.figure.axes[0].get_lines()
-                       if line.get_linestyle() == "-." and line.get_marker() == "None"]  # fmt: skip
+    without_markers = [
+        line
+        for line in drawn.figure.axes[0].get_lines()
+        if line.get_linestyle() == "-." and line.get_marker() == "None"
+    ]
     assert [line.get_ydata().tolist() for line in without_markers] == [[0.9, 0.9]]
     [legend] = drawn.figure.legends
     assert "by mutual information" in {text.get_text() for text in legend.get_texts()}

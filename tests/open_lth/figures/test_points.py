@@ -71,12 +71,21 @@ def test_runs_outside_lotteries_are_no_points():
 
 
 def test_headings_stand_alone():
-    always = ["panel", "method", "level", "weights remaining (%)", "test accuracy (%)",
-              "test accuracy: std over replicates"]  # fmt: skip
+    always = [
+        "panel",
+        "method",
+        "level",
+        "weights remaining (%)",
+        "test accuracy (%)",
+        "test accuracy: std over replicates",
+    ]
     assert list(readable(points(table(), [ACCURACY]), [ACCURACY])) == [*always, "replicates"]
     assert list(readable(points(table(), [ACCURACY], over_passes=True), [ACCURACY])) == [
-        *always, "test accuracy: std over passes", "replicates", "passes",
-    ]  # fmt: skip
+        *always,
+        "test accuracy: std over passes",
+        "replicates",
+        "passes",
+    ]
 
 
 def test_measures_come_by_name():

@@ -54,8 +54,11 @@ def test_the_panel_and_replicate_with_the_most_methods_is_shown():
 
 
 def test_of_the_levels_with_all_methods_the_one_nearest_to_three_tenths_is_shown():
-    table = runs(*(("A", 1, "IMP", level, 0.5**level) for level in (1, 2, 3)), ("A", 1, "shuffle", 1, 0.5),
-                 ("A", 1, "shuffle", 3, 0.125))  # fmt: skip
+    table = runs(
+        *(("A", 1, "IMP", level, 0.5**level) for level in (1, 2, 3)),
+        ("A", 1, "shuffle", 1, 0.5),
+        ("A", 1, "shuffle", 3, 0.125),
+    )
     assert clearest_level(table) == 3
     assert clearest_level(table[table["method"] == "IMP"]) == 2
 

@@ -27,14 +27,22 @@ def write(directory: Path, predictions: list[tuple[float, bool]], passes: int = 
 
 
 def row(directory: str, level: int, replicate: int = 1, method: str = "IMP") -> dict[str, object]:
-    return {"panel": "LeNet", "method": method, "level": level, "replicate": replicate, "density": 0.8**level,
-            "directory": directory}  # fmt: skip
+    return {
+        "panel": "LeNet",
+        "method": method,
+        "level": level,
+        "replicate": replicate,
+        "density": 0.8**level,
+        "directory": directory,
+    }
 
 
 def test_bins_hold_the_predictions_of_all_replicates(tmp_path):
     first, second = [(0.95, True), (0.91, False), (0.55, True)], [(0.97, True)] * 3
-    rows = [row(write(tmp_path / str(number), predictions), 0, number)
-            for number, predictions in enumerate((first, second), 1)]  # fmt: skip
+    rows = [
+        row(write(tmp_path / str(number), predictions), 0, number)
+        for number, predictions in enumerate((first, second), 1)
+    ]
     found = reliabilities(pd.DataFrame(rows))
     dense = found[found["ticket"] == DENSE].set_index("bin")
     in_last = [one for one in first + second if one[0] >= 0.9]
@@ -63,8 +71,11 @@ def test_bins_that_are_full_only_because_of_repeated_passes_are_not_drawn(tmp_pa
 
 
 def test_the_sparsest_tickets_are_those_that_all_methods_have_reached(tmp_path):
-    rows = [row(write(tmp_path / method / str(level), [(0.95, True)] * (level + 1)), level, method=method)
-            for method, levels in (("IMP", 4), ("LRR", 3)) for level in range(levels)]  # fmt: skip
+    rows = [
+        row(write(tmp_path / method / str(level), [(0.95, True)] * (level + 1)), level, method=method)
+        for method, levels in (("IMP", 4), ("LRR", 3))
+        for level in range(levels)
+    ]
     found = reliabilities(pd.DataFrame(rows))
     sparsest = found[(found["ticket"] == SPARSEST) & (found["bin"] == "0.9-1.0")].set_index("method")
     assert sparsest["predictions"].to_dict() == {"IMP": 3, "LRR": 3}
@@ -87,9 +98,11 @@ def test_before_the_first_pruning_there_is_no_sparsest_ticket(tmp_path):
     assert set(reliabilities(pd.DataFrame(rows[:1]))["ticket"]) == {DENSE}
     figure = draw_reliabilities(reliabilities(pd.DataFrame([*rows, barely_begun])), styles_of(["IMP"]))
     assert [axis.get_title() for axis in figure.axes] == [
-        "LeNet\n100 % of weights remaining", "VGG\n100 % of weights remaining",
-        "LeNet\n80 % of weights remaining", "VGG\nnot pruned yet",
-    ]  # fmt: skip
+        "LeNet\n100 % of weights remaining",
+        "VGG\n100 % of weights remaining",
+        "LeNet\n80 % of weights remaining",
+        "VGG\nnot pruned yet",
+    ]
 
 
 def test_runs_that_have_not_been_evaluated_say_what_to_do(tmp_path):

@@ -16,14 +16,12 @@ def shifted(**accuracies: list[float]) -> dict[str, object]:
     return {
         "shift": {
             name: {
-                str(severity): {
-                    measure: spread(value if measure == "accuracy" else value / 10) for measure in COLUMNS
-                }
+                str(severity): {measure: spread(value if measure == "accuracy" else value / 10) for measure in COLUMNS}
                 for severity, value in enumerate(values, start=1)
             }
             for name, values in accuracies.items()
         }
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture

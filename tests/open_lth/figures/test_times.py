@@ -20,11 +20,23 @@ MODULES = pytest.mark.parametrize("module", [cost, runtimes])
 def runs(tmp_path: Path) -> pd.DataFrame:
     """The dense networks of two methods, trained with different numbers of threads."""
     rows = [
-        {"panel": "LeNet", "method": method, "replicate": 1, "level": 0, "kind": "main", "density": 1.0,
-         "peak_accuracy": 0.9, "seconds": 60.0 * threads, "machine": "node7", "device": "cpu", "processor": "EPYC",
-         "threads": threads, "directory": str(tmp_path / "lottery" / "replicate_1" / "level_0" / method)}
+        {
+            "panel": "LeNet",
+            "method": method,
+            "replicate": 1,
+            "level": 0,
+            "kind": "main",
+            "density": 1.0,
+            "peak_accuracy": 0.9,
+            "seconds": 60.0 * threads,
+            "machine": "node7",
+            "device": "cpu",
+            "processor": "EPYC",
+            "threads": threads,
+            "directory": str(tmp_path / "lottery" / "replicate_1" / "level_0" / method),
+        }
         for method, threads in (("IMP", 1), ("other", 4), ("other", 2))
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows).astype({"level": "Int64", "threads": "Int64"})
 
 

@@ -92,8 +92,11 @@ def test_what_is_no_size_is_refused(size):
 def test_further_options_of_sbatch_are_taken_with_and_without_a_value():
     words = ("constraint=a100|h100", "--exclusive", "mail_type=END", "constraint=h100")
     assert read(*(f"extra={word}" for word in words)).extra == (
-        ("constraint", "a100|h100"), ("exclusive", None), ("mail-type", "END"), ("constraint", "h100"),
-    )  # fmt: skip
+        ("constraint", "a100|h100"),
+        ("exclusive", None),
+        ("mail-type", "END"),
+        ("constraint", "h100"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,14 +139,17 @@ def test_a_flag_wins_over_the_file_where_it_says_the_default(tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ('{"partitions": "gpu"}', "partitions is unknown; valid values are account, cpus, extra, gpus, mem, parallel, "
-                                  "partition, signal_delay, time"),
+        (
+            '{"partitions": "gpu"}',
+            "partitions is unknown; valid values are account, cpus, extra, gpus, mem, parallel, "
+            "partition, signal_delay, time",
+        ),
         ('{"file": "other.json"}', "file is unknown; valid values are account"),
         ('{"gpus": 1, "gpus": 2}', "is no JSON file: gpus is there twice"),
         ("[]", "must hold one JSON object"),
         ("{", "is no JSON file"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_says_something_else_is_refused_by_name(tmp_path, content, expected):
     file = tmp_path / "cluster.json"
     file.write_text(content)

@@ -17,9 +17,14 @@ START = "from open_lth.installation.console import main; raise SystemExit(main()
 def run_console(directory, *path: object) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
     return subprocess.run(
-        [sys.executable, "-c", START, "--help"], cwd=directory, env=environment, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", START, "--help"],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_nothing_is_moved_and_the_program_is_the_file_of_the_command_line():

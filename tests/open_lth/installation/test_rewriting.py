@@ -26,12 +26,14 @@ NAMES = ("datasets", "models")
             "import models.tensors",
             "import home.inner.models.tensors as models, home.inner.models as models",
         ),
-        ("def f():\n    from models import A; import datasets\n",
-         "def f():\n    from home.inner.models import A; import home.inner.datasets as datasets\n"),
+        (
+            "def f():\n    from models import A; import datasets\n",
+            "def f():\n    from home.inner.models import A; import home.inner.datasets as datasets\n",
+        ),
         ("name = 'é'; from models import é", "name = 'é'; from home.inner.models import é"),
         ("if True:\r\n    import datasets\r\n", "if True:\r\n    import home.inner.datasets as datasets\r\n"),
     ],
-)  # fmt: skip
+)
 def test_imports_of_the_packages_are_led_inside(source, expected):
     assert rewritten(source, NAMES, "home.inner") == expected
 

@@ -178,8 +178,12 @@ def test_when_asked_to_stop_it_lets_what_is_under_way_save_itself_and_begins_not
 
 
 def test_a_second_ctrl_c_waits_for_nobody(jobs, ctrl_c_counts):
-    deaf = ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "open('pid', 'w').write(str(os.getpid()))",
-            "open('begun', 'a').write('x')", LONG)  # fmt: skip
+    deaf = (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+        "open('pid', 'w').write(str(os.getpid()))",
+        "open('begun', 'a').write('x')",
+        LONG,
+    )
     thread = after_they_began(1, signal.SIGINT, signal.SIGINT)
     with pytest.raises(Interrupted):
         jobs.run(jobs.job("a", *deaf))

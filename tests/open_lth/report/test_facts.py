@@ -58,13 +58,17 @@ def test_a_run_that_does_not_say_where_it_was_made_is_counted(runs):
 
 
 def test_diagnostics_are_means_over_replicates_all_layers_first(runs):
-    said = {1: {"conv": {"kl": 1.0}, "all layers": {"kl": 4.0, "std_spread": 1.0}},
-            2: {"conv": {"kl": 3.0}, "all layers": {"kl": 8.0, "std_spread": 2.0}}}  # fmt: skip
+    said = {
+        1: {"conv": {"kl": 1.0}, "all layers": {"kl": 4.0, "std_spread": 1.0}},
+        2: {"conv": {"kl": 3.0}, "all layers": {"kl": 8.0, "std_spread": 2.0}},
+    }
     for directory, number in zip(runs["directory"].iloc[:2], said, strict=True):
         (Path(directory) / "evaluation.json").write_text(json.dumps({"diagnostics": said[number]}))
     found = diagnostics(runs.assign(level=[0, 0, 1]))
     assert found[["method", "level", "layer", "kl"]].to_numpy().tolist() == [
-        ["IMP", 0, "all layers", 6.0], ["IMP", 0, "conv", 2.0]]  # fmt: skip
+        ["IMP", 0, "all layers", 6.0],
+        ["IMP", 0, "conv", 2.0],
+    ]
     assert found["std_spread"].iloc[0] == 1.5 and pd.isna(found["std_spread"].iloc[1])
 
 

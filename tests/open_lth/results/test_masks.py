@@ -46,8 +46,10 @@ def test_overlap_is_the_kept_of_both_over_the_kept_of_either():
 @pytest.mark.parametrize("seed", range(3))
 def test_overlap_agrees_with_sets_of_weights(seed):
     left, right = random_mask(seed), random_mask(seed + 100)
-    sets = [{(name, place) for name, t in mask.items() for place, kept in enumerate(t.flatten().tolist()) if kept}
-            for mask in (left, right)]  # fmt: skip
+    sets = [
+        {(name, place) for name, t in mask.items() for place, kept in enumerate(t.flatten().tolist()) if kept}
+        for mask in (left, right)
+    ]
     everything = overlap(left, right).set_index("layer").loc[ALL_LAYERS]
     assert everything["both"] == len(sets[0] & sets[1]) and everything["either"] == len(sets[0] | sets[1])
     assert everything["jaccard"] == len(sets[0] & sets[1]) / len(sets[0] | sets[1])

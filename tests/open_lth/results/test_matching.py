@@ -15,11 +15,22 @@ from open_lth.results.matching import REPLICATES, TEST_SET, matching_tickets
 def lottery(accuracies: list[float], replicate: int = 1, method: str = "IMP", **changes: object) -> pd.DataFrame:
     """Return the table of a lottery whose levels have these accuracies and halve the weights."""
     rows = [
-        {"panel": "LeNet", "method": method, "experiment": f"lottery_{method}", "replicate": replicate, "level": level,
-         "kind": "main", "density": 0.5**level, "peak_accuracy": accuracy, "final_accuracy_std": math.nan,
-         "test_examples": 100, "directory": f"{method}/{replicate}/{level}", **changes}
+        {
+            "panel": "LeNet",
+            "method": method,
+            "experiment": f"lottery_{method}",
+            "replicate": replicate,
+            "level": level,
+            "kind": "main",
+            "density": 0.5**level,
+            "peak_accuracy": accuracy,
+            "final_accuracy_std": math.nan,
+            "test_examples": 100,
+            "directory": f"{method}/{replicate}/{level}",
+            **changes,
+        }
         for level, accuracy in enumerate(accuracies)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows).astype({"level": "Int64"})
 
 
@@ -35,8 +46,10 @@ def test_one_dense_network_spreads_as_an_accuracy_on_its_test_set_does():
 
 
 def test_all_methods_are_held_to_the_same_yardstick_whether_they_were_evaluated_repeatedly_or_not():
-    tables = [lottery([0.9, 0.89, 0.88], method=name, final_accuracy_std=std)
-              for name, std in (("IMP", math.nan), ("Bayesian", 0.0001))]  # fmt: skip
+    tables = [
+        lottery([0.9, 0.89, 0.88], method=name, final_accuracy_std=std)
+        for name, std in (("IMP", math.nan), ("Bayesian", 0.0001))
+    ]
     found = matching_tickets(pd.concat(tables))
     assert found["std"].nunique() == 1 and found["std_over"].tolist() == [TEST_SET, TEST_SET]
     assert found["level"].tolist() == [2, 2]

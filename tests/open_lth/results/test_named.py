@@ -12,8 +12,11 @@ def test_a_run_is_found_by_its_directory(trunk):
     assert find_run(trunk.workplace.root, str(trunk.level(1))).directory == trunk.level(1)
 
 
-@pytest.mark.parametrize("name_of", [lambda name: name, lambda name: name[:15], lambda name: name[8:14]],
-                         ids=["name", "beginning", "beginning of the hash"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name_of",
+    [lambda name: name, lambda name: name[:15], lambda name: name[8:14]],
+    ids=["name", "beginning", "beginning of the hash"],
+)
 def test_a_lottery_stands_for_its_last_finished_level(trunk, name_of):
     name = name_of(trunk.directory.parent.name)
     assert find_run(trunk.workplace.root, name).directory == trunk.level(2)

@@ -155,7 +155,11 @@ def test_real_runs_are_read(trunk):
     trunk.branch("reinit")
     table = read_runs(trunk.workplace.root)
     assert list(zip(table["level"], table["kind"], strict=True)) == [
-        (0, "main"), (1, "randomly_reinitialize"), (1, "main"), (2, "main")]  # fmt: skip
+        (0, "main"),
+        (1, "randomly_reinitialize"),
+        (1, "main"),
+        (2, "main"),
+    ]
     assert table["density"].round(2).tolist() == [1.0, 0.8, 0.8, 0.64]
     known = ["peak_accuracy", "final_accuracy", "final_brier", "seconds", "processor", "threads"]
     assert table[known].notna().all(axis=None)
@@ -228,7 +232,7 @@ EVALUATION = {
     "shift": {"blur": {"1": {"accuracy": spread(0.8, 0.6)}, "2": {"accuracy": spread(0.5)}}},
     "ood": {"svhn": {"entropy": {"auroc": spread(0.9)}, "mutual_information": {"auroc": spread(0.95)}}},
     "diagnostics": {"conv": {"kl": 3.0}, "all layers": {"kl": 7.0, "std_spread": 2.0}},
-}  # fmt: skip
+}
 
 
 def test_what_evaluate_alone_finds_has_columns_where_there_is_any(replicate):
@@ -246,12 +250,19 @@ def test_shifts_ood_and_diagnostics_have_tables_with_a_row_for_each_number(repli
     directory = write(replicate / "level_2" / "main", evaluation=EVALUATION)
     shifts, ood, diagnostics = read_shifts([directory]), read_ood([directory]), read_diagnostics([directory])
     assert shifts[["level", "shift", "severity", "measure", "value", "passes"]].to_numpy().tolist() == [
-        [2, "blur", 1, "accuracy", 0.7, 2], [2, "blur", 2, "accuracy", 0.5, 1]]  # fmt: skip
+        [2, "blur", 1, "accuracy", 0.7, 2],
+        [2, "blur", 2, "accuracy", 0.5, 1],
+    ]
     assert shifts["std"].isna().tolist() == [False, True]
     assert ood[["ood", "score", "measure", "value"]].to_numpy().tolist() == [
-        ["svhn", "entropy", "auroc", 0.9], ["svhn", "mutual_information", "auroc", 0.95]]  # fmt: skip
+        ["svhn", "entropy", "auroc", 0.9],
+        ["svhn", "mutual_information", "auroc", 0.95],
+    ]
     assert diagnostics[["layer", "measure", "value"]].to_numpy().tolist() == [
-        ["conv", "kl", 3.0], ["all layers", "kl", 7.0], ["all layers", "std_spread", 2.0]]  # fmt: skip
+        ["conv", "kl", 3.0],
+        ["all layers", "kl", 7.0],
+        ["all layers", "std_spread", 2.0],
+    ]
 
 
 def test_a_run_that_was_not_evaluated_has_no_rows_in_them_but_all_columns(replicate):
@@ -266,8 +277,10 @@ def test_ensembles_are_rows_of_kinds_of_their_own(tmp_path, replicate):
     experiment = f"lottery_{HASH}"
     for number in (1, 3):
         for level in (0, 1):
-            write(tmp_path / experiment / f"replicate_{number}" / f"level_{level}" / "main",
-                  sparsity_report={"total": 100, "unpruned": 100 - 20 * level})  # fmt: skip
+            write(
+                tmp_path / experiment / f"replicate_{number}" / f"level_{level}" / "main",
+                sparsity_report={"total": 100, "unpruned": 100 - 20 * level},
+            )
     of_replicates = [f"{experiment}/replicate_{number}/level_1/main" for number in (1, 3)]
     of_levels = [f"{experiment}/replicate_3/level_{level}/main" for level in (0, 1)]
     for place, members in (

@@ -11,7 +11,10 @@ from open_lth.results.selection import LAST, PEAK, VALIDATION, find_selection
 
 def test_each_selects_its_own_columns():
     assert [find_selection(name).column("mace") for name in ("peak", "last", "validation")] == [
-        "peak_mace", "final_mace", "chosen_mace"]  # fmt: skip
+        "peak_mace",
+        "final_mace",
+        "chosen_mace",
+    ]
 
 
 def test_another_name_is_answered_with_the_valid_ones():

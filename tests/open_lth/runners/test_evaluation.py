@@ -104,9 +104,7 @@ def test_the_result_is_kept_beside_the_run_as_it_was_returned(run, tmp_path):
     assert json.loads((tmp_path / "evaluation.json").read_text()) == result
     assert result["passes"] == 2
     assert result["step"] == "2ep0it"
-    assert set(result) == {
-        "final", "reliability", "temperature_fitted_on", "peak", "passes", "step", "diagnostics"
-    }  # fmt: skip
+    assert set(result) == {"final", "reliability", "temperature_fitted_on", "peak", "passes", "step", "diagnostics"}
 
 
 def test_the_bins_of_a_reliability_diagram_are_summed_over_passes(run):
@@ -174,10 +172,18 @@ def test_a_damaged_result_is_named(run):
 
 @pytest.mark.parametrize(
     "content",
-    [[], {"passes": 2}, {"passes": "two"}, {"final": []}, {"shift": [1]}, {"shift": {"blur": {"1": {"loss": 3}}}},
-     {"ood": {"svhn": 0.9}}, {"passes": None}],
+    [
+        [],
+        {"passes": 2},
+        {"passes": "two"},
+        {"final": []},
+        {"shift": [1]},
+        {"shift": {"blur": {"1": {"loss": 3}}}},
+        {"ood": {"svhn": 0.9}},
+        {"passes": None},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_no_evaluation_is_named(run, content):
     whole = {"passes": 9, "step": "2ep0it", "final": {}, "reliability": {}, "peak": {}}
     changed = {**whole, **content} if isinstance(content, dict) and content != {"passes": 2} else content

@@ -117,8 +117,12 @@ def test_after_pretraining_for_the_same_classes_the_output_layer_is_taken_over_t
 
 def test_pretraining_as_the_preset_has_it_is_rewinding(workplace, finished):
     words = ("lottery", "--levels=1", *LENET)
-    spelled_out = ("--pretrain", "--pretrain_training_steps=1ep", "--pretrain_dataset_name=digits",
-                   "--pretrain_batch_size=256")  # fmt: skip
+    spelled_out = (
+        "--pretrain",
+        "--pretrain_training_steps=1ep",
+        "--pretrain_dataset_name=digits",
+        "--pretrain_batch_size=256",
+    )
     assert workplace.place(*words, *spelled_out) == workplace.place(*words, REWINDING)
 
 

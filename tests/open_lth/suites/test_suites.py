@@ -31,8 +31,10 @@ def test_every_experiment_comes_once_and_after_what_it_needs():
     branch = experiment("branch", trunk)
     measured = experiment("measured", branch)
     assert commands(Series("", "a", (measured,)), Series("", "b", (trunk,)), Series("", "c", (branch,))) == [
-        "trunk", "branch", "measured",
-    ]  # fmt: skip
+        "trunk",
+        "branch",
+        "measured",
+    ]
 
 
 def test_equal_experiments_of_different_figures_are_one():

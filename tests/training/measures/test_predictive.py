@@ -85,8 +85,15 @@ def test_one_overconfident_bin_weighs_as_much_as_a_crowded_one_in_mace_and_by_it
 
 def test_the_log_of_zero_on_a_wrong_class_does_no_harm():
     found = measures([[1.0, 0.0], [0.0, 1.0]], [0, 1])
-    assert found == {"loss": 0.0, "accuracy": 1.0, "examples": 2.0, "brier": 0.0, "ece": 0.0, "mace": 0.0,
-                     "mace_pooled": pytest.approx(0.05 * 2 / 10)}  # fmt: skip
+    assert found == {
+        "loss": 0.0,
+        "accuracy": 1.0,
+        "examples": 2.0,
+        "brier": 0.0,
+        "ece": 0.0,
+        "mace": 0.0,
+        "mace_pooled": pytest.approx(0.05 * 2 / 10),
+    }
 
 
 rows = st.lists(
