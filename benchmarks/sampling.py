@@ -45,23 +45,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         _print_table({one.name: cost for one, cost in zip(competitors, costs, strict=True)})
 
 
-def torch_blue_step(network: str, samples: int, batch: int) -> Work:
-    """Return a training step as a user of torch-blue would write it."""
+def torch_blue_step(
+    network: str, samples: int, batch: int, device: torch.device | None = None, precision: str = "fp32"
+) -> Work:
+    """Return a training step as a user of torch-blue would write it, on the CPU in fp32 unless told otherwise."""
+    device = device or torch.device("cpu")
     model = build_network(model_hparams(network), NUM_CLASSES, 0)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):  # vmap cannot update statistics in place
             layer.running_mean = layer.running_var = layer.num_batches_tracked = None
             layer.track_running_stats = False
     vi.convert_to_vimodule(model, keep_weights=True, prior=MeanFieldNormal(0.0, 1.0))
+    model.to(device)
     loss = vi.KullbackLeiblerLoss(Categorical(), dataset_size=NUM_EXAMPLES, heat=0.1)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    images, labels = random_batch(network, batch)
+    images, labels = (part.to(device) for part in random_batch(network, batch))
     images = images.contiguous()
     model.train()
+    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
     def work() -> None:
         optimizer.zero_grad()
-        loss(model(images, samples=samples), labels).backward()
+        with autocast:
+            logits = model(images, samples=samples)
+        loss(logits.float(), labels).backward()
         optimizer.step()
 
     return work

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator
+from unittest import mock
+
 import torch
 from torch import nn
 
+import bayesian.variant
+from bayesian.elbo import Elbo
 from bayesian.hparams import BayesianHparams
 from bayesian.variant import Bayesian
 from foundations.randomness import RandomStreams
@@ -28,6 +35,13 @@ KINDS = {
 def variant_of(estimator: str, samples: int) -> ModelVariant:
     """Return a variant; 0 samples stand for the deterministic one."""
     return Bayesian(BayesianHparams(estimator=estimator, samples=samples)) if samples else Deterministic()
+
+
+@contextlib.contextmanager
+def samples_go(way: str) -> Iterator[None]:
+    """Let samples that go together do so in a way of `bayesian.ways`, which no flag chooses."""
+    with mock.patch.object(bayesian.variant, "Elbo", functools.partial(Elbo, way=way)):
+        yield
 
 
 def model_hparams(network: str) -> ModelHparams:

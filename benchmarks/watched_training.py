@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +29,10 @@ from training import (
     TrainingHparams,
     TrainingRun,
 )
-from training.objective import Objective
+from training.objective import Objective, RepeatableObjective
 
 Watch = Callable[[Step], None]
-"""Called when the gradient of a step is about to be found."""
+"""Called when a step is about to be taken."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,21 @@ class Stopwatch:
 
 
 def train_watched(
-    network: str, variant: ModelVariant, scale: Scale, steps: str, device: torch.device, compiled: bool, watch: Watch
+    network: str,
+    variant: ModelVariant,
+    scale: Scale,
+    steps: str,
+    device: torch.device,
+    compiled: bool,
+    watch: Watch,
+    **context: Any,
 ) -> None:
     """Train a network on noise, a fifth of its weights pruned, and evaluate it every epoch.
 
     Args:
         steps: how long, e.g. `3ep20it`.
         watch: may raise an exception to end the training.
+        context: further fields of the `RunContext`.
     """
     with tempfile.TemporaryDirectory() as directory:
         run = TrainingRun(
@@ -99,7 +108,7 @@ def train_watched(
                 optimizer_name="adam", lr=1e-3, weight_decay=1e-4, training_steps=steps, precision=scale.precision
             ),
             streams=RandomStreams(1),
-            context=RunContext(Path(directory), Path(directory), device, compile=compiled),
+            context=RunContext(Path(directory), Path(directory), device, compile=compiled, **context),
         )
         model = run.new_network(0)
         generator = torch.Generator().manual_seed(0)
@@ -134,11 +143,18 @@ class _Watched(ModelVariant):
         yield from self._variant.sample_log_probabilities(model, request)
 
 
-class _WatchedObjective:
+class _WatchedObjective(RepeatableObjective):
+    """Calls the watch where nothing is captured."""
+
     def __init__(self, objective: Objective, watch: Watch) -> None:
+        assert isinstance(objective, RepeatableObjective)
         self._objective = objective
         self._watch = watch
+        self.generators, self.varies = objective.generators, objective.varies
 
-    def backward(self, images: Tensor, labels: Tensor, step: Step) -> dict[str, Tensor]:
+    def prepare(self, step: Step) -> None:
         self._watch(step)
-        return self._objective.backward(images, labels, step)
+        self._objective.prepare(step)
+
+    def add_gradient(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        return self._objective.add_gradient(images, labels)

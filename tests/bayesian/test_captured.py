@@ -8,11 +8,10 @@ import pytest
 import torch
 
 import training.graphs
-import training.optimizers
 from bayesian.estimators import ESTIMATORS, Estimator
 from bayesian.hparams import BayesianHparams
-from bayesian.noise import RecycledNoise
 from bayesian.variant import Bayesian
+from tests.bayesian.as_on_a_gpu import as_on_a_gpu
 from tests.training.conftest import assert_same_bits, make_run, train
 from tests.training.operation_graph import OperationGraph
 from training import TrainingHparams
@@ -33,18 +32,10 @@ CASES = {
 
 
 @pytest.fixture(autouse=True)
-def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a GPU: fused optimisers, and noise from a pool that is read by the same work everywhere; captured early."""
-    monkeypatch.setattr(training.optimizers, "_all_on_cuda", lambda groups: True)
+def captured_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, but captured early."""
+    as_on_a_gpu(monkeypatch)
     monkeypatch.setattr(training.graphs, "REHEARSALS", 1)
-
-    def by_copies(self: RecycledNoise, iteration: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-        views(self, iteration, generator)
-        self._offset.fill_(self._request.streams.seed("recycled_offset", iteration) % self._around)
-        return self.copies()
-
-    views = RecycledNoise.__call__
-    monkeypatch.setattr(RecycledNoise, "__call__", by_copies)
 
 
 @pytest.fixture

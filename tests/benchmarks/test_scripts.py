@@ -24,6 +24,7 @@ TINY = {
     "parity": f"--root ROOT --dataset digits --model {LENET} --levels 1 --epochs 1 --replicates 2 "
     "--estimators antithetic:2",
     "gpu_levels": "--tiny",
+    "gpu_step": "--tiny",
     "large_networks": f"--networks {RESNET} {LENET} --batch 2 --quick",
     "batchnorm_modes": f"--dataset digits --network {RESNET} --examples 64 --epochs 1 --evaluation_samples 1",
 }
@@ -34,10 +35,11 @@ ROWS = {
     "grouped_samples": [4],
     "parity": [3],
     "gpu_levels": [3],
+    "gpu_step": [8, 2],
     "large_networks": [6],
     "batchnorm_modes": [6],
 }
-SLOW = ("evaluation", "gpu_levels", "parity")
+SLOW = ("evaluation", "gpu_levels", "gpu_step", "parity")
 
 
 @pytest.fixture(autouse=True)
