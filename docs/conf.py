@@ -48,8 +48,9 @@ nitpick_ignore_regex = [
     ("py:class", r"(.*\.)?_\w+"),
     # A type that autodoc cuts in two at its comma.
     ("py:class", r"tuple\[\w+"),
+    ("py:obj", r"typing\.Annotated\[\w+"),
     # Type variables, which have no documentation.
-    ("py:class", r".*\.(Entry|Family|Group|Made|Settings)"),
+    ("py:class", r".*\.(Entry|Family|Group|Made|Result|Settings)"),
 ]
 
 html_theme = "furo"
