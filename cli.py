@@ -24,6 +24,7 @@ from foundations.interruption import (
     stopping_at_once,
 )
 from foundations.messages import LOGGER, messages_on_stderr
+from foundations.suggestions import did_you_mean
 from open_lth.command import read_flags
 from open_lth.commands import COMMANDS
 from open_lth.installation.console import FILE
@@ -107,8 +108,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
             load_plugins()
     if name not in COMMANDS:
         return _list_commands(arguments)
-    _, *rest = arguments
     args = read_flags(tuple(arguments), (sys.executable, str(FILE)), with_help=True, plugins=(*_loaded.values(),))
+    name, *rest = args.command_line
     if args.display_output_location or args.dry_run:
         COMMANDS.get(name).execute(args, rest)
     elif args.platform != "local":
@@ -186,7 +187,7 @@ def _follow(ranks: Ranks) -> int:
 def _list_commands(arguments: Sequence[str]) -> int:
     asked = bool(arguments) and arguments[0] in ("-h", "--help")
     if arguments and not asked:
-        print(f"error: {arguments[0]} is no subcommand", file=sys.stderr)
+        print(f"error: {arguments[0]} is no subcommand{did_you_mean(arguments[0], COMMANDS.names())}", file=sys.stderr)
     width = max(map(len, COMMANDS.names()))
     print("usage: open_lth.py SUBCOMMAND ...\n\nSubcommands (each explains itself with --help):")
     for name, command in COMMANDS.items():

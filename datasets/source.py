@@ -116,7 +116,7 @@ def find_source(name: str) -> Source:
         return DATASETS.get(name)()
     if name in STREAMED_DATASETS:
         return STREAMED_DATASETS.get(name)()
-    raise InvalidValue("dataset_name", name, one_of(dataset_names()))
+    raise InvalidValue("dataset_name", name, one_of(dataset_names(), name))
 
 
 def checked(name: str, source: Source, examples: LabelledImages, train: bool) -> LabelledImages:

@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any, NoReturn, TypeVar
 
 from foundations.errors import InvalidValue, MissingFlag, UserError
 from foundations.flags import Flag, flags_of
+from foundations.suggestions import about_flag
 
 Group = TypeVar("Group")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line, and which never guesses at abbreviations."""
+    """An argument parser whose complaints are one line, and which reads no abbreviations but spells them out."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, "formatter_class": HelpFormatter, **kwargs})
+
+    def spelled_out(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Return words with every flag whole of which only the beginning was given, if only one begins so.
+
+        Raises:
+            UserError: if several do.
+        """
+        end = words.index("--") if "--" in words else len(words)
+        return (*map(self._spelled_out, words[:end]), *words[end:])
+
+    def _spelled_out(self, word: str) -> str:
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or name in self._option_string_actions:
+            return word
+        begun = [flag for flag in self._option_string_actions if flag.startswith(name)]
+        if len(begun) > 1:
+            raise UserError(f"{name}: is the beginning of {', '.join(sorted(begun))}")
+        return f"{begun[0]}{equals}{value}" if begun else word
+
+    # argparse's own type is overloaded.
+    def parse_args(self, words: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        """Read all words.
+
+        Raises:
+            UserError: if one is unknown or invalid; with what may have been meant.
+        """
+        args, unknown = self.parse_known_args(words)
+        if unknown and unknown[0].startswith("-"):
+            flags = {flag.lstrip("-"): action for flag, action in self._option_string_actions.items()}
+            raise UserError(about_flag(unknown[0], flags, [flag for flag in flags if flags[flag].nargs == 0]))
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return args
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print with its usage.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from foundations.suggestions import nearest
+
 
 class UserError(Exception):
     """Something the user asked for cannot be done; the message is one line and says what can be."""
@@ -79,6 +81,12 @@ def is_machines_fault(error: Exception) -> bool:
     return is_out_of_memory(error) or type(error).__name__ == "AcceleratorError"
 
 
-def one_of(values: Iterable[str]) -> str:
-    """Return the words for a closed list of valid values."""
-    return "valid values are " + ", ".join(values)
+def one_of(values: Iterable[str], given: str = "") -> str:
+    """Return the words for a closed list of valid values.
+
+    Args:
+        given: what was given instead.
+    """
+    values = list(values)
+    found = nearest(given, values)
+    return f"{f'did you mean {found}? ' if found else ''}valid values are {', '.join(values)}"

@@ -140,7 +140,7 @@ class Flag:
             InvalidValue: if it stands for none.
         """
         if self.choices and text not in self.choices:
-            raise InvalidValue(self.name, text, one_of(self.choices))
+            raise InvalidValue(self.name, text, one_of(self.choices, text))
         try:
             return self.read.make(_number(text, self.kind)) if self.read else text
         except ValueError as error:

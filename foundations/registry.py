@@ -79,7 +79,7 @@ class Registry(Generic[Entry]):
         self._complete()
         name = self._aliases.get(name, name)
         if name not in self._entries:
-            raise InvalidValue(self.flag, name, one_of(self.names()))
+            raise InvalidValue(self.flag, name, one_of(self.names(), name))
         return self._entries[name]
 
     def names(self) -> list[str]:

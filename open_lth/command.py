@@ -35,10 +35,13 @@ class Command:
             drawn from them, and a cluster knows what the command makes. If it measures them, it also has
             `evaluation(args, runs)`, which says what is asked. If it falls into several jobs, it also has
             `jobs(args, argv)`: then a cluster runs each by itself.
+        abbreviates: whether flags may be given by their beginnings, as OpenLTH's may. Where it is not for those who
+            come from there, a flag of another command could be taken for one of its own.
     """
 
     description: str
     module: str
+    abbreviates: bool = False
 
     def add_flags(self, parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         """Add its flags to a parser."""
@@ -114,6 +117,8 @@ def read_flags(
 ) -> argparse.Namespace:
     """Return what the flags of a command say.
 
+    Where flags are abbreviated, to what no other begins with, `command_line` has them whole.
+
     Args:
         program: the words before the command that make it run: the interpreter and the program.
         with_help: whether `--help` prints the command's help and leaves.
@@ -124,14 +129,18 @@ def read_flags(
     """
     name, *rest = words
     command = COMMANDS.get(name)
-    parser = Parser(
-        prog=f"open_lth.py {name}", description=command.description, usage="%(prog)s [flags]", add_help=with_help
-    )
-    parser.set_defaults(command_line=words, program=program, **handed_down)
-    # Where there are no such flags.
-    parser.set_defaults(platform="local", display_output_location=False, dry_run=False)
-    command.add_flags(parser, rest)
-    return parser.parse_args(rest)
+    while True:
+        parser = Parser(
+            prog=f"open_lth.py {name}", description=command.description, usage="%(prog)s [flags]", add_help=with_help
+        )
+        # Where there are no such flags.
+        parser.set_defaults(platform="local", display_output_location=False, dry_run=False)
+        command.add_flags(parser, rest)
+        whole = parser.spelled_out(rest) if command.abbreviates else (*rest,)
+        if whole == (*rest,):
+            parser.set_defaults(command_line=(name, *rest), program=program, **handed_down)
+            return parser.parse_args(rest)
+        rest = [*whole]  # what was abbreviated may bring other flags
 
 
 def read_command(
@@ -149,5 +158,5 @@ def read_command(
     command = COMMANDS.get(words[0])
     if not command.has_trainings:
         raise UserError(f"{words[0]}: stands for no training runs")
-    runs = command.trainings(args, words[1:])
+    runs = command.trainings(args, args.command_line[1 : len(words)])
     return runs, command.evaluation(args, runs)

@@ -40,7 +40,7 @@ class RandomlyPrune(Branch):
             layers_to_ignore: prunable tensors that are made dense once all masks are shuffled, separated by commas.
         """
         if start_at not in _STARTS:
-            raise InvalidValue("start_at", start_at, one_of(_STARTS))
+            raise InvalidValue("start_at", start_at, one_of(_STARTS, start_at))
         ignored = [name for name in layers_to_ignore.split(",") if name]
         mask = shuffle_mask(self.mask(), strategy, seed, ignored)
         desc = self.lottery.desc

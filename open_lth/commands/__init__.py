@@ -4,6 +4,8 @@ from open_lth.command import COMMANDS, Command
 
 __all__ = ["COMMANDS", "Command"]
 
+_OF_OPENLTH = ("train", "lottery", "lottery_branch", "evaluate")  # the last takes the flags of the others
+
 for _name, _description in {
     "train": "train one network",
     "lottery": "find lottery tickets: train, prune, rewind, level after level",
@@ -16,4 +18,4 @@ for _name, _description in {
     "export": "write a ticket for others: weights, mask and card; smaller networks, ONNX, and what they save",
     "plugins": "list the plugins, and all that can be chosen by name with who registered it",
 }.items():
-    COMMANDS.register(_name)(Command(_description, f"{__name__}.{_name}"))
+    COMMANDS.register(_name)(Command(_description, f"{__name__}.{_name}", _name in _OF_OPENLTH))

@@ -66,7 +66,7 @@ def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun
     if args.passes < 1:
         raise InvalidValue("passes", args.passes, "must be at least 1")
     if args.ensemble and args.ensemble not in ENSEMBLES:
-        raise InvalidValue("ensemble", args.ensemble, one_of(ENSEMBLES))
+        raise InvalidValue("ensemble", args.ensemble, one_of(ENSEMBLES, args.ensemble))
     return _chosen(args.command).trainings(args, argv[1:])
 
 
@@ -123,7 +123,7 @@ def _chosen(name: str) -> Command:
     if name.startswith("-"):
         raise UserError(f"the command comes first: evaluate COMMAND ...; {one_of(_with_runs())}")
     if not _makes_runs(name):
-        raise InvalidValue("command", name, one_of(_with_runs()))
+        raise InvalidValue("command", name, one_of(_with_runs(), name))
     return COMMANDS.get(name)
 
 

@@ -54,5 +54,5 @@ def find_selection(name: str) -> Selection:
         InvalidValue: if there is none.
     """
     if name not in SELECTIONS:
-        raise InvalidValue("select", name, one_of(SELECTIONS))
+        raise InvalidValue("select", name, one_of(SELECTIONS, name))
     return SELECTIONS[name]

@@ -47,7 +47,7 @@ def plot_of(name: str) -> Plot:
         return PLOTS.get(name)
     if name in SUITES:
         return Plot((name,))
-    raise InvalidValue("figure", name, one_of(figure_names()))
+    raise InvalidValue("figure", name, one_of(figure_names(), name))
 
 
 def title_of(name: str) -> str:

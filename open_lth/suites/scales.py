@@ -22,5 +22,5 @@ def read_scale(name: str) -> Scale:
     """
     path = SCALES.get(name) if name in SCALES else Path(os.path.expanduser(name))
     if not path.is_file():
-        raise InvalidValue("scale", name, f"{one_of(SCALES.names())} or the path of a JSON file")
+        raise InvalidValue("scale", name, f"{one_of(SCALES.names(), name)} or the path of a JSON file")
     return Scale(read_object("scale", path), name)

@@ -80,7 +80,10 @@ def test_a_large_lottery_is_parsed(shell, tmp_path):
 @pytest.mark.parametrize(
     ("code", "complaint"),
     [
-        ("python open_lth.py lottery --default_hparams=cifar_resnet_20 --level=20", "unrecognized arguments: --level"),
+        (
+            "python open_lth.py lottery --default_hparams=cifar_resnet_20 --levls=20",
+            "--levls=20: no such flag",
+        ),
         ("python open_lth.py lottery --default_hparams=cifar_resnet_21 --levels=1", "--default_hparams=cifar_resnet_2"),
         ("python open_lth.py lottery_branch shuffel --default_hparams=mnist_lenet_12 --levels=1", "branch=shuffel"),
         ("sbatch --wrap 'python open_lth.py lottery --levels=1'", "is required"),

@@ -97,3 +97,33 @@ def test_the_module_of_a_command_is_imported_once_it_is_asked_for(monkeypatch):
     assert COMMANDS.get("greet").description == "say hello to somebody"
     with pytest.raises(ImportError):
         read_flags(("greet", "Ada"))
+
+
+def test_the_beginning_of_a_flag_that_no_other_has_stands_for_it_whatever_it_brings(capsys):
+    words = ("lottery", "--default_h=mnist_lenet_12", "--bayesian", "--bayesian_sam=3", "--level=2", "--root=r")
+    args = read_flags(words)
+    assert args.bayesian_samples == 3 and args.levels == "2" and args.model_name == "mnist_lenet_12"
+    whole = (
+        "lottery",
+        "--default_hparams=mnist_lenet_12",
+        "--bayesian",
+        "--bayesian_samples=3",
+        "--levels=2",
+        "--root=r",
+    )
+    assert args.command_line == whole
+    assert [run.paths for run in read_command(words)[0]] == [run.paths for run in read_command(whole)[0]]
+    with pytest.raises(UserError, match=r"^--pruning: is the beginning of --pruning_fraction, --pruning_layers_to_ig"):
+        read_flags(("lottery", "--default_hparams=mnist_lenet_12", "--pruning=0.2"))
+
+
+def test_what_runs_is_the_command_spelled_out(tmp_path, capsys):
+    words = ["--default_h=mnist_lenet_12", "--dataset_name=digits", "--batch_size=256", "--training_st=1ep", "--qu"]
+    assert cli.main(["lottery", *words, "--level=0", f"--root={tmp_path}"]) == 0
+    [command] = tmp_path.rglob("command.json")
+    assert "--levels=0" in command.read_text() and "--default_hparams=mnist_lenet_12" in command.read_text()
+
+
+def test_a_flag_of_another_command_is_not_taken_for_one_of_reproduce():
+    with pytest.raises(UserError, match=r"^--replicate=2: no such flag; did you mean --replicates\?$"):
+        read_flags(("reproduce", "--scale=paper", "--replicate=2"))

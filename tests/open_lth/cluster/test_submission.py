@@ -108,7 +108,10 @@ def test_a_dry_run_prints_commands_without_the_flags(workplace, tmp_path):
         (("lottery", *LENET, SUBMITTED), "--levels is required"),
         (("lottery", "--levels=1", *LENET, SUBMITTED, "--device=abacus"), "--device=abacus: must be auto, cpu, cuda"),
         (("train", *LENET, SUBMITTED, "--slurm_time=soon"), "--slurm_time=soon: must be a time as sbatch takes it"),
-        (("train", *LENET, SUBMITTED, "--slurm_partitions=x"), "unrecognized arguments: --slurm_partitions=x"),
+        (
+            ("train", *LENET, SUBMITTED, "--slurm_partitions=x"),
+            "--slurm_partitions=x: no such flag; did you mean --slurm_partition",
+        ),
         (("train", *LENET, "--platform=pbs"), "--platform=pbs: valid values are local, slurm"),
         (("train", *LENET, "--slurm_gpus=2"), "--slurm_gpus: has no effect without --platform=slurm"),
         (("reproduce", "--scale=small", "--slurm_gpus=2"), "--slurm_gpus: has no effect without --platform=slurm"),

@@ -136,9 +136,9 @@ def test_jobs_are_called_after_the_first_curve_that_they_are_in_or_that_needs_th
         (("--scale=paper", "--figure=10"), "error: --figure=10: valid values are 1, 2, 3, 4, 5, 6, 7, 8, 9, table1"),
         (("--scale=paper", "--replicates=0"), "error: --replicates=0: must be a whole number of at least 1"),
         (("--scale=paper", "--jobs=two"), "error: --jobs=two: must be a whole number of at least 1"),
-        (("--scale=paper", "--replicate=2"), "error: unrecognized arguments: --replicate=2"),
-        (("--scale=paper", "--evaluate_only_at_end"), "error: unrecognized arguments: --evaluate_only_at_end"),
-        (("--scale=paper", "--lr=2"), "error: unrecognized arguments: --lr=2"),
+        (("--scale=paper", "--replicate=2"), "error: --replicate=2: no such flag; did you mean --replicates?"),
+        (("--scale=paper", "--evaluate_only_at_end"), "error: --evaluate_only_at_end: no such flag"),
+        (("--scale=paper", "--lr=2"), "error: --lr=2: no such flag"),
     ],
 )
 def test_a_mistake_ends_in_one_line(workplace, words, complaint):
@@ -149,7 +149,7 @@ def test_a_mistake_ends_in_one_line(workplace, words, complaint):
     ("changes", "complaint"),
     [
         ({"flags": "--lr=much"}, "--lr=much: must be a number"),
-        ({"flags": "--rate=1"}, "unrecognized arguments: --rate=1"),
+        ({"flags": "--rate=1"}, "--rate=1: no such flag"),
         ({"networks": {"LeNet": "--default_hparams=lenet"}}, "--default_hparams=lenet: "),
         ({"bayesian": "--bayesian_samples=0"}, "--bayesian_samples=0: must be at least 1"),
     ],

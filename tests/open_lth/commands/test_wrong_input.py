@@ -16,7 +16,7 @@ BAYESIAN_STRATEGIES = ("sparse_global_snr", "sparse_global_square", "sparse_glob
 UNKNOWN_NAMES = [
     ("--model_name=cifar_resnet_21", ("--model_name=cifar_resnet_21: ", "cifar_resnet_D[_W]", "mnist_lenet_N1")),
     ("--default_hparams=lenet", ("--default_hparams=lenet: ", "cifar_vgg_D", "mnist_lenet_N1")),
-    ("--dataset_name=cifar", ("--dataset_name=cifar: valid values are ", "cifar10", "digits", "imagenet")),
+    ("--dataset_name=cifar", ("--dataset_name=cifar: did you mean cifar10? valid values are ", "digits", "imagenet")),
     ("--pruning_strategy=global", ("--pruning_strategy=global: valid values are ", "sparse_global", "sparse_random")),
     (
         "--model_init=xavier",
@@ -106,12 +106,12 @@ COMBINATIONS = [
 ]
 NO_FLAGS = [
     ("--colour=red", ("--colour=red",)),
-    ("--level=2", ("--level=2",)),
-    ("--train=5ep", ("--train=5ep",)),
-    ("--evaluate_only", ("--evaluate_only",)),
+    ("--levls=2", ("--levls=2: no such flag; did you mean --levels?",)),
+    ("--batch-size=3", ("--batch-size=3: ", "did you mean --batch_size?")),
+    ("--pr=3", ("--pr: is the beginning of --precision, --pretrain, --pruning_fraction, ",)),
     ("--pretrain_lr=0.1", ("--pretrain_lr=0.1",)),
-    ("--bayesian_samples=3", ("--bayesian_samples=3",)),
-    ("--seed=3", ("--seed=3",)),
+    ("--bayesian_samples=3", ("--bayesian_samples=3: has no effect without --bayesian",)),
+    ("--seed=3", ("--seed=3: no such flag; it is called --replicate, ",)),
     ("stray", ("stray",)),
     ("--quiet=yes", ("--quiet", "yes")),
 ]
