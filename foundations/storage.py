@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
 
 from foundations.atomic import written_beside
@@ -18,6 +19,27 @@ from foundations.checksum import open_checked, put_in_place
 from foundations.errors import UnreadableFile, is_machines_fault
 
 _IS_DIRECTORY = 0x10  # in MS-DOS's attributes, which zip keeps
+
+
+def _number(dtype: np.dtype[Any], data: bytes) -> float | int | bool:
+    """Return the number that a pickle of a NumPy scalar stands for, in the place of what NumPy would make of it.
+
+    Raises:
+        TypeError: if it stands for anything else, such as an object.
+    """
+    if type(dtype) not in _NUMBER_TYPES or not isinstance(data, bytes) or len(data) != dtype.itemsize:
+        raise TypeError("a NumPy scalar that is no number")
+    number: float | int | bool = np.frombuffer(data, dtype)[0].item()
+    return number
+
+
+_NUMBER_TYPES = tuple(type(np.dtype(code)) for code in "?bBhHiIlLqQefd")
+_NUMPY_NUMBERS: list[Any] = [
+    np.dtype,
+    *_NUMBER_TYPES,
+    *((_number, f"numpy.{module}.multiarray.scalar") for module in ("core", "_core")),
+]
+"""What `torch.load` may call besides its own, by its name in the file: OpenLTH counts in such numbers."""
 
 
 def _write(path: Path, write: Callable[[IO[bytes]], object], previous: Path | None = None) -> None:
@@ -86,7 +108,7 @@ def read_json(path: Path) -> Any:
 
 
 def load_tensors(path: Path) -> Any:
-    """Load what `save_tensors` (or OpenLTH) wrote, onto the CPU.
+    """Load what `save_tensors` (or OpenLTH) wrote, onto the CPU; NumPy's numbers become Python's.
 
     Raises:
         UnreadableFile: if the file is missing, damaged, or holds anything but tensors and plain values.
@@ -96,7 +118,8 @@ def load_tensors(path: Path) -> Any:
         try:
             if not has_checksum:
                 _check_entries(file)
-            return torch.load(file, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_NUMPY_NUMBERS):
+                return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises whatever its unpickler stumbles over: IndexError, struct.error, ...
             if is_machines_fault(error):
                 raise

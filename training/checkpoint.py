@@ -161,6 +161,7 @@ class TrainingState:
 
     def _load(self, path: Path, content: Any) -> None:
         try:
+            content = _from_openlth(content) if content.keys() == _OF_OPENLTH else content
             fit_to(self.optimizer, content["optimizer_state_dict"])
             self.model.load_state_dict(content["model_state_dict"])
             self.optimizer.load_state_dict(content["optimizer_state_dict"])
@@ -180,6 +181,23 @@ class TrainingState:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             remedy = "delete it to train this level from its start"
             raise UnreadableFile(path, f"not a checkpoint of this run ({reason})", remedy) from None
+
+
+_OF_OPENLTH = {"ep", "it", "model_state_dict", "optimizer_state_dict", "logger"}
+
+
+def _from_openlth(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what OpenLTH's checkpoint, which is of a whole epoch, would be as one of this project.
+
+    Its network is wrapped together with the masks, which it applies before each pass: so after its latest step pruned
+    weights may not be 0.
+    """
+    saved = content["model_state_dict"]
+    masks = {name.removeprefix("mask_").replace("___", "."): mask for name, mask in saved.items() if "___" in name}
+    weights = {name.removeprefix("model."): tensor for name, tensor in saved.items() if name.startswith("model.")}
+    kept = {name: tensor * masks[name] if name in masks else tensor for name, tensor in weights.items()}
+    between_epochs = {"scaler_state_dict": {}, "epoch_totals": {}, "epoch_batches": 0, "seconds": 0.0}
+    return {**content, **between_epochs, "model_state_dict": kept}
 
 
 def _summed(totals: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import pickle
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -198,6 +199,21 @@ def test_openlths_masks_and_models_are_read():
         assert tensors["fc_layers.0.weight"].shape == (12, 784)
 
 
-def test_openlths_checkpoints_hold_more_than_plain_values_and_are_refused():
+def test_openlths_checkpoints_are_read():
+    content = load_tensors(OPENLTH_RUN / "level_2" / "main" / "checkpoint.pth")
+    assert (content["ep"], content["it"]) == (2, 0)
+    assert content["optimizer_state_dict"]["param_groups"][0]["lr"] == 0.1
+
+
+@pytest.mark.parametrize("number", [np.float64(0.1), np.int64(7), np.float32(1.5), np.bool_(True), np.float16(-2)])
+def test_numpys_numbers_are_loaded_as_pythons(tmp_path, number):
+    torch.save({"lr": number}, tmp_path / "file.pth")
+    found = load_tensors(tmp_path / "file.pth")["lr"]
+    assert found == number.item() and type(found) is type(number.item())
+
+
+@pytest.mark.parametrize("value", [np.array([1.0]), np.datetime64("2026-11-26"), np.str_("text")])
+def test_nothing_else_of_numpy_is_loaded(tmp_path, value):
+    torch.save({"lr": value}, tmp_path / "file.pth")
     with pytest.raises(UnreadableFile, match="something other than tensors"):
-        load_tensors(OPENLTH_RUN / "level_2" / "main" / "checkpoint.pth")
+        load_tensors(tmp_path / "file.pth")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -106,3 +107,24 @@ def test_openlths_tickets_are_transplanted(openlth_trunk, level):
         assert torch.equal(means(start, name), initial[name] * kept[name])
         assert torch.equal(is_kept(end, name), kept[name] == 1)
     assert "train_kl" in {name for name, _, _ in measures(branch)}
+
+
+def test_a_level_that_openlth_left_unfinished_is_finished(openlth_trunk):
+    level = openlth_trunk.level(2)
+    theirs = measures(level)
+    (level / "logger").unlink()
+    (level / "model_ep2_it0.pth").unlink()
+    half = torch.load(level / "checkpoint.pth", weights_only=False)
+    assert isinstance(half["ep"], np.integer) and isinstance(
+        half["optimizer_state_dict"]["param_groups"][0]["lr"], np.floating
+    )
+    half["ep"] = np.int64(1)
+    half["model_state_dict"]["model.fc_layers.0.weight"] += 0.001  # as a step of OpenLTH leaves pruned weights
+    half["logger"] = "\n".join(half["logger"].splitlines()[:3])
+    torch.save(half, level / "checkpoint.pth")
+    openlth_trunk.find_tickets(levels=2)
+    assert [one for one in measures(level) if one[1] == 0] == [one for one in theirs if one[1] == 0]
+    assert [iteration for name, iteration, _ in measures(level) if name == "test_loss"] == [0, 20]
+    trained, kept = weights(level, "ep2_it0"), mask(level)
+    assert all(not torch.equal(trained[name], half["model_state_dict"][f"model.{name}"]) for name in LAYERS)
+    assert all(not bool(trained[name][kept[name] == 0].any()) for name in LAYERS)
