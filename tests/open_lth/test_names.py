@@ -203,4 +203,4 @@ def test_a_flag_wins_over_a_curriculum_which_needs_a_model(workplace):
         "error: --curriculum=paper: needs --default_hparams=MODEL, whose data set it is for"
     )
     unknown = workplace.refused("lottery", "--levels=1", "--default_hparams=cifar_resnet_20", "--curriculum=papr")
-    assert unknown == "error: --curriculum=papr: valid values are paper"
+    assert unknown == "error: --curriculum=papr: did you mean paper? valid values are paper"

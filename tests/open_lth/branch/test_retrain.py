@@ -114,7 +114,7 @@ def test_data_with_other_classes_are_refused(trunk):
         ("--retrain_t_lr=fast", "--retrain_t_lr=fast: must be a number"),
         ("--retrain_t_training_steps=2", "--retrain_t_training_steps=2"),
         ("--retrain_d_batch_size=0", "--retrain_d_batch_size=0: must be at least 1"),
-        ("--retrain_d_dataset_name=digit", "--retrain_d_dataset_name=digit: valid values are "),
+        ("--retrain_d_dataset_name=digit", "--retrain_d_dataset_name=digit: did you mean digits? valid values are "),
         ("--retrain_t_optimizer_name=sdg", "--retrain_t_optimizer_name=sdg: valid values are sgd, adam"),
     ],
 )
