@@ -71,7 +71,7 @@ class Transplant(Branch):
         weights = desc.start if start_at == "init" else self.training().end
         donor = self.load_network(self.level, weights)
         seed = self.lottery.streams(0).seed("initial_weights")
-        model = self._variant().build(desc.model_hparams, desc.num_classes, seed)
+        model = self._variant().build(desc.model_hparams, self.lottery.num_outputs, seed)
         take_over_deterministic_state(model, donor.state_dict())
         self.train(model, mask, desc.start)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -48,6 +48,7 @@ class TrainingRun:
 
     Args:
         further_hparams: what else the experiment is described by, such as how it prunes; for those who look on.
+        num_outputs: gives the number of the network's outputs; None for as many as the data set has classes.
     """
 
     paths: RunPaths
@@ -59,6 +60,7 @@ class TrainingRun:
     streams: RandomStreams
     context: RunContext
     further_hparams: Mapping[str, Hparams] = field(default_factory=dict)
+    num_outputs: Callable[[], int] | None = None
 
     def step(self, text: str) -> Step:
         """Return the step of a text, counted in this run's epochs."""
@@ -70,13 +72,18 @@ class TrainingRun:
         return self.step(self.training_hparams.training_steps)
 
     @property
+    def outputs(self) -> int:
+        """The number of the network's outputs."""
+        return num_classes(self.dataset_hparams) if self.num_outputs is None else self.num_outputs()
+
+    @property
     def is_done(self) -> bool:
         """Whether the results are there already."""
         return self.paths.is_finished and self.paths.model(self.end).exists()
 
     def new_network(self, seed: int) -> nn.Module:
         """Return a newly initialised network."""
-        return self.variant.build(self.model_hparams, num_classes(self.dataset_hparams), seed)
+        return self.variant.build(self.model_hparams, self.outputs, seed)
 
     def load_network(self, step: Step, into: nn.Module | None = None) -> nn.Module:
         """Return the network as it was saved at a step.
@@ -121,7 +128,8 @@ class TrainingRun:
 
     def without_ranks(self) -> TrainingRun:
         """Return what another process of the run has to know of it."""
-        return replace(self, context=self.context.without_ranks(), further_hparams={})
+        outputs = functools.partial(int, self.outputs)  # which only the leader may be able to look up
+        return replace(self, context=self.context.without_ranks(), further_hparams={}, num_outputs=outputs)
 
     def describe(self, start: Step) -> SinkRun:
         """Return what sinks are told of this run if it goes on from a step."""

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from datasets import num_classes
 from foundations.errors import UserError
 from foundations.hparams import Hparams, hashed_name, hparam
 from foundations.paths import BRANCH, PRETRAIN, RunPaths
@@ -108,7 +107,7 @@ class Branch(ABC):
     def load_network(self, level: int, step: Step) -> nn.Module:
         """Return the trunk's network as saved at a level and step; step 0 may lie before pretraining."""
         if self.lottery.desc.pretrain_training_hparams is not None and step < self.lottery.desc.start:
-            if num_classes(self.lottery.pretraining().dataset_hparams) != self.lottery.desc.num_classes:
+            if self.lottery.pretraining().outputs != self.lottery.num_outputs:
                 raise UserError(f"the trunk has no weights at {step}: it was pretrained on another number of classes")
             return self.lottery.load_network(PRETRAIN, step)
         return self.lottery.load_network(level, step)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from datasets import find_source, input_shape, num_classes
+from datasets import find_source, input_shape
 from foundations.errors import UserError
 from foundations.storage import read_json
 from models import find_family
@@ -60,7 +60,7 @@ def _network(run: TrainingRun) -> dict[str, Any]:
         raise UserError(f"a {variant.name} network cannot be exported: its variant has no method `describe`")
     return {
         "model": asdict(run.model_hparams),
-        "classes": num_classes(run.dataset_hparams),
+        "classes": run.outputs,
         "variant": variant.name,
         "variant_hparams": None if own is None else asdict(own),
     }

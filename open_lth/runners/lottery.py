@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 from collections.abc import Mapping
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from datasets import DatasetHparams
+from datasets import DatasetHparams, num_classes
 from foundations.context import RunContext
 from foundations.errors import UserError
 from foundations.paths import MAIN, PRETRAIN, ReplicatePaths, RunPaths
 from foundations.randomness import RandomStreams
 from foundations.step import Step
 from open_lth.runners.descs import LotteryDesc
+from open_lth.runners.outputs import outputs_of
 from pruning import Mask, check_same_tensors, prunable_shapes
 from training import ModelVariant, TrainingHparams, TrainingRun
 
@@ -80,6 +82,11 @@ class Lottery:
         return run.load_network(step, into)
 
     @functools.cached_property
+    def num_outputs(self) -> int:
+        """The number of the network's outputs."""
+        return outputs_of(self.paths(0).model(self.desc.start), self.desc.model_hparams, self.desc.num_classes)
+
+    @functools.cached_property
     def prunable_shapes(self) -> Mapping[str, torch.Size]:
         """The shapes of the prunable tensors, by name."""
         try:
@@ -110,7 +117,9 @@ class Lottery:
     def pretraining(self) -> TrainingRun:
         """Return the training before level 0."""
         dataset_hparams, training_hparams = self.desc.pretrain_dataset_hparams, self.desc.pretrain_training_hparams
-        return self.training_in(self.paths(PRETRAIN), PRETRAIN, dataset_hparams, training_hparams)
+        run = self.training_in(self.paths(PRETRAIN), PRETRAIN, dataset_hparams, training_hparams)
+        own = run.paths.model(run.step("0it")), self.desc.model_hparams, num_classes(run.dataset_hparams)
+        return dataclasses.replace(run, num_outputs=lambda: outputs_of(*own))
 
     def training_in(
         self,
@@ -134,6 +143,7 @@ class Lottery:
             streams=self.streams(level),
             context=self.context,
             further_hparams=self.desc.groups(),
+            num_outputs=lambda: self.num_outputs,
         )
 
     def _check_there(self, exists: bool, level: int | str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
-from datasets import num_classes
 from foundations.errors import UserError
 from foundations.messages import LOGGER
 from foundations.storage import save_tensors
@@ -14,7 +13,15 @@ from models import find_family
 from open_lth.runners.lottery import Lottery, Rewinding
 from open_lth.runners.once import do_once
 from open_lth.runners.provenance import save_command, save_hparams
-from pruning import STRATEGIES, Mask, apply_mask, layers_pruned_away, prunable_shapes
+from pruning import (
+    STRATEGIES,
+    GlobalPruningHparams,
+    Mask,
+    PruningHparams,
+    apply_mask,
+    layers_pruned_away,
+    prunable_shapes,
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class LotteryRunner:
         lottery = self.lottery
         run = lottery.pretraining()
         state = run.load_network(run.end).state_dict()
-        if num_classes(run.dataset_hparams) != lottery.desc.num_classes:
+        if run.outputs != lottery.num_outputs:
             # Another task has another output layer: keep the new one.
             output = find_family(lottery.desc.model_hparams.model_name).output_layer + "."
             state.update({k: v for k, v in network.state_dict().items() if k.startswith(output)})
@@ -137,6 +144,15 @@ class LotteryRunner:
             save_tensors(run.paths.model(lottery.desc.start), network.state_dict())
 
     def _pruned(self, level: int, trained: nn.Module, mask: Mask) -> Mask:
-        hparams = self.lottery.desc.pruning_hparams
+        hparams = self._pruning_hparams(mask)
         generator = self.lottery.streams(level).generator("pruning")
         return STRATEGIES.get(hparams.pruning_strategy).prune(hparams, trained, mask, generator)
+
+    def _pruning_hparams(self, mask: Mask) -> PruningHparams:
+        """Return how to prune; of an experiment that is there, layers to ignore that are none are left out."""
+        hparams = self.lottery.desc.pruning_hparams
+        if not isinstance(hparams, GlobalPruningHparams) or not self.lottery.paths(0).hparams.exists():
+            return hparams
+        if unknown := sorted(hparams.ignored - set(mask)):
+            LOGGER.warning("--pruning_layers_to_ignore: %s: no such tensor, so nothing is kept", ", ".join(unknown))
+        return replace(hparams, pruning_layers_to_ignore=",".join(sorted(hparams.ignored & set(mask))) or None)

@@ -9,6 +9,7 @@ from foundations.paths import ReplicatePaths, RunPaths
 from foundations.randomness import RandomStreams
 from open_lth.runners.descs import TrainDesc
 from open_lth.runners.once import do_once
+from open_lth.runners.outputs import outputs_of
 from open_lth.runners.provenance import save_command, save_hparams
 from pruning import Mask, prunable_shapes
 from training import TrainingRun
@@ -29,6 +30,7 @@ class TrainRunner:
 
     def training(self) -> TrainingRun:
         """Return the training."""
+        own = self.paths.model(self.desc.step("0it")), self.desc.model_hparams, self.desc.num_classes
         return TrainingRun(
             paths=self.paths,
             label="main",
@@ -39,6 +41,7 @@ class TrainRunner:
             streams=RandomStreams(self.replicate),
             context=self.context,
             further_hparams=self.desc.groups(),
+            num_outputs=lambda: outputs_of(*own),
         )
 
     def run(self) -> None:

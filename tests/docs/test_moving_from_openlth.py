@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -87,6 +88,22 @@ def test_branches_start_from_it_and_it_is_evaluated(run, openlth_trunk):  # noqa
     [shuffled] = openlth_trunk.level(2).parent.glob("lottery_branch_randomly_prune_*")
     start, kept = weights(shuffled, "ep0_it0"), mask(shuffled)
     assert all(torch.equal(start[name], initial[name] * kept[name]) for name in LAYERS), "the fixed fault"
+
+
+def test_the_analysis_reads_what_openlth_wrote(openlth_trunk):  # noqa: F811
+    analysis: dict[str, Any] = {}
+    exec(files(PAGE)["analysis.py"], analysis)
+    root = openlth_trunk.workplace.root
+    accuracies, kept, network = analysis["ticket"](root, "lottery_10ded", 2)
+    runs, curves = analysis["tables"](root)
+    assert sorted(accuracies) == [0, 20]
+    assert all(torch.equal(kept[name], mask(openlth_trunk.level(2))[name].int()) for name in LAYERS)
+    assert all(
+        torch.equal(network.state_dict()[name], weights(openlth_trunk.level(2), "ep2_it0")[name]) for name in LAYERS
+    )
+    [level_2] = runs[(runs["level"] == 2) & (runs["kind"] == "main")].to_dict("records")
+    assert level_2["density"] == pytest.approx(kept.density) and level_2["final_accuracy"] == accuracies[20]
+    assert set(curves.loc[curves["level"] == 2, "iteration"]) == {0, 20}
 
 
 def test_every_command_of_the_page_is_tested():

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from tests.open_lth.running import density, is_kept, mask, means, measures, snapshot, weights
+from models import ModelHparams, build_network
+from tests.open_lth.running import LENET, density, is_kept, mask, means, measures, snapshot, weights
 
+MODEL = {"model_name": "mnist_lenet_12", "model_init": "kaiming_normal", "batchnorm_init": "uniform"}
 LAYERS = ("fc_layers.0.weight", "fc_layers.1.weight", "fc.weight")
 THEIR_BRANCH = "lottery_branch_randomly_reinitialize_7b99794732481fff503d5290ee43fb4b"
+
+
+def save_as_openlth(path: Path, state: Mapping[str, torch.Tensor]) -> None:
+    """Save a network where a run has it, without a checksum."""
+    path.parent.mkdir(parents=True)
+    torch.save(state, path)
 
 
 def test_a_finished_lottery_of_openlth_is_done(openlth_trunk):
@@ -128,3 +139,44 @@ def test_a_level_that_openlth_left_unfinished_is_finished(openlth_trunk):
     trained, kept = weights(level, "ep2_it0"), mask(level)
     assert all(not torch.equal(trained[name], half["model_state_dict"][f"model.{name}"]) for name in LAYERS)
     assert all(not bool(trained[name][kept[name] == 0].any()) for name in LAYERS)
+
+
+def test_a_network_of_openlth_keeps_its_number_of_outputs(workplace):
+    """OpenLTH gave imagenet_resnet_18 1000 outputs on CIFAR-10, and four rotations 10."""
+    words = ("lottery", *LENET, "--unsupervised_labels=rotation", "--quiet")
+    level = workplace.place(*words, "--levels=0") / "level_0" / "main"
+    save_as_openlth(level / "model_ep0_it0.pth", build_network(ModelHparams(**MODEL), 10, seed=1).state_dict())
+    workplace.done(*words, "--levels=1")
+    for number in (0, 1):
+        trained = weights(level.parent.parent / f"level_{number}" / "main", "ep2_it0")
+        assert trained["fc.weight"].shape == (10, 12)
+    assert mask(level)["fc.weight"].shape == (10, 12)
+    workplace.done("evaluate", *words, "--levels=1", "--passes=1")
+    branch = ("lottery_branch", "reinit", *words[1:], "--levels=1")
+    workplace.done(*branch)
+    assert weights(workplace.place(*branch), "ep2_it0")["fc.weight"].shape == (10, 12)
+    transplanted = ("lottery_branch", "transplant", *words[1:], "--levels=1", "--bayesian_samples=2")
+    workplace.done(*transplanted)
+
+
+def test_a_training_of_openlth_keeps_its_number_of_outputs(workplace):
+    words = ("train", *LENET, "--unsupervised_labels=rotation", "--quiet")
+    directory = workplace.place(*words)
+    save_as_openlth(directory / "model_ep0_it0.pth", build_network(ModelHparams(**MODEL), 10, seed=1).state_dict())
+    workplace.done(*words)
+    assert weights(directory, "ep2_it0")["fc.weight"].shape == (10, 12)
+    workplace.done("evaluate", *words, "--passes=1")
+
+
+def test_layers_to_ignore_that_are_none_are_refused_at_first_and_reported_in_what_is_there(workplace):
+    words = ("lottery", *LENET, "--pruning_layers_to_ignore=fc.weight,fd.weight", "--quiet")
+    assert "--pruning_layers_to_ignore=fc.weight,fd.weight: valid values are " in workplace.refused(
+        *words, "--levels=1"
+    )
+    level = workplace.place(*words, "--levels=0") / "level_0" / "main"
+    level.mkdir(parents=True)
+    (level / "hparams.log").write_text("Dataset Hyperparameters\n")
+    outcome = workplace.run(*words, "--levels=1")
+    assert outcome.code == 0
+    assert outcome.err == "warning: --pruning_layers_to_ignore: fd.weight: no such tensor, so nothing is kept\n"
+    assert bool(mask(level.parent.parent / "level_1" / "main")["fc.weight"].all())
