@@ -22,13 +22,20 @@ class Divergence(NamedTuple):
     log_std_gradient: Tensor
 
 
-def divergence_from_standard_normal(mean: Tensor, log_std: Tensor, std: Tensor) -> Divergence:
-    r"""Return KL(N(mean, std^2) || N(0, 1)), summed over all weights that are not pruned.
+def divergence_from_prior(mean: Tensor, log_std: Tensor, std: Tensor, prior_std: float = 1.0) -> Divergence:
+    r"""Return KL(N(mean, std^2) || N(0, prior_std^2)), summed over all weights that are not pruned.
 
-    .. math:: \mathrm{KL} = \sum_i \tfrac{1}{2} (\sigma_i^2 + \mu_i^2 - 1) - \log \sigma_i
+    .. math:: \mathrm{KL} = \sum_i \frac{\sigma_i^2 + \mu_i^2}{2 s^2} - \tfrac{1}{2} - \log \frac{\sigma_i}{s}
 
     A pruned weight, mean 0 and log std -inf, adds nothing and gets no gradient (paper sections 3 and 5).
+
+    Args:
+        prior_std: s, the same for all weights.
     """
+    if prior_std != 1.0:
+        # In units of the prior's standard deviation, the prior is the standard normal.
+        in_units = divergence_from_prior(mean / prior_std, log_std - math.log(prior_std), std / prior_std)
+        return in_units._replace(mean_gradient=in_units.mean_gradient / prior_std)
     kept = (log_std > -math.inf).to(log_std.dtype)
     variance = std.square()
     # Sums of each term cost less than one sum over weights of a masked term.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bayesian.batchnorm import statistics_restored
-from bayesian.divergence import divergence_from_standard_normal
+from bayesian.divergence import divergence_from_prior
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BayesianHparams
 from bayesian.noise import NoiseRequest
@@ -108,7 +108,7 @@ class Elbo(RepeatableObjective):
             fits.append(losses.detach())
             probabilities = probabilities + log_probabilities.detach().exp().sum(dim=0)
         self._ranks.add_up(probabilities)
-        divergence = divergence_from_standard_normal(mean, log_std, std)
+        divergence = divergence_from_prior(mean, log_std, std, self._hparams.prior_std)
         factor = self._run.precision.scale(self._factor)
         self._posterior.add_gradients(
             gradients.of_mean.addcmul_(divergence.mean_gradient, factor),

@@ -44,6 +44,9 @@ class BayesianHparams(VariantHparams):
         "samples in evaluation, where it should not be as many as in training", None
     )
     kl_temperature: float = hparam("the factor T on the KL divergence from the prior", 0.1)
+    prior_std: float = hparam(
+        "standard deviation of the prior of every weight, whose mean is 0", 1.0, display_default=False
+    )
     init_std: float = hparam("initial standard deviation, in units of the scale that --bayesian_init_scale names", 0.01)
     init_scale: str = hparam(
         "the unit of the initial standard deviation: torch_blue (its own, and the paper's: 1/sqrt(fan_in) + 1e-5) or "
@@ -87,6 +90,9 @@ class BayesianHparams(VariantHparams):
         for name in ("init_std", "std_lr_factor"):
             if not 0 < getattr(self, name) <= _GREATEST:
                 raise InvalidValue(name, getattr(self, name), f"must be greater than 0, and no more than {_GREATEST:g}")
+        if not 1 / _GREATEST <= self.prior_std <= _GREATEST:
+            text = f"must be at least {1 / _GREATEST:g}, and no more than {_GREATEST:g}"
+            raise InvalidValue("prior_std", self.prior_std, text)
         for name, valid in (
             ("batchnorm", BATCHNORM_MODES),
             ("likelihood", LIKELIHOODS),

@@ -120,7 +120,7 @@ class Bayesian(ModelVariant):
 
     def diagnostics(self, model: nn.Module) -> Diagnostics:
         """Return the divergence from the prior and the spread of σ, by layer."""
-        return posterior_diagnostics(variational_tensors(model))
+        return posterior_diagnostics(variational_tensors(model), self._hparams.prior_std)
 
     def sample_log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Iterator[Tensor]:
         """Yield the log of the class probabilities under each sample of all weights."""

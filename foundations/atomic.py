@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,18 +23,18 @@ def written_beside(path: Path, write: Callable[[IO[bytes]], object]) -> Iterator
     Raises:
         OSError: naming the path, if the file cannot be written.
     """
-    with _failures_of(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    # Its name is known before it is there: a signal that ends the process at once leaves none behind.
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with _failures_of(path), os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        yield Path(name)
+        with _failures_of(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with new.open("xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+        yield new
     finally:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -53,12 +52,6 @@ def _failures_of(path: Path) -> Iterator[None]:
         raise
 
 
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current
-
-
 def replace_atomically(path: Path, content: bytes) -> None:
     """Write a file beside its place and rename it there, without a checksum; the caller syncs the directory."""
     with written_beside(path, lambda file: file.write(content)) as new:
@@ -72,12 +65,12 @@ def give_second_name(path: Path, second: Path) -> None:
     """
     link = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        os.link(path, link)
-    except OSError:
-        os.replace(path, second)
-        return
-    try:
-        os.replace(link, second)
+        try:
+            os.link(path, link)
+        except OSError:
+            os.replace(path, second)
+        else:
+            os.replace(link, second)
     finally:
         link.unlink(missing_ok=True)  # renaming one name of a file to another of its names does nothing
 

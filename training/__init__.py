@@ -20,6 +20,7 @@ from training.measures import (
     uncertainty_scores,
 )
 from training.objective import OBJECTIVES, Loss, Objective, RepeatableObjective, TrainingCircumstances, accuracy
+from training.optimizers import unreached_changes
 from training.passes import Passes, logits_of
 from training.placement import place
 from training.precision import Precision
@@ -84,4 +85,5 @@ __all__ = [
     "reliability",
     "scale_by_temperature",
     "uncertainty_scores",
+    "unreached_changes",
 ]

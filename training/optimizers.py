@@ -121,6 +121,18 @@ def make_schedule(hparams: TrainingHparams, iterations_per_epoch: int) -> Schedu
     return factor
 
 
+def unreached_changes(hparams: TrainingHparams, iterations_per_epoch: int) -> list[str]:
+    """Return, as flags, the milestones that training ends before, and the warm-up that it ends within."""
+    end = Step.from_str(hparams.training_steps, iterations_per_epoch)
+
+    def is_beyond(text: str) -> bool:
+        return Step.from_str(text, iterations_per_epoch) >= end
+
+    milestones = [part for part in (hparams.milestone_steps or "").split(",") if part and is_beyond(part)]
+    found = [f"--milestone_steps={','.join(milestones)}"] if milestones else []
+    return [*found, f"--warmup_steps={hparams.warmup_steps}"] if is_beyond(hparams.warmup_steps or "0it") else found
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set every group's learning rate to its initial one times a factor; one that lies on the device, in place."""
     for group in optimizer.param_groups:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from datasets import iterations_per_epoch
 from foundations.context import RunContext
-from open_lth.runners.descs import Desc
+from open_lth.runners.descs import Desc, LotteryDesc
+from training import unreached_changes
 
 
 def print_header(desc: Desc, replicate: int, location: Path, context: RunContext, extra: str = "") -> None:
@@ -15,6 +18,18 @@ def print_header(desc: Desc, replicate: int, location: Path, context: RunContext
     print("=" * 82)
     print(f"{desc.title} (Replicate {replicate})\n" + "-" * 82)
     print(desc.display())
-    for line in filter(None, (extra, context.sharing.describe(context.ranks))):
+    for line in filter(None, (extra, context.sharing.describe(context.ranks), *_unreached(desc))):
         print(line)
     print(f"Output Location: {location}\n" + "=" * 82 + "\n", flush=True)
+
+
+def _unreached(desc: Desc) -> Iterator[str]:
+    """Yield a line for each training whose schedule goes on beyond its end."""
+    trainings = [("", desc.dataset_hparams, desc.training_hparams)]
+    if isinstance(desc, LotteryDesc) and desc.pretrain_training_hparams is not None:
+        data = desc.pretrain_dataset_hparams or desc.dataset_hparams
+        trainings.append(("pretrain_", data, desc.pretrain_training_hparams))
+    for prefix, data, training in trainings:
+        for flag in unreached_changes(training, iterations_per_epoch(data)):
+            own = flag.replace("--", f"--{prefix}")
+            yield f"Warning: {own}: without effect, since training ends at {training.training_steps}"

@@ -24,7 +24,7 @@ from pruning import Mask, apply_mask
 STEP = Step(3, 10)
 
 
-def reference(deterministic, bayesian, noise, batch, likelihood, tempering):
+def reference(deterministic, bayesian, noise, batch, hparams, tempering):
     """The loss of section 3 written down with autograd, the KL term by torch.distributions over unpruned weights."""
     images, labels = batch
     rest = {name: p for name, p in bayesian.named_parameters() if "_mean" not in name and "_log_std" not in name}
@@ -35,12 +35,12 @@ def reference(deterministic, bayesian, noise, batch, likelihood, tempering):
         log_likelihoods.append(logits.log_softmax(1)[torch.arange(len(labels)), labels])
         probabilities.append(logits.softmax(1))
     stacked = torch.stack(log_likelihoods)  # (S, B)
-    data_fit = -stacked.mean() if likelihood == "expected" else -stacked.exp().mean(0).log().mean()
+    data_fit = -stacked.mean() if hparams.likelihood == "expected" else -stacked.exp().mean(0).log().mean()
     kl = torch.zeros((), dtype=images.dtype)
     for tensor in variational_tensors(bayesian):
         kept = tensor.log_std.isfinite()
         posterior = Normal(tensor.mean[kept], tensor.log_std[kept].exp())
-        kl = kl + kl_divergence(posterior, Normal(0.0, 1.0)).sum()
+        kl = kl + kl_divergence(posterior, Normal(0.0, hparams.prior_std)).sum()
     accuracy = (torch.stack(probabilities).mean(0).argmax(1) == labels).double().mean()
     terms = {"data_fit": data_fit, "kl": kl, "loss": data_fit + tempering * kl, "accuracy": accuracy}
     return terms["loss"], {name: term.detach() for name, term in terms.items()}
@@ -63,7 +63,7 @@ def assert_brute_force_agrees(pair, batch, hparams, circumstances, watch, tolera
     assert len(noise) == hparams.samples
     bayesian.zero_grad()
     tempering = hparams.kl_temperature / circumstances.num_examples
-    loss, expected_terms = reference(deterministic, bayesian, noise, batch, hparams.likelihood, tempering)
+    loss, expected_terms = reference(deterministic, bayesian, noise, batch, hparams, tempering)
     loss.backward()
     expected = gradients(bayesian)
     assert {name for name in found if found[name] is None} == {name for name in expected if expected[name] is None}
@@ -83,7 +83,7 @@ def assert_brute_force_agrees(pair, batch, hparams, circumstances, watch, tolera
 def test_gradients_and_terms_are_those_of_autograd_over_all_samples_at_once(
     small_pair, small_batch, make_hparams, circumstances, watch, likelihood, estimator, dtype, tolerance
 ):
-    hparams = make_hparams(samples=4, likelihood=likelihood, estimator=estimator, kl_temperature=2.0)
+    hparams = make_hparams(samples=4, likelihood=likelihood, estimator=estimator, kl_temperature=2.0, prior_std=0.5)
     batch = small_batch(dtype=dtype)
     assert_brute_force_agrees(small_pair(dtype), batch, hparams, circumstances, watch, tolerance)
 

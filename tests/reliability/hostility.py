@@ -101,7 +101,16 @@ GROUPS = (
     "lock_timeout",
 )
 STEP_FLAGS = ("training_steps", "milestone_steps", "warmup_steps", "rewinding_steps", "pretrain_training_steps")
-BAYESIAN = ("samples", "kl_temperature", "init_std", "estimator", "likelihood", "batchnorm", "std_lr_factor")
+BAYESIAN = (
+    "samples",
+    "kl_temperature",
+    "prior_std",
+    "init_std",
+    "estimator",
+    "likelihood",
+    "batchnorm",
+    "std_lr_factor",
+)
 SWITCHES = (
     "--pretrain",
     "--lrr",

@@ -162,7 +162,7 @@ EXTREME = st.one_of(
     flags(("lr", "weight_decay", "gamma", "momentum", "nesterov_momentum", "pruning_fraction"), NUMBERS.map(str)),
     flags(("subsample_fraction", "random_labels_fraction"), NUMBERS.map(str)),
     flags(("batch_size", "blur_factor", "data_order_seed", "transformation_seed", "replicate"), WHOLE.map(str)),
-    flags(("kl_temperature", "init_std", "std_lr_factor"), NUMBERS.map(str), "bayesian_"),
+    flags(("kl_temperature", "prior_std", "init_std", "std_lr_factor"), NUMBERS.map(str), "bayesian_"),
     flags(("warmup_steps",), STEPS),
     st.sampled_from(["--precision=bf16", "--precision=fp16", "--optimizer_name=sgd", "--unsupervised_labels=rotation"]),
 )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from training import OPTIMIZERS, TrainingHparams
+from training import OPTIMIZERS, TrainingHparams, unreached_changes
 from training.optimizers import is_capturable, let_capture, portable_state, set_learning_rate
 
 
@@ -115,3 +115,22 @@ def test_what_changes_from_step_to_step_lies_on_the_device_of_a_captured_optimis
 )
 def test_optimisers_that_keep_numbers_on_the_host_cannot_be_captured(make, expected):
     assert is_capturable(make([nn.Parameter(torch.zeros(1))])) is expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "unreached"),
+    [
+        ({}, []),
+        ({"milestone_steps": "80ep,120ep", "gamma": 0.1}, []),
+        ({"milestone_steps": "80ep,160ep,200ep", "gamma": 0.1}, ["--milestone_steps=160ep,200ep"]),
+        ({"milestone_steps": "159ep9it", "gamma": 0.1, "warmup_steps": "159ep"}, []),
+        ({"warmup_steps": "1600it"}, ["--warmup_steps=1600it"]),
+        (
+            {"milestone_steps": "1601it", "gamma": 0.1, "warmup_steps": "200ep"},
+            ["--milestone_steps=1601it", "--warmup_steps=200ep"],
+        ),
+    ],
+)
+def test_what_the_schedule_has_beyond_the_end_of_training_is_known(flags, unreached):
+    hparams = TrainingHparams(optimizer_name="sgd", lr=0.1, training_steps="160ep", **flags)
+    assert unreached_changes(hparams, iterations_per_epoch=10) == unreached
