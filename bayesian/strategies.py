@@ -5,14 +5,16 @@ Scores of pruned weights mean nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from bayesian.adapter import variational_tensors
+from bayesian.diagnostics import spread
 from bayesian.hparams import BAYESIAN
-from pruning import Mask, register_global_strategy
+from pruning import Mask, PruneBy, register_global_strategy
 
 DistributionScore = Callable[[Tensor, Tensor], Tensor]
 """(means, stds) -> scores, all of one shape."""
@@ -53,29 +55,60 @@ _SCORES: dict[str, tuple[str, DistributionScore]] = {
     "sparse_global_square_released": ("as the paper's code: mean^2 + (log std)^2", released_root_of_squares),
 }
 
+UNINFORMATIVE = 1.25
+"""A 90th over 10th percentile of σ within layers below which σ changes the order of few weights of a layer."""
+
 
 def register_strategies() -> None:
     """Register every score as a global pruning strategy."""
     for name, (description, score) in _SCORES.items():
-        register_distribution_score(name, description, score)
+        register_distribution_score(name, description, score, uses_std=score is not mean_magnitude)
 
 
-def register_distribution_score(name: str, description: str, score: DistributionScore) -> None:
+def register_distribution_score(name: str, description: str, score: DistributionScore, uses_std: bool = True) -> None:
     """Register a strategy that prunes the weights whose distributions score lowest, of all layers together.
 
     Args:
         name: its name on the command line.
-        score: from means and standard deviations, those of one tensor, to
+        score: from means and standard deviations, those of one tensor, to scores.
+        uses_std: whether the standard deviations play a part; then each pruning says how much they had to say.
     """
-    register_global_strategy(name, description, _scored_by(score), (BAYESIAN,))
+    more = {"remark": remark_on_std} if uses_std else {}
+    register_global_strategy(name, description, _scored_by(score), (BAYESIAN,), **more)
 
 
 def _scored_by(score: DistributionScore) -> Callable[[nn.Module, Mask, torch.Generator], dict[str, Tensor]]:
-    def scores_of(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
-        return {
-            tensor.name: score(tensor.mean.detach(), tensor.log_std.detach().exp())
-            for tensor in variational_tensors(model)
-            if tensor.variable == "weight"
-        }
+    return lambda model, mask, generator: _scores(model, score)
 
-    return scores_of
+
+def _scores(model: nn.Module, score: DistributionScore) -> dict[str, Tensor]:
+    return {
+        tensor.name: score(tensor.mean.detach(), tensor.log_std.detach().exp())
+        for tensor in variational_tensors(model)
+        if tensor.variable == "weight"
+    }
+
+
+def remark_on_std(model: nn.Module, before: Mask, after: Mask, prune_by: PruneBy) -> list[str]:
+    """Return how much the standard deviations had to say in a mask, and a warning if that is next to nothing.
+
+    Where they are the same all over a layer, |mean| / std is magnitude with a factor for each layer.
+    """
+    by_magnitude = prune_by(_scores(model, mean_magnitude))
+    same = sum(int((mask & by_magnitude[name]).sum()) for name, mask in after.items())
+    log_stds = [tensor.log_std.detach() for tensor in variational_tensors(model) if tensor.variable == "weight"]
+    kept = [log_std[log_std > -math.inf].double() for log_std in log_stds]
+    if not any(len(one) for one in kept):
+        return []
+    within = spread(torch.cat([one - one.mean() for one in kept if len(one)]))
+    lines = [
+        f"σ spreads by {spread(torch.cat(kept)):.2f} (90th over 10th percentile), within layers by {within:.2f}; "
+        f"|μ| would have kept {100 * same / max(after.unpruned, 1):.1f} % of the same weights"
+    ]
+    if within < UNINFORMATIVE:
+        lines.append(
+            "Warning: σ says next to nothing of single weights, so this ticket is one of magnitude, at most with a "
+            "factor for each layer; train longer, or let σ learn faster "
+            "(--bayesian_std_lr_factor=10) or start larger (--bayesian_init_std=1)"
+        )
+    return lines

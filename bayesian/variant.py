@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -129,6 +130,10 @@ class Bayesian(ModelVariant):
     def describe(self) -> BayesianHparams:
         """Return the hyperparameters that it was made with."""
         return self._hparams
+
+    def with_evaluation_samples(self, samples: int) -> Bayesian:
+        """Return the variant whose predictions average over another number of samples."""
+        return Bayesian(replace(self._hparams, evaluation_samples=samples))
 
     def deterministic_state(self, model: nn.Module, calibration: ImageBatches) -> dict[str, Tensor]:
         """Return the mean network: every weight is its mean.

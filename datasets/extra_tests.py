@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from datasets.build import input_shape, load_examples
+from datasets.build import input_shape, load_examples, num_classes
 from datasets.build_evaluation import evaluation_loader
 from datasets.cifar_c import DATA_SETS as OF_CIFAR_C
 from datasets.cifar_c import corruptions_there, load_cifar_c
@@ -17,7 +17,7 @@ from datasets.fit import ImageShape, bring_to_shape
 from datasets.hparams import DatasetHparams
 from datasets.loader import EvaluationLoader
 from datasets.ood import OOD_CHANGES, check_ood
-from datasets.source import STREAMED_DATASETS, LabelledImages, find_source
+from datasets.source import DATASETS, STREAMED_DATASETS, LabelledImages, find_source
 from foundations.context import RunContext
 from foundations.errors import InvalidValue, one_of
 
@@ -115,6 +115,30 @@ class ExtraTests:
             images = load_examples(name, self.context, train=False).images.to(self.context.device)
         images = bring_to_shape(images, find_source(self.hparams.dataset_name).image_shape)
         return self._batches(LabelledImages(images, images.new_zeros(len(images), dtype=torch.int64)))
+
+    def of_data_set(self, name: str) -> EvaluationLoader:
+        """Return the test examples of another data set, brought to what the network takes as its own images are.
+
+        Raises:
+            InvalidValue: if there is no such data set, or it has another number of classes.
+            UserError: if the data are not there and cannot be had, or are damaged.
+        """
+        self.check_same_classes(name)
+        examples = load_examples(name, self.context, train=False).to(self.context.device)
+        images = bring_to_shape(examples.images, find_source(self.hparams.dataset_name).image_shape)
+        return self._batches(LabelledImages(images, examples.labels))
+
+    def check_same_classes(self, name: str) -> None:
+        """Check that another data set can be measured in the place of the network's own.
+
+        Raises:
+            InvalidValue: if there is no such data set, or it has another number of classes.
+        """
+        self._check_in_memory("on")
+        classes = num_classes(self.hparams)
+        fitting = [one for one, source in DATASETS.items() if source().num_classes == classes]
+        if name not in fitting:
+            raise InvalidValue("on", name, one_of(fitting, name))
 
     @functools.cached_property
     def _own(self) -> LabelledImages:

@@ -126,7 +126,15 @@ class RunPaths:
     @property
     def evaluation(self) -> Path:
         """The measures of repeated passes over the test set."""
-        return self.directory / "evaluation.json"
+        return self.evaluation_with()
+
+    def evaluation_with(self, *told: str) -> Path:
+        """Return where the measures of an evaluation lie.
+
+        Args:
+            told: what tells it from the usual one, e.g. `50_samples`.
+        """
+        return self.directory / f"{'_'.join(('evaluation', *told))}.json"
 
     @property
     def ticket(self) -> Path:

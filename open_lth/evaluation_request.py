@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from foundations.paths import LEVELS, REPLICATES
+from foundations.paths import LEVELS, REPLICATES, RunPaths
 
 Evaluation = dict[str, Any]
 """What is kept in `evaluation.json`."""
@@ -23,15 +24,30 @@ class EvaluationRequest:
         shifts: the shifts, each at every severity.
         ood: what is out of distribution.
         ensemble: whose predictions are averaged, `replicates` or `levels`; if empty, each run is measured by itself.
+        samples: of the weights, in each prediction; 0 for as many as the network's hyperparameters say.
+        on: the data set whose test examples are measured; if empty, the network's own.
     """
 
     passes: int = 0
     shifts: tuple[str, ...] = ()
     ood: tuple[str, ...] = ()
     ensemble: str = ""
+    samples: int = 0
+    on: str = ""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What tells it from the usual evaluation, beside which it is kept."""
+        found = (f"on_{self.on}" if self.on else "", f"{self.samples}_samples" if self.samples else "")
+        return tuple(filter(None, found))
+
+    def place(self, paths: RunPaths) -> Path:
+        """Return where the evaluation of a run, or an ensemble, is kept."""
+        return paths.evaluation_with(*self.told)
 
     def __str__(self) -> str:
         asked = {"shift": ",".join(self.shifts), "ood": ",".join(self.ood), "ensemble": self.ensemble}
+        asked |= {"samples": str(self.samples or ""), "on": self.on}
         flags = [f"--{flag}={value}" for flag, value in asked.items() if value]
         return " ".join([f"{self.passes} passes", *flags])
 

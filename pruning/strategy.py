@@ -78,20 +78,40 @@ class Strategy(ABC):
             generator: where anything random comes from.
         """
 
+    @staticmethod
+    def remark(
+        pruning_hparams: PruningHparams, trained_model: nn.Module, current_mask: Mask, next_mask: Mask
+    ) -> list[str]:
+        """Return what a reader of the results should know of how the next mask came about, line by line."""
+        return []
+
 
 STRATEGIES: Registry[type[Strategy]] = Registry("pruning_strategy")
 
 Score = Callable[[nn.Module, Mask, torch.Generator], dict[str, Tensor]]
 """(trained network, current mask, generator) -> a score for every prunable weight; the lowest are pruned."""
 
+PruneBy = Callable[[Mapping[str, Tensor]], Mask]
+"""Makes the mask that other scores would have led to."""
 
-def register_global_strategy(name: str, description: str, score: Score, variants: tuple[str, ...]) -> None:
+Remark = Callable[[nn.Module, Mask, Mask, PruneBy], list[str]]
+"""(trained network, current mask, next mask, how to prune by other scores) -> lines for the reader."""
+
+
+def _no_remark(model: nn.Module, current: Mask, following: Mask, prune_by: PruneBy) -> list[str]:
+    return []
+
+
+def register_global_strategy(
+    name: str, description: str, score: Score, variants: tuple[str, ...], remark: Remark = _no_remark
+) -> None:
     """Register a strategy that prunes the lowest scores of all layers together.
 
     Args:
         name: its name on the command line.
         score: what ranks the weights.
         variants: the variants that the score understands; empty means all.
+        remark: what to say of a mask.
     """
 
     class GlobalStrategy(Strategy):
@@ -109,6 +129,18 @@ def register_global_strategy(name: str, description: str, score: Score, variants
             return prune_lowest_globally(
                 scores, current_mask, pruning_hparams.pruning_fraction, pruning_hparams.ignored
             )
+
+        @staticmethod
+        def remark(
+            pruning_hparams: PruningHparams, trained_model: nn.Module, current_mask: Mask, next_mask: Mask
+        ) -> list[str]:
+            assert isinstance(pruning_hparams, GlobalPruningHparams)
+            fraction, ignored = pruning_hparams.pruning_fraction, pruning_hparams.ignored
+
+            def prune_by(scores: Mapping[str, Tensor]) -> Mask:
+                return prune_lowest_globally(scores, current_mask, fraction, ignored)
+
+            return remark(trained_model, current_mask, next_mask, prune_by)
 
     GlobalStrategy.description = description
     GlobalStrategy.variants = variants

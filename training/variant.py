@@ -179,6 +179,14 @@ class ModelVariant:
         """Return the hyperparameters that it was made with; None if it has none."""
         return None
 
+    def with_evaluation_samples(self, samples: int) -> ModelVariant:
+        """Return the variant whose predictions average over another number of samples.
+
+        Raises:
+            InvalidValue: if it draws none.
+        """
+        raise InvalidValue("samples", samples, f"a {self.name} network draws no samples")
+
     def deterministic_state(self, model: nn.Module, calibration: ImageBatches) -> dict[str, Tensor]:
         """Return the state dict of the deterministic network that stands for one of this variant: its own, if none is.
 

@@ -27,7 +27,7 @@ class Output(NamedTuple):
     Args:
         run: the run's directory, relative to the root.
         passes: with how many the run is measured; 0 if it is trained.
-        shifts, ood, ensemble: what else of an `EvaluationRequest` is asked for.
+        shifts, ood, ensemble, samples, on: what else of an `EvaluationRequest` is asked for.
     """
 
     run: str
@@ -35,11 +35,15 @@ class Output(NamedTuple):
     shifts: tuple[str, ...] = ()
     ood: tuple[str, ...] = ()
     ensemble: str = ""
+    samples: int = 0
+    on: str = ""
 
     @staticmethod
     def of(run: Path, request: EvaluationRequest) -> Output:
         """Return what is measured of a run, or the run itself."""
-        return Output(str(run), request.passes, request.shifts, request.ood, request.ensemble)
+        return Output(
+            str(run), request.passes, request.shifts, request.ood, request.ensemble, request.samples, request.on
+        )
 
     def is_there(self, root: Path) -> bool:
         """Return whether it has been made, as far as the files tell."""
@@ -56,7 +60,7 @@ class Output(NamedTuple):
         return plain
 
     @staticmethod
-    def from_plain(run: str, passes: int, shifts: Sequence[str] = (), ood: Sequence[str] = (), *more: str) -> Output:
+    def from_plain(run: str, passes: int, shifts: Sequence[str] = (), ood: Sequence[str] = (), *more: Any) -> Output:
         """Return what `as_plain` gave."""
         return Output(str(run), int(passes), tuple(map(str, shifts)), tuple(map(str, ood)), *more)
 

@@ -9,6 +9,7 @@ from typing import Any
 from foundations.errors import InvalidValue, UserError, one_of
 from open_lth.command import COMMANDS, Command
 from open_lth.evaluation_request import ENSEMBLES, Evaluation, EvaluationRequest
+from open_lth.runners.assessment import first_passes
 from open_lth.runners.ensembles import ensembles_of
 from open_lth.runners.evaluation import evaluate_ensemble, evaluate_run
 from training import ALL_LAYERS, TrainingRun
@@ -22,17 +23,21 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     which = f": {', '.join(_with_runs())}" if needs_help else ""
     parser.add_argument("command", metavar="COMMAND", help=f"the command that made the runs{which}")
     section = parser.add_argument_group("Evaluation", "How to measure, and on what besides the test images.")
-    passes = "passes over the images; stochastic networks differ from pass to pass (default: 1)"
-    section.add_argument("--passes", type=int, default=1, metavar="INT", help=passes)
+    passes = "passes over the images; stochastic networks differ from pass to pass (default: those there are, or 1)"
+    section.add_argument("--passes", type=int, metavar="INT", help=passes)
     shift = "corruptions of the test images, at five severities: names, or all for those that need no files"
     section.add_argument("--shift", type=_names, default=(), metavar="NAME,...", help=shift)
     ood = "what to tell from the test images: other data sets, or these images rotated, inverted or noised"
     section.add_argument("--ood", type=_names, default=(), metavar="NAME,...", help=ood)
     ensemble = "measure averaged predictions: of all replicates of each run, or of all levels"
     section.add_argument("--ensemble", default="", metavar="|".join(ENSEMBLES), help=ensemble)
+    samples = "samples of a Bayesian network's weights in each prediction (default: what the command says)"
+    section.add_argument("--samples", type=int, default=0, metavar="INT", help=samples)
+    on = "measure the test images of another data set with as many classes; they are normalised as the network's own"
+    section.add_argument("--on", default="", metavar="NAME", help=on)
     if argv and argv[0] not in ("-h", "--help"):
         _chosen(argv[0]).add_flags(parser, argv[1:])
-    parser.usage = "%(prog)s COMMAND [flags of the command] [--passes INT] [--shift NAME,...] [--ood NAME,...]"
+    parser.usage = "%(prog)s COMMAND [flags of the command] [--passes INT] [--shift NAME,...] [--ood NAME,...] ..."
 
 
 def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
@@ -46,15 +51,15 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     if request.ensemble:
         for ensemble in ensembles_of(runs, request.ensemble):
             if args.display_output_location:
-                print(ensemble.paths.evaluation)
+                print(request.place(ensemble.paths))
             else:
-                _show(ensemble.label, evaluate_ensemble(ensemble, request), request, args.quiet)
+                _show(ensemble.label, evaluate_ensemble(ensemble, request), request, args)
         return
     for run in runs:
         if args.display_output_location:
-            print(run.paths.evaluation)
+            print(request.place(run.paths))
         else:
-            _show(run.label, evaluate_run(run, request), request, args.quiet)
+            _show(run.label, evaluate_run(run, request), request, args)
 
 
 def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
@@ -63,8 +68,12 @@ def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun
     Raises:
         UserError: if a flag is missing or invalid.
     """
-    if args.passes < 1:
+    if args.passes is not None and args.passes < 1:
         raise InvalidValue("passes", args.passes, "must be at least 1")
+    if args.samples < 0:
+        raise InvalidValue("samples", args.samples, "must be at least 1")
+    if args.on and (args.shift or args.ood):
+        raise InvalidValue("on", args.on, "is measured by itself, without --shift and --ood")
     if args.ensemble and args.ensemble not in ENSEMBLES:
         raise InvalidValue("ensemble", args.ensemble, one_of(ENSEMBLES, args.ensemble))
     return _chosen(args.command).trainings(args, argv[1:])
@@ -77,17 +86,24 @@ def evaluation(args: argparse.Namespace, runs: Sequence[TrainingRun]) -> Evaluat
         UserError: if there is no such shift, or it or what is out of distribution does not go with the data set.
     """
     if not runs:
-        return EvaluationRequest(args.passes, ensemble=args.ensemble)
+        return EvaluationRequest(args.passes or 1, ensemble=args.ensemble, samples=args.samples, on=args.on)
     tests = runs[0].extra_tests()
-    return EvaluationRequest(args.passes, tuple(tests.shifts(args.shift)), tuple(tests.ood(args.ood)), args.ensemble)
+    if args.on:
+        tests.check_same_classes(args.on)
+    shifts, ood = tuple(tests.shifts(args.shift)), tuple(tests.ood(args.ood))
+    return EvaluationRequest(args.passes or 1, shifts, ood, args.ensemble, args.samples, args.on)
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in (part.strip() for part in text.split(",")) if name)
 
 
-def _show(label: str, found: Evaluation, request: EvaluationRequest, quiet: bool) -> None:
-    if not quiet:
+def _show(label: str, found: Evaluation, request: EvaluationRequest, args: argparse.Namespace) -> None:
+    if not args.quiet:
+        label = ", ".join([label, *(words.replace("_", " ") for words in request.told)])
+        if args.passes is not None and args.passes < found["passes"]:
+            label += f", the first {args.passes} of {found['passes']} passes"
+            found = first_passes(found, args.passes)
         shown = "  ".join(f"{name} {_with_spread(found['final'][name])}" for name in _SHOWN)
         lines = (*_diagnostics(found), *_shifts(found, request), *_ood(found, request))
         print("\n".join([f"{label}  {shown}", *lines]), flush=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datasets import SEVERITIES
 from foundations.randomness import derive_seed
-from open_lth.evaluation_request import EvaluationRequest
+from open_lth.evaluation_request import Evaluation, EvaluationRequest
 from training import (
     Prediction,
     area_under_risk_coverage_curve,
@@ -138,6 +138,18 @@ def _chance(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
     for name, (low, high) in bootstrap_intervals(probabilities, labels, streams["bootstrap"]).items():
         found |= {f"{name}_low": low, f"{name}_high": high}
     return found
+
+
+def first_passes(found: Evaluation, passes: int) -> Evaluation:
+    """Return an evaluation with the measures of its first passes alone; bins of reliability diagrams have no passes."""
+
+    def first(measures: Mapping[str, Values]) -> dict[str, Values]:
+        return {name: _spread(values["values"][:passes]) for name, values in measures.items()}
+
+    def by_name(of: Mapping[str, Mapping[str, Mapping[str, Values]]]) -> dict[str, Any]:
+        return {name: {part: first(measures) for part, measures in own.items()} for name, own in of.items()}
+
+    return {**found, "final": first(found["final"]), **{kind: by_name(found.get(kind, {})) for kind in (SHIFT, OOD)}}
 
 
 def spreads(measured: Sequence[Mapping[str, float]]) -> dict[str, Values]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from foundations.atomic import sweep_temporaries
 from foundations.errors import InvalidValue, UserError
@@ -58,19 +59,21 @@ def evaluate_ensemble(ensemble: Ensemble, request: EvaluationRequest) -> Evaluat
 
 
 def _evaluated(runs: tuple[TrainingRun, ...], paths: RunPaths, request: EvaluationRequest) -> Evaluation:
+    if request.samples:
+        runs = tuple(replace(run, variant=run.variant.with_evaluation_samples(request.samples)) for run in runs)
     do_once(
         paths.directory,
         runs[0].context,
         is_done=lambda: not _missing(runs, paths, request),
         work=lambda: _evaluate(runs, paths, request),
     )
-    kept: Evaluation = read_json(paths.evaluation)
+    kept: Evaluation = read_json(request.place(paths))
     return kept
 
 
 def _missing(runs: tuple[TrainingRun, ...], paths: RunPaths, request: EvaluationRequest) -> list[str]:
     """Return what has to be measured; what older versions did not measure of the test examples counts."""
-    earlier = earlier_evaluation(paths) or {}
+    earlier = earlier_evaluation(request.place(paths)) or {}
     if earlier.get("members") != _members(runs):
         earlier = {}
     missing = request.missing_from(earlier)
@@ -84,8 +87,8 @@ def _members(runs: tuple[TrainingRun, ...]) -> list[str] | None:
 
 
 def _evaluate(runs: tuple[TrainingRun, ...], paths: RunPaths, request: EvaluationRequest) -> None:
-    sweep_temporaries(paths.directory, paths.evaluation.name)
-    earlier = earlier_evaluation(paths) or {}
+    sweep_temporaries(paths.directory, request.place(paths).name)
+    earlier = earlier_evaluation(request.place(paths)) or {}
     if earlier.get("members") != _members(runs):
         earlier = {}
     missing = _missing(runs, paths, request)
@@ -98,19 +101,19 @@ def _evaluate(runs: tuple[TrainingRun, ...], paths: RunPaths, request: Evaluatio
     models = tuple(run.load_network(run.end) for run in runs)
     alone = tuple(run.without_ranks() for run in runs)
     with runs[0].context.ranks.leading(_assess_along, alone, only_missing):
-        assessment = _assess(Networks(runs, models), only_missing)
+        assessment = _assess(Networks(runs, models, request.on), only_missing)
     result = {"step": str(runs[0].end), **earlier}
     if "test" in missing:
         result |= {"passes": only_missing.passes, **assessment.final()}
     if len(runs) > 1:
         result["members"] = _members(runs)
     else:
-        result["peak"] = peak_measures(MetricLogger.load(runs[0].paths.logger))
+        result["peak"] = {} if request.on else peak_measures(MetricLogger.load(runs[0].paths.logger))
         result["diagnostics"] = runs[0].variant.diagnostics(models[0])
     for kind, found in (("shift", assessment.shift()), ("ood", assessment.ood())):
         if found:
             result[kind] = {**result.get(kind, {}), **found}
-    write_json(paths.evaluation, result)
+    write_json(request.place(paths), result)
 
 
 def _assess(networks: Networks, request: EvaluationRequest) -> Assessment:
@@ -124,31 +127,31 @@ def _assess(networks: Networks, request: EvaluationRequest) -> Assessment:
 def _assess_along(ranks: Ranks, runs: tuple[TrainingRun, ...], request: EvaluationRequest) -> None:
     """Predict along with the leader, from which the networks come."""
     runs = tuple(replace(run, context=run.context.on(ranks)) for run in runs)
-    _assess(Networks(runs, tuple(run.new_network(seed=0) for run in runs)), request)
+    _assess(Networks(runs, tuple(run.new_network(seed=0) for run in runs), request.on), request)
 
 
-def earlier_evaluation(paths: RunPaths) -> Evaluation | None:
-    """Return what an evaluation has kept, or None if there was none.
+def earlier_evaluation(path: Path) -> Evaluation | None:
+    """Return what an evaluation has kept in a file, or None if there was none.
 
     Raises:
         UserError: if the file is damaged.
     """
-    if not paths.evaluation.exists():
+    if not path.exists():
         return None
-    earlier: Evaluation = read_json(paths.evaluation)
+    earlier: Evaluation = read_json(path)
     try:
         is_whole = {"passes", "final", "step"} <= earlier.keys() and isinstance(earlier["final"], dict)
         EvaluationRequest(1, tuple(earlier.get("shift", ())), tuple(earlier.get("ood", ()))).missing_from(earlier)
     except (AttributeError, KeyError, TypeError):
         is_whole = False
     if not is_whole:
-        raise UserError(f"{paths.evaluation}: is no evaluation; delete it to have it made again")
+        raise UserError(f"{path}: is no evaluation; delete it to have it made again")
     return earlier
 
 
 def is_measured(paths: RunPaths, request: EvaluationRequest) -> bool:
     """Return whether an evaluation has kept all that is asked of a run or an ensemble; a damaged file has nothing."""
-    return request.is_answered_by(_readable_evaluation(paths))
+    return request.is_answered_by(_readable_evaluation(request.place(paths)))
 
 
 def are_measured(runs: Sequence[TrainingRun], request: EvaluationRequest) -> bool:
@@ -159,16 +162,16 @@ def are_measured(runs: Sequence[TrainingRun], request: EvaluationRequest) -> boo
         ensembles = ensembles_of(runs, request.ensemble)
     except UserError:  # there are not enough members yet
         return False
-    kept = [_readable_evaluation(ensemble.paths) for ensemble in ensembles]
+    kept = [_readable_evaluation(request.place(ensemble.paths)) for ensemble in ensembles]
     return all(
         request.is_answered_by(one) and one.get("members") == _members(ensemble.members)
         for one, ensemble in zip(kept, ensembles, strict=True)
     )
 
 
-def _readable_evaluation(paths: RunPaths) -> Evaluation:
+def _readable_evaluation(path: Path) -> Evaluation:
     try:
-        return earlier_evaluation(paths) or {}
+        return earlier_evaluation(path) or {}
     except UserError:  # it is named where it is needed
         return {}
 

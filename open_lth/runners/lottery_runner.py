@@ -130,7 +130,10 @@ class LotteryRunner:
             LOGGER.warning("%s: pruned away whole: %s", lottery.training(level).label, ", ".join(emptied))
         mask.save(lottery.paths(level))
         if not lottery.context.quiet:
-            print(f"level_{level}: {100 * mask.density:.2f} % of the prunable weights are left", flush=True)
+            hparams = self._pruning_hparams(before)
+            remark = STRATEGIES.get(hparams.pruning_strategy).remark(hparams, trained, before, mask)
+            for line in (f"{100 * mask.density:.2f} % of the prunable weights are left", *remark):
+                print(f"level_{level}: {line}", flush=True)
 
     def _train(self, level: int, network: nn.Module) -> None:
         """Train a network under a level's mask from the step at which every level starts."""

@@ -19,15 +19,18 @@ class Networks:
     Args:
         runs: one for each network, on the same processes.
         models: the networks; the leader's are given to all processes.
+        on: the data set whose test examples stand for the networks' own; if empty, these.
     """
 
-    def __init__(self, runs: tuple[TrainingRun, ...], models: tuple[nn.Module, ...]) -> None:
+    def __init__(self, runs: tuple[TrainingRun, ...], models: tuple[nn.Module, ...], on: str = "") -> None:
         self._run, self._ranks = runs[0], runs[0].context.ranks
         for model in models:
             self._ranks.send_tensors(model.state_dict())
         self._members = [(place(model, run.context), run.end) for run, model in zip(runs, models, strict=True)]
         # The data lie on the device once, whatever the number of networks.
         first = self._ranks.leader_first(runs[0].evaluator)
+        if on:
+            first = first.on(self._ranks.leader_first(lambda: self._extra_tests.of_data_set(on)))
         others = [replace(first, variant=run.variant, streams=run.streams) for run in runs[1:]]
         self._evaluators = {Examples(TEST): [first, *others]}
 

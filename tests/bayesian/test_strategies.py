@@ -10,7 +10,7 @@ import torch
 from bayesian import strategies
 from bayesian.adapter import variational_tensors
 from bayesian.variant import BAYESIAN, Bayesian
-from foundations.errors import InvalidValue
+from foundations.errors import InvalidValue, UserError
 from pruning import STRATEGIES, GlobalPruningHparams, Mask, apply_mask, check_strategy_fits, prunable_shapes
 
 WEIGHTS = "abcde"
@@ -157,3 +157,53 @@ def test_scoring_leaves_the_network_as_it_was(trained, prunable):
     for name in SCORES:
         prune(name, trained, Mask.ones(prunable_shapes(prunable(trained))))
     assert all(value.equal(before[name]) for name, value in trained.state_dict().items())
+
+
+def remark(name, model, before, after, fraction=0.2, ignored=OUTPUT):
+    hparams = GlobalPruningHparams(pruning_strategy=name, pruning_fraction=fraction, pruning_layers_to_ignore=ignored)
+    return STRATEGIES.get(name).remark(hparams, model, before, after)
+
+
+def test_a_pruning_says_how_far_std_spreads_and_how_much_of_the_mask_magnitude_would_have_kept(trained, prunable):
+    before = Mask.ones(prunable_shapes(prunable(trained)))
+    after, by_magnitude = (prune(f"sparse_global_{score}", trained, before) for score in ("snr", "mu"))
+    same = sum(int((after[name] * by_magnitude[name]).sum()) for name in after) / after.unpruned
+    layers = [module._weight_log_std.detach().flatten() for module in (trained.fc_layers[0], trained.fc)]
+
+    def ratio(log_stds):
+        low, high = torch.cat(log_stds).double().quantile(torch.tensor([0.1, 0.9], dtype=torch.float64))
+        return float((high - low).exp())
+
+    everywhere, within = ratio(layers), ratio([one - one.mean() for one in layers])
+    assert same < 0.95
+    assert remark("sparse_global_snr", trained, before, after) == [
+        f"σ spreads by {everywhere:.2f} (90th over 10th percentile), within layers by {within:.2f}; "
+        f"|μ| would have kept {100 * same:.1f} % of the same weights"
+    ]
+
+
+def test_std_that_only_differs_between_layers_is_warned_of(trained, prunable):
+    with torch.no_grad():
+        for tensor, log_std in zip(variational_tensors(trained), (-5.0, -5.0, -1.0, -1.0), strict=True):
+            tensor.log_std.fill_(log_std)
+    before = Mask.ones(prunable_shapes(prunable(trained)))
+    [said, warning] = remark("sparse_global_snr", trained, before, prune("sparse_global_snr", trained, before))
+    assert "within layers by 1.00" in said
+    assert warning.startswith("Warning: σ says next to nothing of single weights")
+
+
+def test_pruned_weights_have_no_std_to_speak_of(trained, prunable):
+    mask = Mask.ones(prunable_shapes(prunable(trained)))
+    mask["fc_layers.0.weight"] = torch.zeros_like(mask["fc_layers.0.weight"])
+    apply_mask(prunable(trained), mask)
+    [said] = remark("sparse_global_snr", trained, mask, mask, ignored="fc_layers.0.weight")
+    assert "inf" not in said and "nan" not in said
+    nothing = Mask({name: torch.zeros_like(kept) for name, kept in mask.items()})
+    apply_mask(prunable(trained), nothing)
+    with pytest.raises(UserError, match="no weight is left"):
+        remark("sparse_global_snr", trained, nothing, nothing)
+
+
+def test_scores_without_std_have_nothing_to_say(trained, prunable):
+    before = Mask.ones(prunable_shapes(prunable(trained)))
+    assert remark("sparse_global_mu", trained, before, before) == remark("sparse_random", trained, before, before) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,8 @@ def test_enough_passes_are_left_alone_and_more_begin_with_those_already_made(tru
     evaluate(trunk, "--passes=2")
     before = snapshot(trunk.workplace.root)
     shown = evaluate(trunk, "--passes=2")
-    assert evaluate(trunk, "--passes=1") == evaluate(trunk) == shown
+    assert evaluate(trunk) == shown
+    assert all("/main, the first 1 of 2 passes  " in line for line in lines_of_runs(evaluate(trunk, "--passes=1")))
     assert snapshot(trunk.workplace.root) == before
     two = kept(trunk.level(1))["final"]["loss"]["values"]
     evaluate(trunk, "--passes=4")
@@ -232,3 +234,57 @@ def test_only_commands_that_make_runs_can_be_evaluated(workplace, words):
 def test_a_mistake_in_the_commands_own_flags_is_reported_as_that_command_does(workplace):
     assert "--levels is required" in workplace.refused("evaluate", "lottery", *LENET)
     assert "--lr=fast: must be a number" in workplace.refused("evaluate", "train", *LENET, "--lr=fast")
+
+
+def test_fewer_passes_than_were_measured_are_the_first_ones_and_it_is_said(trunk_of):
+    trunk = trunk_of(*BAYESIAN)
+    evaluate(trunk, "--passes=5")
+    before = snapshot(trunk.workplace.root)
+    [line] = lines_of_runs(evaluate(trunk, "--passes=3", command=("lottery", "--levels=0")))
+    assert snapshot(trunk.workplace.root) == before
+    values = kept(trunk.level(0))["final"]["loss"]["values"]
+    mean, std = statistics.mean(values[:3]), statistics.stdev(values[:3])
+    assert line.startswith("level_0/main, the first 3 of 5 passes  ")
+    assert f"loss {mean:.4f} ± {std:.4f}" in line
+
+
+def test_another_number_of_samples_needs_no_training_and_is_kept_beside(trunk_of):
+    trunk = trunk_of(*BAYESIAN)
+    command = ("lottery", "--levels=0")
+    usual = evaluate(trunk, command=command)
+    before = snapshot(trunk.workplace.root)
+    [line] = lines_of_runs(evaluate(trunk, "--samples=50", command=command))
+    assert line.startswith("level_0/main, 50 samples  ")
+    after = snapshot(trunk.workplace.root)
+    assert {path: after[path] for path in before} == before
+    own = json.loads((trunk.level(0) / "evaluation_50_samples.json").read_text())
+    as_trained = ("lottery", "--levels=0", "--bayesian_evaluation_samples=50")
+    trained = Trunk(trunk.workplace, trunk.words)
+    trunk.workplace.done(*as_trained, *trained.words, "--quiet")
+    other = trunk.workplace.place(*as_trained, *trained.words) / "level_0" / "main"
+    evaluate(trained, command=as_trained)
+    assert own["final"] == kept(other)["final"] != kept(trunk.level(0))["final"]
+    assert evaluate(trunk, command=command) == usual
+
+
+def test_a_deterministic_network_has_no_samples(trunk_of):
+    trunk = trunk_of()
+    error = trunk.workplace.refused("evaluate", "lottery", "--levels=0", *trunk.words, "--samples=50")
+    assert error == "error: --samples=50: a deterministic network draws no samples"
+
+
+def test_another_data_set_is_measured_as_the_networks_own_images_are_and_kept_beside(trunk_of, mnist, kind):
+    trunk = trunk_of(*KINDS[kind])
+    trunk = Trunk(type(trunk.workplace)(trunk.workplace.root, mnist), trunk.words)
+    before = snapshot(trunk.workplace.root)
+    [line] = lines_of_runs(evaluate(trunk, "--on=mnist", command=("lottery", "--levels=0")))
+    assert line.startswith("level_0/main, on mnist  ")
+    after = snapshot(trunk.workplace.root)
+    assert {path: after[path] for path in before} == before
+    found = json.loads((trunk.level(0) / "evaluation_on_mnist.json").read_text())
+    assert found["final"]["examples"]["mean"] == 10000.0 and found["peak"] == {}
+    for wrong, valid in (("cifar100", "cifar10, digits, mnist"), ("mnits", "did you mean mnist?")):
+        error = trunk.workplace.refused("evaluate", "lottery", "--levels=0", *trunk.words, f"--on={wrong}")
+        assert error.startswith(f"error: --on={wrong}: ") and valid in error
+    error = trunk.workplace.refused("evaluate", "lottery", "--levels=0", *trunk.words, "--on=mnist", "--ood=inverted")
+    assert error == "error: --on=mnist: is measured by itself, without --shift and --ood"
