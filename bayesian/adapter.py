@@ -13,17 +13,18 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foundations.errors import UserError
 from models import prunable_layers
 
-_VARIABLES = ("weight", "bias")
 _SAMPLE = "memory_of_sample"
+_LIBRARY = "torch-blue"
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class VariationalTensor:
     Args:
         name: the name of the deterministic tensor in its place, e.g. `conv.weight`.
         layer: the torch-blue layer.
-        variable: `weight` or `bias`.
+        variable: what the layer calls it, e.g. `weight` or `bias`.
         mean: the posterior means.
         log_std: the logarithms of the posterior standard deviations.
+        shared_by: the other layers that have the same tensor, with their names of it.
     """
 
     name: str
@@ -43,40 +45,80 @@ class VariationalTensor:
     variable: str
     mean: nn.Parameter
     log_std: nn.Parameter
+    shared_by: tuple[tuple[str, Any, str], ...] = ()
 
     @property
-    def state_names(self) -> tuple[str, str]:
-        """The names of mean and log std in the network's state dict."""
-        layer_name = self.name.rpartition(".")[0]
-        return f"{layer_name}._{self.variable}_mean", f"{layer_name}._{self.variable}_log_std"
+    def is_weight(self) -> bool:
+        """Whether features are multiplied by it, so that it can be pruned; else it is added to them."""
+        return self.variable.endswith("weight")
+
+    @property
+    def places(self) -> tuple[tuple[Any, str], ...]:
+        """The layers that use it, each with what it calls it."""
+        return (self.layer, self.variable), *((layer, variable) for _, layer, variable in self.shared_by)
+
+    @property
+    def state_names(self) -> dict[str, tuple[str, str]]:
+        """By deterministic name, the names of mean and log std in the network's state dict."""
+        names = (self.name, *(name for name, _, _ in self.shared_by))
+        return {name: (_state_name(name, "mean"), _state_name(name, "log_std")) for name in names}
+
+
+def _state_name(name: str, parameter: str) -> str:
+    layer, _, variable = name.rpartition(".")
+    return f"{layer}{'.' if layer else ''}_{variable}_{parameter}"
 
 
 def convert(model: nn.Module, initial_std: Callable[[int], float]) -> None:
-    """Turn every Linear and Conv2d into torch-blue's layer, in place; everything else stays deterministic.
+    """Turn linear, convolutional and attention layers into torch-blue's, in place; all else stays deterministic.
 
-    The means are the weights that are there. What is frozen stays frozen.
+    The means are the weights that are there. What is frozen stays frozen, and layers that share a tensor share its
+    distribution.
 
     Args:
         initial_std: from a layer's fan-in to the standard deviation of its weights and biases.
+
+    Raises:
+        UserError: if there is no such layer, or the weight of one is no parameter of its own.
     """
-    for name, layer in prunable_layers(model).items():
-        fan_in = nn.init._calculate_fan_in_and_fan_out(layer.weight)[0]  # type: ignore[arg-type]
-        trainable = {variable: p.requires_grad for variable, p in layer.named_parameters(recurse=False)}
+    layers = prunable_layers(model)
+    if not layers:
+        raise UserError(f"the network has no linear, convolutional or attention layer that {_LIBRARY} could convert")
+    known: dict[int, tuple[nn.Parameter, nn.Parameter]] = {}
+    for name, layer in layers.items():
+        before = {variable: p for variable, p in layer.named_parameters(recurse=False)}
+        weight = next(p for variable, p in before.items() if variable.endswith("weight"))
+        fan_in = nn.init._calculate_fan_in_and_fan_out(weight)[0]
         _convert_layer(layer)
         for tensor in _tensors_of(name, layer):
-            nn.init.constant_(tensor.log_std, math.log(initial_std(fan_in)))
-            for parameter in (tensor.mean, tensor.log_std):
-                parameter.requires_grad_(trainable[tensor.variable])
+            mean, log_std = known.setdefault(id(before[tensor.variable]), (tensor.mean, tensor.log_std))
+            if mean is not tensor.mean:
+                setattr(layer, f"_{tensor.variable}_mean", mean)
+                setattr(layer, f"_{tensor.variable}_log_std", log_std)
+                continue
+            nn.init.constant_(log_std, math.log(initial_std(fan_in)))
+            for parameter in (mean, log_std):
+                parameter.requires_grad_(before[tensor.variable].requires_grad)
 
 
 def _convert_layer(layer: nn.Module) -> None:
     from torch_blue import vi
     from torch_blue.vi.distributions import MeanFieldNormal
 
-    vi.convert_to_vimodule(
-        layer, keep_weights=True, variational_distribution=MeanFieldNormal(), prior=MeanFieldNormal(0.0, 1.0)
-    )
+    if type(layer) is nn.MultiheadAttention:
+        layer.__class__ = _Attention
+    children, layer._modules = layer._modules, {}  # which are converted in their turn
+    try:
+        vi.convert_to_vimodule(
+            layer, keep_weights=True, variational_distribution=MeanFieldNormal(), prior=MeanFieldNormal(0.0, 1.0)
+        )
+    finally:
+        layer._modules = children
     _as_inner_layer(layer)
+
+
+class _Attention(nn.MultiheadAttention):
+    """Attention of another name: torch-blue's own has no dropout, and its output projection under another name."""
 
 
 def _as_inner_layer(layer: Any) -> None:
@@ -89,14 +131,25 @@ def variational_tensors(model: nn.Module) -> list[VariationalTensor]:
     from torch_blue.vi import VIModule
 
     layers = {name: module for name, module in model.named_modules() if isinstance(module, VIModule)}
-    return [tensor for name, layer in layers.items() for tensor in _tensors_of(name, layer)]
+    found: dict[int, VariationalTensor] = {}
+    for tensor in (tensor for name, layer in layers.items() for tensor in _tensors_of(name, layer)):
+        if (first := found.setdefault(id(tensor.mean), tensor)) is not tensor:
+            place = (tensor.name, tensor.layer, tensor.variable)
+            found[id(tensor.mean)] = replace(first, shared_by=(*first.shared_by, place))
+    return [*found.values()]
 
 
 def _tensors_of(name: str, layer: Any) -> Iterator[VariationalTensor]:
-    for variable in _VARIABLES:
-        if layer.variational_distribution.get(variable) is not None:
+    for variable, distribution in layer.variational_distribution.items():
+        if distribution is not None:
             mean, log_std = layer.get_variational_parameters(variable)
-            yield VariationalTensor(f"{name}.{variable}", layer, variable, mean, log_std)
+            yield VariationalTensor(f"{name}.{variable}" if name else variable, layer, variable, mean, log_std)
+
+
+def deterministic_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters of a converted network that are no part of a distribution, by name."""
+    distributed = {id(p) for tensor in variational_tensors(model) for p in (tensor.mean, tensor.log_std)}
+    return {name: p for name, p in model.named_parameters() if id(p) not in distributed}
 
 
 def memory_of_sample(first: VariationalTensor, size: int) -> Tensor:
@@ -122,11 +175,13 @@ def weights_in_place(tensors: Sequence[VariationalTensor], sample: Sequence[Tens
     """
     try:
         for tensor, value in zip(tensors, sample, strict=True):
-            tensor.layer.__dict__[tensor.variable] = value
+            for layer, variable in tensor.places:
+                layer.__dict__[variable] = value
         yield
     finally:
         for tensor in tensors:
-            tensor.layer.__dict__.pop(tensor.variable, None)
+            for layer, variable in tensor.places:
+                layer.__dict__.pop(variable, None)
 
 
 @contextmanager
@@ -149,10 +204,10 @@ def linear_outputs_sampled(tensors: Sequence[VariationalTensor], generator: torc
 
 
 def is_linear(tensor: VariationalTensor) -> bool:
-    """Return whether a tensor belongs to a Linear layer."""
+    """Return whether a tensor belongs to a Linear layer, and to no other."""
     from torch_blue.vi import VILinear
 
-    return isinstance(tensor.layer, VILinear)
+    return isinstance(tensor.layer, VILinear) and not tensor.shared_by
 
 
 def _sample_outputs(

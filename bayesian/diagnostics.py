@@ -39,7 +39,7 @@ def posterior_diagnostics(tensors: Sequence[VariationalTensor], prior_std: float
         divergence = divergence_by_weight(tensor.mean[kept].double(), log_std, prior_std)
         row = found.setdefault(name, {"kl": 0.0})
         row["kl"] += float(divergence.sum())
-        if tensor.variable == "weight":
+        if tensor.is_weight:
             row |= _of_weights(log_std, divergence)
             log_stds.append(log_std)
             divergences.append(divergence)

@@ -16,6 +16,7 @@ from training import VariantHparams, constant_name
 BAYESIAN = "bayesian"
 
 BATCHNORM_MODES = ("recalibrated", "batch", "running")
+PARTIAL = ("allow", "refuse")
 LIKELIHOODS = ("expected", "predictive")
 INIT_SCALES: Mapping[str, Callable[[int], float]] = {
     "torch_blue": lambda fan_in: 1 / math.sqrt(fan_in) + 1e-5,
@@ -70,6 +71,13 @@ class BayesianHparams(VariantHparams):
     )
     std_lr_factor: float = hparam("the learning rate of log std, relative to that of the means", 1.0)
 
+    partial: str = hparam(
+        "what becomes of parameters that no converted layer has, such as those of recurrent layers: allow (they stay "
+        "deterministic, and are named) or refuse; normalisation stays deterministic in any case",
+        "allow",
+        display_default=False,
+    )
+
     def __post_init__(self) -> None:
         """Check the values."""
         for name in ("samples", "evaluation_samples"):
@@ -97,6 +105,7 @@ class BayesianHparams(VariantHparams):
             ("batchnorm", BATCHNORM_MODES),
             ("likelihood", LIKELIHOODS),
             ("init_scale", tuple(INIT_SCALES)),
+            ("partial", PARTIAL),
         ):
             if getattr(self, name) not in valid:
                 raise InvalidValue(name, getattr(self, name), one_of(valid))

@@ -85,7 +85,7 @@ def _scores(model: nn.Module, score: DistributionScore) -> dict[str, Tensor]:
     return {
         tensor.name: score(tensor.mean.detach(), tensor.log_std.detach().exp())
         for tensor in variational_tensors(model)
-        if tensor.variable == "weight"
+        if tensor.is_weight
     }
 
 
@@ -96,7 +96,7 @@ def remark_on_std(model: nn.Module, before: Mask, after: Mask, prune_by: PruneBy
     """
     by_magnitude = prune_by(_scores(model, mean_magnitude))
     same = sum(int((mask & by_magnitude[name]).sum()) for name, mask in after.items())
-    log_stds = [tensor.log_std.detach() for tensor in variational_tensors(model) if tensor.variable == "weight"]
+    log_stds = [tensor.log_std.detach() for tensor in variational_tensors(model) if tensor.is_weight]
     kept = [log_std[log_std > -math.inf].double() for log_std in log_stds]
     if not any(len(one) for one in kept):
         return []

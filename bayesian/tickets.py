@@ -35,8 +35,8 @@ def mean_state(model: nn.Module, calibration: ImageBatches | None) -> dict[str, 
 
 def _under_deterministic_names(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a state dict with the means, and in the order, of the deterministic network."""
-    means = {tensor.state_names[0]: tensor.name for tensor in variational_tensors(model)}
-    log_stds = {tensor.state_names[1] for tensor in variational_tensors(model)}
+    names = [item for tensor in variational_tensors(model) for item in tensor.state_names.items()]
+    means, log_stds = {mean: name for name, (mean, _) in names}, {log_std for _, (_, log_std) in names}
     return {means.get(name, name): tensor for name, tensor in state.items() if name not in log_stds}
 
 
@@ -52,6 +52,6 @@ def restore_distribution(model: nn.Module, means: Mapping[str, Tensor], distribu
     """Give a Bayesian network what `mean_state` and `distribution_state` have told of another."""
     state = {**means, **{name: tensor for name, tensor in distribution.items() if not name.endswith(_STD)}}
     for tensor in variational_tensors(model):
-        of_mean, of_log_std = tensor.state_names
-        state[of_mean], state[of_log_std] = state.pop(tensor.name), distribution[f"{tensor.name}{_STD}"].log()
+        for name, (of_mean, of_log_std) in tensor.state_names.items():
+            state[of_mean], state[of_log_std] = state.pop(name), distribution[f"{tensor.name}{_STD}"].log()
     model.load_state_dict(state)

@@ -25,8 +25,9 @@ def take_over_deterministic_state(model: nn.Module, state: Mapping[str, Tensor])
     Raises:
         UserError: naming the first tensor that is missing, left over, or of another shape.
     """
-    targets: dict[str, Tensor] = {tensor.name: tensor.mean for tensor in variational_tensors(model)}
-    distributed = {name for tensor in variational_tensors(model) for name in tensor.state_names}
+    tensors = variational_tensors(model)
+    targets: dict[str, Tensor] = {name: tensor.mean for tensor in tensors for name in tensor.state_names}
+    distributed = {own for tensor in tensors for names in tensor.state_names.values() for own in names}
     targets |= {name: tensor for name, tensor in model.state_dict().items() if name not in distributed}
     for name in sorted(set(targets) ^ set(state)):
         raise UserError(f"the trunk's network and the Bayesian one differ: only one of them has {name}")
@@ -72,6 +73,8 @@ class Transplant(Branch):
         donor = self.load_network(self.level, weights)
         seed = self.lottery.streams(0).seed("initial_weights")
         model = self._variant().build(desc.model_hparams, self.lottery.num_outputs, seed)
+        if not self.lottery.context.quiet:
+            print(self._variant().remark(model), flush=True)
         take_over_deterministic_state(model, donor.state_dict())
         self.train(model, mask, desc.start)
 

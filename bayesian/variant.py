@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from bayesian.adapter import convert, variational_tensors
+from bayesian.adapter import variational_tensors
+from bayesian.conversion import describe_conversion, make_bayesian
 from bayesian.diagnostics import posterior_diagnostics
 from bayesian.elbo import Elbo
 from bayesian.estimators import ESTIMATORS
@@ -76,15 +77,19 @@ class Bayesian(ModelVariant):
         """Return the deterministic network of the same seed, converted: its weights are the means."""
         model = super().build(hparams, num_classes, seed)
         with default_generator_seeded(seed):  # torch-blue draws means that are then replaced
-            convert(model, self._hparams.initial_std)
+            make_bayesian(model, self._hparams)
         return model
+
+    def remark(self, model: nn.Module) -> str:
+        """Return how much of a network is random."""
+        return describe_conversion(model)
 
     def prunable(self, model: nn.Module) -> Prunable:
         """Return every weight's mean and log std: a pruned one has mean 0 and std 0 (paper section 5)."""
         return {
             tensor.name: (PrunableParameter(tensor.mean, 0.0), PrunableParameter(tensor.log_std, -math.inf))
             for tensor in variational_tensors(model)
-            if tensor.variable == "weight"
+            if tensor.is_weight
         }
 
     def parameter_groups(self, model: nn.Module, hparams: TrainingHparams) -> ParameterGroups:

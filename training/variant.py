@@ -131,8 +131,12 @@ class ModelVariant:
         """Return a network with initial weights that depend on the seed alone."""
         return build_network(hparams, num_classes, seed)
 
+    def remark(self, model: nn.Module) -> str:
+        """Return what a user should know of a network that was built, in a line; nothing as it stands."""
+        return ""
+
     def prunable(self, model: nn.Module) -> Prunable:
-        """Return the parameters behind every prunable weight, by canonical name: every Linear's and Conv2d's weight."""
+        """Return the parameters behind every prunable weight, by canonical name: what features are multiplied by."""
         return {name: (PrunableParameter(model.get_parameter(name)),) for name in prunable_tensor_names(model)}
 
     def parameter_groups(self, model: nn.Module, hparams: TrainingHparams) -> ParameterGroups:

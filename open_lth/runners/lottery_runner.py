@@ -50,6 +50,8 @@ class LotteryRunner:
             self._try_pruning(dense)
         save_hparams(lottery.paths(0), lottery.desc.display())
         if dense is not None:
+            if (remark := lottery.variant.remark(dense)) and not lottery.context.quiet:
+                print(remark, flush=True)
             self._train_dense(dense)
         for level in range(1, levels + 1):
             if not self._is_complete(level):

@@ -56,6 +56,8 @@ class TrainRunner:
     def _run(self) -> None:
         training = self.training()
         model = training.new_network(training.streams.seed("initial_weights"))
+        if (remark := training.variant.remark(model)) and not self.context.quiet:
+            print(remark, flush=True)
         save_hparams(self.paths, self.desc.display())
         save_command(self.paths, self.context)
         training.train(model, Mask.ones(prunable_shapes(training.variant.prunable(model))), self.desc.step("0it"))

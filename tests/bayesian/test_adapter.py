@@ -70,7 +70,7 @@ def test_what_is_no_weight_of_a_layer_stays_deterministic_under_its_own_name(pai
     deterministic, model = pair
     distributed = {tensor.name for tensor in variational_tensors(model)}
     rest = set(deterministic.state_dict()) - distributed
-    own = {name for tensor in variational_tensors(model) for name in tensor.state_names}
+    own = {name for tensor in variational_tensors(model) for names in tensor.state_names.values() for name in names}
     assert set(model.state_dict()) == rest | own
     assert not rest & own
 

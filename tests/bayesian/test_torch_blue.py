@@ -16,7 +16,7 @@ from bayesian import adapter
 SET = {"_has_sampling_responsibility", "_fast_path_flag"}
 READ = {"_weight_mean", "_weight_log_std", "_bias_mean", "_bias_log_std"}
 PUBLIC = {"variational_distribution", "get_variational_parameters", "forward"}
-OF_TORCH = {"_calculate_fan_in_and_fan_out"}
+OF_TORCH = {"_calculate_fan_in_and_fan_out", "_modules"}
 
 LAYERS = {"linear": lambda: vi.VILinear(3, 2), "convolution": lambda: vi.VIConv2d(3, 2, 1)}
 
