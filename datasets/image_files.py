@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE = 224
-_RESIZED_SIDE = 256
+"""Of ImageNet's images."""
+
+_MARGIN = 256 / 224
+"""How much longer than the crop an image's shorter side is before the centre is cut out of it."""
+
+_MODES = {1: "L", 3: "RGB"}
+
+ImageShape = tuple[int, int, int]
 
 Key = tuple[int, int | None]
 """An image's index and the seed of its random crop; None for the central one."""
 
 Item = tuple[torch.Tensor, int, str]
-"""An image, uint8 (3, 224, 224), its label, and why it could not be read, or nothing.
+"""An image, uint8 (C, H, W), its label, and why it could not be read, or nothing.
 
 A reason, not an exception: raised in a worker process, that one would come with the worker's traceback as its text.
 """
@@ -39,12 +47,14 @@ class ImageFiles(Dataset[Item]):
         labels: int64, (N,).
         blur_factor: by how much images are shrunk and enlarged again.
         rotations: whether labels are quarter turns, by which whoever reads a batch turns the images.
+        shape: (C, H, W) of the images that are made of them; gray ones have one channel.
     """
 
     paths: tuple[str, ...]
     labels: torch.Tensor
     blur_factor: int = 1
     rotations: bool = False
+    shape: ImageShape = (3, SIDE, SIDE)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -57,16 +67,16 @@ class ImageFiles(Dataset[Item]):
     def __getitem__(self, key: Key) -> Item:
         index, seed = key
         try:
-            image = read_image(self.paths[index], seed)
+            image = read_image(self.paths[index], seed, self.shape)
         except UserError as error:
-            return torch.zeros(3, SIDE, SIDE, dtype=torch.uint8), 0, str(error)
+            return torch.zeros(self.shape, dtype=torch.uint8), 0, str(error)
         if self.blur_factor > 1:
             image = blur(image[None], self.blur_factor)[0]
         return image, int(self.labels[index]), ""
 
 
-def read_image(path: str, seed: int | None) -> torch.Tensor:
-    """Return a file's image, cropped: uint8, (3, 224, 224).
+def read_image(path: str, seed: int | None, shape: ImageShape = (3, SIDE, SIDE)) -> torch.Tensor:
+    """Return a file's image, cropped to a shape (C, H, W): uint8.
 
     Raises:
         UserError: if the file cannot be read as an image.
@@ -74,33 +84,34 @@ def read_image(path: str, seed: int | None) -> torch.Tensor:
     from PIL import Image
     from torchvision.transforms.functional import pil_to_tensor
 
+    channels, *size = shape
     try:
         with Image.open(path) as file:
-            image = file.convert("RGB")
+            image = file.convert(_MODES[channels])
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as an image ({str(error).splitlines()[0]})") from None
-    pixels: torch.Tensor = pil_to_tensor(central_crop(image) if seed is None else random_crop(image, seed))
+    pixels: torch.Tensor = pil_to_tensor(central_crop(image, size) if seed is None else random_crop(image, seed, size))
     return pixels
 
 
-def random_crop(image: Image, seed: int) -> Image:
-    """Return a random part of an image, enlarged or shrunk to 224x224 and mirrored half of the time."""
+def random_crop(image: Image, seed: int, size: Sequence[int] = (SIDE, SIDE)) -> Image:
+    """Return a random part of an image, enlarged or shrunk to a height and width and mirrored half of the time."""
     from torchvision.transforms import RandomResizedCrop
     from torchvision.transforms.functional import hflip, resized_crop
 
     with default_generator_seeded(seed):
         top, left, height, width = RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3])
         mirrored = bool(torch.rand(()) < 0.5)
-    part: Image = resized_crop(image, top, left, height, width, [SIDE, SIDE])
+    part: Image = resized_crop(image, top, left, height, width, [*size])
     mirror: Image = hflip(part)
     return mirror if mirrored else part
 
 
-def central_crop(image: Image) -> Image:
-    """Return an image's central 224x224 after its shorter side was brought to 256."""
+def central_crop(image: Image, size: Sequence[int] = (SIDE, SIDE)) -> Image:
+    """Return an image's centre of a height and width after its shorter side was brought to 256/224 of the longer."""
     from torchvision.transforms.functional import center_crop, resize
 
-    cropped: Image = center_crop(resize(image, [_RESIZED_SIDE]), [SIDE, SIDE])
+    cropped: Image = center_crop(resize(image, [round(_MARGIN * max(size))]), [*size])
     return cropped
 
 
@@ -112,6 +123,8 @@ def open_files(name: str, source: StreamedSource, root: Path, train: bool) -> Im
     """
     from torchvision.datasets import ImageFolder
 
+    if source.image_shape[0] not in _MODES:
+        raise UserError(f"{name}: images in files have 1 or 3 channels, not {source.image_shape[0]}")
     folder = source.folder(root, train)
     try:
         found = ImageFolder(str(folder))
@@ -123,4 +136,5 @@ def open_files(name: str, source: StreamedSource, root: Path, train: bool) -> Im
             f"{name}: {folder} holds {len(found.samples)} images in {len(found.classes)} folders, "
             f"not {count} in {source.num_classes}"
         )
-    return ImageFiles(tuple(path for path, _ in found.samples), torch.tensor([label for _, label in found.samples]))
+    paths, labels = zip(*found.samples, strict=True)
+    return ImageFiles(paths, torch.tensor(labels), shape=source.image_shape)

@@ -164,3 +164,25 @@ def test_leaving_an_epoch_early_leaves_no_process_waiting(context: RunContext) -
     next(batches)
     del batches
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 48)])
+def test_images_have_the_shape_that_their_source_states(
+    context: RunContext, files: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int, int]
+) -> None:
+    from torchvision import transforms as tv
+
+    for name, value in (("image_shape", shape), ("mean", (0.5,) * shape[0]), ("std", (0.25,) * shape[0])):
+        monkeypatch.setattr(ImageNet, name, value)
+    made = load_train(hparams(), shape, "net", RandomStreams(1), context)
+    assert {tuple(x.shape[1:]) for x, _ in made.epoch(0)} == {shape}
+    [(x, _)] = list(load_test(hparams(), shape, "net", context))
+    image = Image.open(files / "val" / "n02" / "0.png").convert("L" if shape[0] == 1 else "RGB")
+    crop = tv.Compose([tv.Resize(round(max(shape[1:]) * 256 / 224)), tv.CenterCrop(shape[1:]), tv.ToTensor()])
+    torch.testing.assert_close(x[2], (crop(image) - 0.5) / 0.25)
+
+
+def test_other_numbers_of_channels_are_refused(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageNet, "image_shape", (4, 28, 28))
+    with pytest.raises(UserError, match="imagenet: images in files have 1 or 3 channels, not 4"):
+        load_train(hparams(), (4, 28, 28), "net", RandomStreams(1), context)
