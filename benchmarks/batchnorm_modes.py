@@ -18,9 +18,10 @@ import torch
 from bayesian.hparams import BATCHNORM_MODES, BayesianHparams
 from bayesian.variant import Bayesian
 from datasets import DatasetHparams, find_source
-from foundations.context import RunContext, choose_device, default_dataset_root
+from foundations.context import RunContext, choose_device
 from foundations.hardware import keep_freed_memory
 from foundations.paths import RunPaths
+from foundations.places import default_dataset_root
 from foundations.randomness import RandomStreams
 from measuring import print_header, print_row
 from pruning import Mask, prunable_shapes

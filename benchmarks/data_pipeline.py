@@ -21,7 +21,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from datasets import DATASETS, Batch, DatasetHparams, DatasetSource, Loader, load_train
-from foundations.context import RunContext, default_dataset_root
+from foundations.context import RunContext
+from foundations.places import default_dataset_root
 from foundations.randomness import RandomStreams
 from measuring import Competitor, Work, print_header, print_row, side_by_side, spread
 from random_images import random_images

@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from foundations.context import default_dataset_root
+from foundations.places import default_dataset_root
 
 PROGRAM = Path(__file__).resolve().parent.parent / "open_lth.py"
 HOW_TO_RETRAIN = ("--retrain_d_batch_size=128", "--retrain_t_optimizer_name=sgd", "--retrain_t_lr=0.1")

@@ -27,8 +27,8 @@ import torch
 import cli
 from bayesian.estimators import ESTIMATORS, Estimator, Noise
 from bayesian.noise import NoiseRequest, independent_noise
-from foundations.context import default_dataset_root
 from foundations.paths import ReplicatePaths
+from foundations.places import default_dataset_root
 from measuring import print_header, print_row
 from pruning import Mask
 from training import MetricLogger

@@ -6,30 +6,18 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import torch
 
 from foundations.errors import InvalidValue
-from foundations.flags import Count, UserPath, checked, flag, whole_number
+from foundations.flags import Count, checked, flag, whole_number
+from foundations.places import Places
 from foundations.ranks import Ranks
 from foundations.sink import SinkKind
 
-ROOT_VARIABLE = "OPEN_LTH_ROOT"
-DATASET_ROOT_VARIABLE = "OPEN_LTH_DATASETS"
 REPORT_VARIABLE = "OPEN_LTH_REPORT_TO"
 """Set by a process for those that it starts, not by users."""
-
-
-def default_root() -> Path:
-    """Return where results go unless `--root` says otherwise."""
-    return Path(os.path.expanduser(os.environ.get(ROOT_VARIABLE) or "~/open_lth_data"))
-
-
-def default_dataset_root() -> Path:
-    """Return where data sets lie unless `--dataset_root` says otherwise."""
-    return Path(os.path.expanduser(os.environ.get(DATASET_ROOT_VARIABLE) or "~/open_lth_datasets"))
 
 
 def reporting_pipe() -> int | None:
@@ -75,7 +63,7 @@ class Sharing:
 
 
 @dataclass(frozen=True)
-class RunContext:
+class RunContext(Places):
     """The circumstances of a run, handed down to whatever needs them; nothing here enters a hash.
 
     Args:
@@ -88,8 +76,6 @@ class RunContext:
     title: ClassVar[str] = "Running"
     about: ClassVar[str] = "Where and how. Nothing here changes the experiment's name."
 
-    root: UserPath = flag(f"where results lie; {ROOT_VARIABLE} sets it too", metavar="DIR")
-    dataset_root: UserPath = flag(f"where data sets lie; {DATASET_ROOT_VARIABLE} sets it too", metavar="DIR")
     device: torch.device = torch.device("cpu")
     num_workers: Annotated[int, whole_number(0, 1024)] = flag("processes that decode the images of large data sets", 0)
     compile: bool = flag(

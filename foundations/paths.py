@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from foundations.step import Step
 MAIN, PRETRAIN, BRANCH = "main", "pretrain", "lottery_branch"
 """The run of a level or the only one; the level before level 0; and what branches' directories begin with."""
 
+SUBMISSIONS = "slurm"
+"""The directory, under the root, of what is known of submitted jobs; no experiment is called so."""
+
 REPLICATES, LEVELS = "replicates", "levels"
 """What an ensemble can be of."""
 
@@ -20,6 +24,13 @@ _LEVEL = re.compile(rf"level_(\d+|{PRETRAIN})", re.ASCII)
 _ENSEMBLE = re.compile(rf"ensemble_of_({REPLICATES}|{LEVELS})", re.ASCII)
 _BRANCH = re.compile(rf"{BRANCH}_(\w+)_[0-9a-f]+", re.ASCII)
 _MODEL = re.compile(r"model_ep(\d+)_it(\d+)\.pth", re.ASCII)
+
+
+class Rewinding(enum.Enum):
+    """What is rewound after pruning; the value names the levels' directories."""
+
+    WEIGHTS = MAIN
+    LEARNING_RATE = "lrr"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pickle
 import warnings
@@ -9,14 +10,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
-import torch
+from typing import IO, TYPE_CHECKING, Any
 
 from foundations.atomic import written_beside
 from foundations.checksum import open_checked, put_in_place
 from foundations.errors import UnreadableFile, is_machines_fault
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _IS_DIRECTORY = 0x10  # in MS-DOS's attributes, which zip keeps
 
@@ -27,19 +28,28 @@ def _number(dtype: np.dtype[Any], data: bytes) -> float | int | bool:
     Raises:
         TypeError: if it stands for anything else, such as an object.
     """
-    if type(dtype) not in _NUMBER_TYPES or not isinstance(data, bytes) or len(data) != dtype.itemsize:
+    if type(dtype) not in _number_types() or not isinstance(data, bytes) or len(data) != dtype.itemsize:
         raise TypeError("a NumPy scalar that is no number")
+    import numpy as np
+
     number: float | int | bool = np.frombuffer(data, dtype)[0].item()
     return number
 
 
-_NUMBER_TYPES = tuple(type(np.dtype(code)) for code in "?bBhHiIlLqQefd")
-_NUMPY_NUMBERS: list[Any] = [
-    np.dtype,
-    *_NUMBER_TYPES,
-    *((_number, f"numpy.{module}.multiarray.scalar") for module in ("core", "_core")),
-]
-"""What `torch.load` may call besides its own, by its name in the file: OpenLTH counts in such numbers."""
+@functools.cache
+def _number_types() -> tuple[type, ...]:
+    import numpy as np
+
+    return tuple(type(np.dtype(code)) for code in "?bBhHiIlLqQefd")
+
+
+@functools.cache
+def _numpy_numbers() -> list[Any]:
+    """Return what `torch.load` may call besides its own, by its name in the file: OpenLTH counts in such numbers."""
+    import numpy as np
+
+    of_scalars = ((_number, f"numpy.{module}.multiarray.scalar") for module in ("core", "_core"))
+    return [np.dtype, *_number_types(), *of_scalars]
 
 
 def _write(path: Path, write: Callable[[IO[bytes]], object], previous: Path | None = None) -> None:
@@ -63,6 +73,8 @@ def save_tensors(path: Path, value: object, previous: Path | None = None) -> Non
     Args:
         previous: where the file goes that lies in that place now; if None, it is replaced.
     """
+    import torch  # which what reads text need not wait for
+
     _write(path, lambda file: torch.save(value, file), previous)
 
 
@@ -113,12 +125,14 @@ def load_tensors(path: Path) -> Any:
     Raises:
         UnreadableFile: if the file is missing, damaged, or holds anything but tensors and plain values.
     """
+    import torch
+
     with _checked(path) as (file, has_checksum), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, about what is refused at once
         try:
             if not has_checksum:
                 _check_entries(file)
-            with torch.serialization.safe_globals(_NUMPY_NUMBERS):
+            with torch.serialization.safe_globals(_numpy_numbers()):
                 return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises whatever its unpickler stumbles over: IndexError, struct.error, ...
             if is_machines_fault(error):

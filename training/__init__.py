@@ -1,12 +1,12 @@
 """Objectives, optimisers, schedules, the one training loop, checkpoints and measures."""
 
 from foundations.interruption import Interrupted
+from foundations.metric_logger import MetricLogger
 from training import optimizers  # noqa: F401 - importing optimisers registers them
 from training.data import check_images_fit
 from training.evaluation import Evaluator
 from training.finite import Diverged
 from training.hparams import OPTIMIZERS, ParameterGroups, TrainingHparams
-from training.logger import MetricLogger
 from training.measures import (
     area_under_risk_coverage_curve,
     bootstrap_intervals,

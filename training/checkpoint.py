@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from foundations.checksum import move
 from foundations.errors import UnreadableFile, UserError, is_machines_fault
 from foundations.messages import LOGGER
+from foundations.metric_logger import MetricLogger
 from foundations.paths import RunPaths
 from foundations.ranks import Ranks
 from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
-from training.logger import MetricLogger
 from training.optimizers import check_moments, fit_to, portable_state
 from training.precision import Precision
 

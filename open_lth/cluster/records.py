@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foundations.errors import UnreadableFile
-from foundations.paths import RunPaths
+from foundations.paths import SUBMISSIONS, RunPaths
 from foundations.storage import read_json, write_json
 from open_lth.evaluation_request import EvaluationRequest
 from open_lth.runners.evaluation import is_measured
-
-FOLDER = "slurm"
-"""Below the root; no experiment is called so."""
 
 _RECORD = "submission.json"
 
@@ -100,7 +97,7 @@ class SubmittedJob:
 def new_folder(root: Path) -> Path:
     """Return a new place for the logs and the record of a submission; later ones sort behind earlier ones."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    return root / FOLDER / f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+    return root / SUBMISSIONS / f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
 
 
 def write_record(folder: Path, command: Sequence[str], jobs: Sequence[SubmittedJob]) -> None:
@@ -114,7 +111,7 @@ def read_records(root: Path) -> list[SubmittedJob]:
     Raises:
         UnreadableFile: if a record is damaged.
     """
-    return [job for path in sorted((root / FOLDER).glob(f"*/{_RECORD}")) for job in _read(path)]
+    return [job for path in sorted((root / SUBMISSIONS).glob(f"*/{_RECORD}")) for job in _read(path)]
 
 
 def _as_plain(job: SubmittedJob) -> dict[str, Any]:

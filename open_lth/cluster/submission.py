@@ -10,8 +10,9 @@ from pathlib import Path
 from foundations.errors import UserError
 from foundations.interruption import interruption_requests
 from foundations.lock import exclusive
+from foundations.paths import SUBMISSIONS
 from open_lth.cluster.plan import Array, Conditions, Plan, Task, make_plan
-from open_lth.cluster.records import FOLDER, SubmittedJob, new_folder, read_records, write_record
+from open_lth.cluster.records import SubmittedJob, new_folder, read_records, write_record
 from open_lth.cluster.sbatch import check_sbatch, submit_array
 from open_lth.cluster.states import ENDING, QUEUED, RUNNING, job_states
 from open_lth.cluster.tasks import tasks_of
@@ -33,7 +34,7 @@ def submit(args: argparse.Namespace, argv: Sequence[str]) -> None:
         return
     root = args.root.absolute()
     check_sbatch(root)
-    with exclusive(root / FOLDER, _WAIT):  # else two of the same command would both find nothing queued
+    with exclusive(root / SUBMISSIONS, _WAIT):  # else two of the same command would both find nothing queued
         states = job_states(read_records(root), root)
         active = [job for job, state in states.items() if state.word in (QUEUED, RUNNING)]
         plan = make_plan(tasks, active, [job for job, state in states.items() if state.word == ENDING])

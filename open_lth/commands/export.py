@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 from foundations.arguments import add_group, read_group
 from foundations.errors import InvalidValue
 from foundations.flags import Count, UserPath, flag, whole_number
+from foundations.places import add_place_flags
 from open_lth.commands.table import table
 from open_lth.export.compacted import export_compacted
 from open_lth.export.loading import COMPACT, DETERMINISTIC, load_ticket
@@ -18,7 +19,6 @@ from open_lth.export.onnx import check_packages, write_onnx
 from open_lth.export.paths import TicketPaths
 from open_lth.export.summary import export_summary
 from open_lth.export.ticket import export_ticket
-from open_lth.flags.running import add_place_flags
 from open_lth.results.named import find_run
 from open_lth.results.trainings import training_of
 

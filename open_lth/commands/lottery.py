@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Sequence
 
 from foundations.errors import InvalidValue, UserError
+from foundations.paths import Rewinding
 from open_lth.commands.header import print_header
 from open_lth.flags.experiment_flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.flags.running import add_context_flags, read_context
-from open_lth.runners.lottery import Lottery, Rewinding
+from open_lth.runners.lottery import Lottery
 from open_lth.runners.lottery_runner import LotteryRunner
 from training import TrainingRun
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundations.errors import UserError
-from open_lth.flags.running import add_place_flags
+from foundations.places import add_place_flags
 from open_lth.suites.plots import figure_names, plot_of, stem_of, title_of
 from open_lth.suites.scale_flags import add_scale_flags, chosen_scale
 

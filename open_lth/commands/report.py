@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from foundations.atomic import replace_atomically
 from foundations.errors import UserError
+from foundations.places import add_place_flags
 from open_lth.commands.plot import add_figure_flags, chosen_names, make_plotter, report_undrawn
-from open_lth.flags.running import add_place_flags
 from open_lth.suites.plots import stem_of
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from foundations.errors import InvalidValue, UserError
 from foundations.messages import LOGGER
-from open_lth.cluster.listing import list_jobs
-from open_lth.cluster.records import FOLDER
+from foundations.paths import SUBMISSIONS
+from foundations.places import add_place_flags
 from open_lth.commands.table import table
-from open_lth.flags.running import add_place_flags
 from open_lth.results.named import named_replicates
 from open_lth.results.replicates import NOT_KEPT, Replicate, find_replicates
 
@@ -36,7 +35,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     """
     if args.action == "list":
         replicates = find_replicates(args.root)
-        if not replicates and not (args.root / FOLDER).exists():
+        if not replicates and not (args.root / SUBMISSIONS).exists():
             print(f"no experiment lies under {args.root}", file=sys.stderr)
         print(table([_COLUMNS, *map(_row, replicates)]))
         _list_jobs(args.root.absolute())
@@ -50,6 +49,10 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
 
 def _list_jobs(root: Path) -> None:
     """List the jobs that were submitted and are not done; say nothing where none ever was."""
+    if not (root / SUBMISSIONS).exists():
+        return
+    from open_lth.cluster.listing import list_jobs  # with torch, for which a list of runs need not wait
+
     try:
         listing = list_jobs(root)
     except UserError as error:  # what Slurm does not say hides nothing else

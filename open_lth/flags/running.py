@@ -16,19 +16,17 @@ from foundations.context import (
     Sharing,
     check_device,
     choose_device,
-    default_dataset_root,
-    default_root,
     reporting_pipe,
 )
 from foundations.errors import UserError
 from foundations.flags import Count, flag, whole_number
+from foundations.places import default_places
 from foundations.ranks import Ranks
 from foundations.sink import SinkKind
 from open_lth.flags.slurm import LOCAL, SLURM, add_slurm_flags, refuse_without_slurm
 from training import SINKS
 
 _RANKS = "ranks"
-_PLACES = ("root", "dataset_root")
 _OF_ONE_RUN = ("replicate", "display_output_location", "evaluate_only_at_end")
 
 
@@ -71,22 +69,12 @@ def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) 
 
     section = parser.add_argument_group(RunContext.title, RunContext.about)
     add_flags_of(section, Invocation, only=fits)
-    add_flags_of(section, RunContext, defaults=_defaults(), only=fits)
+    add_flags_of(section, RunContext, defaults={**default_places(), "quiet": False}, only=fits)
     for name, kind in SINKS.items():
         section.add_argument(f"--{name}", action="store_true", help=kind.description.replace("%", "%%"))
         add_flags_of(section, kind, name)
     add_slurm_flags(parser)
     add_group(parser, Sharing, _RANKS)
-
-
-def add_place_flags(section: argparse._ActionsContainer, *places: str) -> None:
-    """Add the flags that say where files lie, all or those of some places."""
-    add_flags_of(section, RunContext, defaults=_defaults(), only=(places or _PLACES).__contains__)
-
-
-def _defaults() -> dict[str, object]:
-    # As texts, which are read as those of flags are: a variable may name no home directory.
-    return {"root": str(default_root()), "dataset_root": str(default_dataset_root()), "quiet": False}
 
 
 def read_context(args: argparse.Namespace) -> RunContext:

@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from foundations.paths import MAIN, RunPaths
+from foundations.paths import MAIN, Rewinding, RunPaths
 from foundations.storage import read_json
-from open_lth.runners.lottery import Rewinding
 
 
 def total_seconds(runs: pd.DataFrame) -> pd.Series[float]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from foundations.errors import InvalidValue, UserError, one_of
-from foundations.paths import MAIN, RunPaths
+from foundations.paths import MAIN, Rewinding, RunPaths
 from open_lth.results.replicates import Replicate, find_replicates
-from open_lth.runners.lottery import Rewinding
 
 
 def named_replicates(root: Path, name: str) -> list[Replicate]:

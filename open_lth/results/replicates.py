@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundations.errors import UnreadableFile, UserError
-from foundations.paths import ReplicatePaths, RunPaths
+from foundations.metric_logger import MetricLogger
+from foundations.paths import ReplicatePaths, Rewinding, RunPaths
 from foundations.storage import read_json, read_text
 from foundations.stored import stored_replicates, stored_runs
-from open_lth.runners.lottery import Rewinding
-from training import MetricLogger
 
 _FIELD = re.compile(r"    \* (\w+) => (.*)")
 

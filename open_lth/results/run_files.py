@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from foundations.errors import UserError
+from foundations.metric_logger import MetricLogger
 from foundations.paths import REPLICATES, RunPaths
 from foundations.storage import read_json, read_text
 from open_lth.results.replicates import Replicate, displayed_fields
 from open_lth.runners.evaluation import peak_measures
-from training import MetricLogger
 
 HYPERPARAMETERS = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
 """The hyperparameters that the table of runs has; `open_lth.results.replicates.Replicate.hparams` has the others."""

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from foundations.context import default_dataset_root
 from foundations.errors import UserError
-from foundations.paths import RunPaths
+from foundations.paths import Rewinding, RunPaths
+from foundations.places import default_dataset_root
 from foundations.storage import read_json, read_text
 from open_lth.command import Words, read_command
 from open_lth.results.replicates import Replicate
-from open_lth.runners.lottery import Rewinding
 from training import VARIANTS, TrainingRun
 
 _FIELD = re.compile(r"    \* (\w+) => (.*)")

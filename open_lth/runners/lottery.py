@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,20 +13,13 @@ from torch import nn
 from datasets import DatasetHparams, num_classes
 from foundations.context import RunContext
 from foundations.errors import UserError
-from foundations.paths import MAIN, PRETRAIN, ReplicatePaths, RunPaths
+from foundations.paths import PRETRAIN, ReplicatePaths, Rewinding, RunPaths
 from foundations.randomness import RandomStreams
 from foundations.step import Step
 from open_lth.runners.descs import LotteryDesc
 from open_lth.runners.outputs import outputs_of
 from pruning import Mask, check_same_tensors, prunable_shapes
 from training import ModelVariant, TrainingHparams, TrainingRun
-
-
-class Rewinding(enum.Enum):
-    """What is rewound after pruning; the value names the levels' directories."""
-
-    WEIGHTS = MAIN
-    LEARNING_RATE = "lrr"
 
 
 @dataclass(frozen=True)

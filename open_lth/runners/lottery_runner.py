@@ -8,9 +8,10 @@ from torch import nn
 
 from foundations.errors import UserError
 from foundations.messages import LOGGER
+from foundations.paths import Rewinding
 from foundations.storage import save_tensors
 from models import find_family
-from open_lth.runners.lottery import Lottery, Rewinding
+from open_lth.runners.lottery import Lottery
 from open_lth.runners.once import do_once
 from open_lth.runners.provenance import save_command, save_hparams
 from pruning import (

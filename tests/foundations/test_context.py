@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from foundations.context import REPORT_VARIABLE, choose_device, default_dataset_root, default_root, reporting_pipe
+from foundations.context import REPORT_VARIABLE, choose_device, reporting_pipe
 from foundations.errors import InvalidValue
+from foundations.places import default_dataset_root, default_root
 
 
 def test_results_and_data_sets_lie_where_openlth_puts_them_unless_the_environment_says_otherwise(monkeypatch):

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from foundations.context import default_dataset_root
 from foundations.errors import UserError
 from foundations.paths import RunPaths
+from foundations.places import default_dataset_root
 from open_lth.results.trainings import training_of
 
 

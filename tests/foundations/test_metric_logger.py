@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundations.errors import UserError
+from foundations.metric_logger import MetricLogger
 from foundations.paths import ReplicatePaths, RunPaths
 from foundations.step import Step
-from training import MetricLogger
 
 OPENLTH_ROOT = Path(__file__).parents[1] / "data" / "openlth_root"
 TEXT = "test_loss,0,2.5\ntest_accuracy,0,0.1\ntest_loss,20,1.5\ntest_accuracy,20,0.6\ntest_accuracy,10,0.7"
