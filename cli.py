@@ -103,7 +103,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
     if "WORLD_SIZE" in os.environ:  # torch's native code warns every rank of what is as it should be
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     # Plugins may bring commands. What comes along brings none: without others, a list need not wait for torch.
-    if name in COMMANDS or importlib.metadata.entry_points(group=PLUGINS):
+    if COMMANDS.get(name).needs_plugins if name in COMMANDS else importlib.metadata.entry_points(group=PLUGINS):
         with interruption_requests():  # an exception that arrives amid torch's import aborts the process
             load_plugins()
     if name not in COMMANDS:

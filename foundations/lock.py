@@ -67,6 +67,22 @@ def _acquired(directory: Path, timeout: float, say: Callable[[str], object]) -> 
                 say(f"{directory}: waiting for {holder}")
 
 
+def worker_of(directory: Path) -> str:
+    """Return where the process is that holds a directory's lock, as far as can be told: `here`, a host, or nothing.
+
+    The lock itself is left alone: who would try it could refuse another process that begins just now.
+    """
+    try:
+        holder = json.loads((directory / HOLDER_NAME).read_text())
+        host, number = str(holder["host"]), int(holder["pid"])
+        if host != platform.node():
+            return host
+        os.kill(number, 0)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return ""
+    return "here"
+
+
 def _holder(directory: Path) -> str:
     try:
         holder = json.loads((directory / HOLDER_NAME).read_text())

@@ -91,6 +91,11 @@ class RunPaths:
         return RunPaths(self.directory.parent / MAIN) if _BRANCH.fullmatch(self.directory.name) else None
 
     @property
+    def diverged(self) -> Path:
+        """What was said when training diverged; it is there until training goes on."""
+        return self.directory / "diverged.txt"
+
+    @property
     def is_finished(self) -> bool:
         """Whether training has ended: its measures are written last."""
         return self.logger.exists()

@@ -35,6 +35,7 @@ class Command:
             drawn from them, and a cluster knows what the command makes. If it measures them, it also has
             `evaluation(args, runs)`, which says what is asked. If it falls into several jobs, it also has
             `jobs(args, argv)`: then a cluster runs each by itself.
+        needs_plugins: whether it has to do with what plugins register; what does not need not wait for PyTorch.
         abbreviates: whether flags may be given by their beginnings, as OpenLTH's may. Where it is not for those who
             come from there, a flag of another command could be taken for one of its own.
     """
@@ -42,6 +43,7 @@ class Command:
     description: str
     module: str
     abbreviates: bool = False
+    needs_plugins: bool = True
 
     def add_flags(self, parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         """Add its flags to a parser."""

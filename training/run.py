@@ -28,6 +28,7 @@ from training.callbacks import Callback, evaluate, in_turn, show_progress, stand
 from training.checkpoint import TrainingState
 from training.data import extra_tests_for, load_test_for, load_train_for, load_validation_for
 from training.evaluation import Evaluator
+from training.finite import Diverged
 from training.hparams import OPTIMIZERS, TrainingHparams
 from training.loop import train
 from training.objective import OBJECTIVES, TrainingCircumstances
@@ -163,8 +164,14 @@ class TrainingRun:
         check_batch(self.dataset_hparams.batch_size, self.context.example_ranks)
         sweep_temporaries(self.paths.directory)
         frozen = frozenset(name for name, parameter in model.named_parameters() if not parameter.requires_grad)
-        with ranks.leading(_train_along, self.without_ranks(), mask, start, frozen):
-            self._train_together(model, mask, start)
+        self.paths.diverged.unlink(missing_ok=True)
+        try:
+            with ranks.leading(_train_along, self.without_ranks(), mask, start, frozen):
+                self._train_together(model, mask, start)
+        except Diverged as error:
+            if self.paths.checkpoint.exists():  # else nothing is left of a run that is refused
+                self.paths.diverged.write_text(f"{error}\n")
+            raise
 
     def _train_together(self, model: nn.Module, mask: Mask, start: Step) -> None:
         """Train as one of the run's processes, all of which are here; the leader alone reads and writes results."""

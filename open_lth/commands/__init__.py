@@ -18,4 +18,4 @@ for _name, _description in {
     "export": "write a ticket for others: weights, mask and card; smaller networks, ONNX, and what they save",
     "plugins": "list the plugins, and all that can be chosen by name with who registered it",
 }.items():
-    COMMANDS.register(_name)(Command(_description, f"{__name__}.{_name}", _name in _OF_OPENLTH))
+    COMMANDS.register(_name)(Command(_description, f"{__name__}.{_name}", _name in _OF_OPENLTH, _name != "runs"))

@@ -31,7 +31,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     section.add_argument("--ood", type=_names, default=(), metavar="NAME,...", help=ood)
     ensemble = "measure averaged predictions: of all replicates of each run, or of all levels"
     section.add_argument("--ensemble", default="", metavar="|".join(ENSEMBLES), help=ensemble)
-    samples = "samples of a Bayesian network's weights in each prediction (default: what the command says)"
+    samples = "samples that a stochastic network draws for each prediction (default: what the command says)"
     section.add_argument("--samples", type=int, default=0, metavar="INT", help=samples)
     on = "measure the test images of another data set with as many classes; they are normalised as the network's own"
     section.add_argument("--on", default="", metavar="NAME", help=on)

@@ -1,14 +1,16 @@
-"""What a run prints before it starts."""
+"""What a command prints before its runs start, and when they are done."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from datasets import iterations_per_epoch
 from foundations.context import RunContext
+from open_lth.commands.table import table
+from open_lth.results.levels import COLUMNS, level_rows
 from open_lth.runners.descs import Desc, LotteryDesc
-from training import unreached_changes
+from training import TrainingRun, unreached_changes
 
 
 def print_header(desc: Desc, replicate: int, location: Path, context: RunContext, extra: str = "") -> None:
@@ -21,6 +23,13 @@ def print_header(desc: Desc, replicate: int, location: Path, context: RunContext
     for line in filter(None, (extra, context.sharing.describe(context.ranks), *_unreached(desc))):
         print(line)
     print(f"Output Location: {location}\n" + "=" * 82 + "\n", flush=True)
+
+
+def print_results(runs: Sequence[TrainingRun], context: RunContext) -> None:
+    """Print a line for each run, with its density, its measures at the end and its place, unless quiet."""
+    if not context.quiet:
+        rows = level_rows([run.paths for run in runs], context.root)
+        print(f"\nUnder {context.root}:\n{table([COLUMNS, *rows])}", flush=True)
 
 
 def _unreached(desc: Desc) -> Iterator[str]:

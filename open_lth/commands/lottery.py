@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from foundations.errors import InvalidValue, UserError
 from foundations.paths import Rewinding
-from open_lth.commands.header import print_header
+from open_lth.commands.header import print_header, print_results
 from open_lth.flags.experiment_flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.flags.running import add_context_flags, read_context
 from open_lth.runners.lottery import Lottery
@@ -42,6 +42,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     location = lottery.directories.directory
     print_header(lottery.desc, args.replicate, location, lottery.context, f"Levels: 0 to {levels}")
     LotteryRunner(lottery).run(levels)
+    print_results([lottery.training(level) for level in range(levels + 1)], lottery.context)
 
 
 def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:

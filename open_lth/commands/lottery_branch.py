@@ -13,7 +13,7 @@ from foundations.errors import MissingFlag, UserError, one_of
 from foundations.flags import flags_of
 from foundations.hparams import Hparams
 from open_lth.branch import BRANCHES, Branch
-from open_lth.commands.header import print_header
+from open_lth.commands.header import print_header, print_results
 from open_lth.flags.experiment_flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.flags.levels import read_levels
 from open_lth.flags.running import Jobs, add_context_flags, check_alone, read_context, without_platform_flags
@@ -61,6 +61,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         extra = branch.branch_hparams.display()
         print_header(branch.lottery.desc, args.replicate, branch.paths.directory, branch.lottery.context, extra)
         branch.run()
+    print_results([branch.training() for branch in branches], branches[0].lottery.context)
 
 
 def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
@@ -124,6 +125,7 @@ def _run_side_by_side(branches: Sequence[Branch], args: argparse.Namespace) -> N
         for branch, run in zip(branches, trainings, strict=True)
     ]
     JobsRunner(of_levels, args.jobs, args.program, args.quiet).run()
+    print_results(trainings, first.lottery.context)
 
 
 def command_of_level(words: Sequence[str], level: int) -> tuple[str, ...]:

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from foundations.errors import InvalidValue, UserError
+from foundations.errors import InvalidValue, UserError, one_of
 from foundations.messages import LOGGER
 from foundations.paths import SUBMISSIONS
 from foundations.places import add_place_flags
+from foundations.stored import stored_runs
 from open_lth.commands.table import table
-from open_lth.results.named import named_replicates
+from open_lth.results.levels import COLUMNS, level_rows
+from open_lth.results.named import holders
 from open_lth.results.replicates import NOT_KEPT, Replicate, find_replicates
 
-_COLUMNS = ("name", "replicate", "model", "data", "variant", "strategy", "levels", "branches", "best accuracy", "MB")
+_COLUMNS: Mapping[str, Callable[[Replicate], str]] = {
+    "name": lambda one: one.paths.name,
+    "replicate": lambda one: str(one.paths.number),
+    "model": lambda one: one.hparams.get("model_name", "?"),
+    "data": lambda one: one.hparams.get("dataset_name", "?"),
+    "variant": lambda one: one.hparams.get("variant_name", "-"),
+    "strategy": lambda one: one.hparams.get("pruning_strategy", "-"),
+    "state": lambda one: one.state,
+    "levels": lambda one: _ranges(one.levels) + (f" lrr {_ranges(one.lrr_levels)}" if one.lrr_levels else ""),
+    "branches": lambda one: str(len(one.branches)),
+    "best accuracy": lambda one: f"{one.best_accuracy:.4f}",
+    "MB": lambda one: f"{one.size / 1e6:.1f}",
+}
+_SHOWN = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
+"""Hyperparameters that have a column of their own."""
+
+_FORMATS = ("text", "csv", "json")
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -24,6 +44,10 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="what to show: a name, or the beginning of its hash or a branch's"
     )
+    where = "list those alone whose column or hyperparameter has a value, e.g. state=diverged,dataset_name=mnist"
+    parser.add_argument("--where", type=_conditions, default=(), metavar="FIELD=VALUE,...", help=where)
+    formats = f"how to list: {one_of(_FORMATS)}; the latter two have all hyperparameters (default: text)"
+    parser.add_argument("--format", default="text", metavar="NAME", help=formats)
     add_place_flags(parser, "root")
 
 
@@ -33,18 +57,58 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     Raises:
         UserError: if the action is unknown, or no or several experiments have the name.
     """
+    if args.format not in _FORMATS:
+        raise InvalidValue("format", args.format, one_of(_FORMATS, args.format))
     if args.action == "list":
-        replicates = find_replicates(args.root)
-        if not replicates and not (args.root / SUBMISSIONS).exists():
-            print(f"no experiment lies under {args.root}", file=sys.stderr)
-        print(table([_COLUMNS, *map(_row, replicates)]))
-        _list_jobs(args.root.absolute())
+        _list(args)
     elif args.action == "show":
         if not args.name:
             raise UserError("runs show needs a name, or the beginning of its hash; `runs` lists them")
-        _show(named_replicates(args.root, args.name))
+        _show(holders(args.root, args.name))
     else:
-        raise InvalidValue("action", args.action, "valid values are list, show")
+        raise InvalidValue("action", args.action, one_of(("list", "show"), args.action))
+
+
+def _conditions(text: str) -> tuple[tuple[str, str], ...]:
+    parts = [part.partition("=") for part in text.split(",")]
+    if not all(equals for _, equals, _ in parts):
+        raise argparse.ArgumentTypeError("must be conditions FIELD=VALUE, separated by commas")
+    return tuple((field, value) for field, _, value in parts)
+
+
+def _list(args: argparse.Namespace) -> None:
+    every = find_replicates(args.root)
+    replicates = [one for one in every if all(_fits(one, *condition) for condition in args.where)]
+    if not every and not (args.root / SUBMISSIONS).exists():
+        print(f"no experiment lies under {args.root}", file=sys.stderr)
+    elif args.where and not replicates:
+        print(f"none of {len(every)} experiments under {args.root} is so", file=sys.stderr)
+    if args.format == "text":
+        differing = _differing(replicates)
+        rows = [[*_row(one), *(one.hparams.get(name, "-") for name in differing)] for one in replicates]
+        print(table([[*_COLUMNS, *differing], *rows]))
+        _list_jobs(args.root.absolute())
+        return
+    found = [{**dict(zip(_COLUMNS, _row(one), strict=True)), **one.hparams} for one in replicates]
+    if args.format == "json":
+        print(json.dumps(found, indent=4))
+    else:
+        writer = csv.DictWriter(sys.stdout, list(dict.fromkeys([*_COLUMNS, *(name for row in found for name in row)])))
+        writer.writeheader()
+        writer.writerows(found)
+
+
+def _fits(one: Replicate, field: str, value: str) -> bool:
+    if field in _COLUMNS:
+        return _COLUMNS[field](one) == value
+    return one.hparams.get(field) == value
+
+
+def _differing(replicates: Sequence[Replicate]) -> list[str]:
+    """Return the hyperparameters without a column in which the replicates differ, where they have them."""
+    known = [one.hparams for one in replicates if one.hparams]
+    names = dict.fromkeys(name for own in known for name in own if name not in _SHOWN)
+    return [name for name in names if len({own.get(name) for own in known}) > 1]
 
 
 def _list_jobs(root: Path) -> None:
@@ -64,20 +128,8 @@ def _list_jobs(root: Path) -> None:
         print(f"\n{listing.done} submitted job{'s are' if listing.done > 1 else ' is'} done")
 
 
-def _row(one: Replicate) -> tuple[str, ...]:
-    hparams, lrr = one.hparams, one.lrr_levels
-    return (
-        one.paths.name,
-        str(one.paths.number),
-        hparams.get("model_name", "?"),
-        hparams.get("dataset_name", "?"),
-        hparams.get("variant_name", "-"),
-        hparams.get("pruning_strategy", "-"),
-        _ranges(one.levels) + (f" lrr {_ranges(lrr)}" if lrr else ""),
-        str(len(one.branches)),
-        f"{one.best_accuracy:.4f}",
-        f"{one.size / 1e6:.1f}",
-    )
+def _row(one: Replicate) -> list[str]:
+    return [value(one) for value in _COLUMNS.values()]
 
 
 def _ranges(levels: Sequence[int]) -> str:
@@ -93,4 +145,6 @@ def _show(replicates: Sequence[Replicate]) -> None:
         print(f"Location: {experiment.paths.directory}")
         for command, runs in experiment.commands().items() or {NOT_KEPT: []}.items():
             print(f"Command: {command}" + (f"\n    made {', '.join(runs)}" if runs else ""))
-        print()
+        print(f"State: {experiment.state}")
+        rows = level_rows(stored_runs(experiment.paths.directory), experiment.paths.directory)
+        print(f"{table([COLUMNS, *rows])}\n" if rows else "")

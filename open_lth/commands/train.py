@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from open_lth.commands.header import print_header
+from open_lth.commands.header import print_header, print_results
 from open_lth.flags.experiment_flags import add_training_flags, read_train_desc, select
 from open_lth.flags.running import add_context_flags, read_context
 from open_lth.runners.train import TrainRunner
@@ -30,6 +30,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         return
     print_header(runner.desc, args.replicate, runner.paths.directory, runner.context)
     runner.run()
+    print_results([runner.training()], runner.context)
 
 
 def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:

@@ -9,6 +9,17 @@ from foundations.paths import MAIN, Rewinding, RunPaths
 from open_lth.results.replicates import Replicate, find_replicates
 
 
+def holders(root: Path, name: str) -> list[Replicate]:
+    """Return the replicates of the experiment that is meant, or of all experiments that have a branch of that name.
+
+    Raises:
+        UserError: if no experiment has the name, or several names begin so.
+    """
+    fitting = _fitting(root, name)
+    names = {own for one in fitting for own in (one.paths.name, *one.branches) if begins(own, name)}
+    return fitting if len(names) == 1 else named_replicates(root, name)
+
+
 def named_replicates(root: Path, name: str) -> list[Replicate]:
     """Return the replicates of the one experiment that is meant.
 
@@ -18,14 +29,18 @@ def named_replicates(root: Path, name: str) -> list[Replicate]:
     Raises:
         UserError: if no or several experiments have the name.
     """
-    found = find_replicates(root)
-    fitting = [one for one in found if any(begins(candidate, name) for candidate in (one.paths.name, *one.branches))]
+    fitting = _fitting(root, name)
     names = sorted({one.paths.name for one in fitting})
     if not names:
         raise UserError(f"{name}: no experiment under {root} has this name; `runs` lists them")
     if len(names) > 1:
         raise UserError(f"{name}: several experiments begin so: {', '.join(names)}")
     return fitting
+
+
+def _fitting(root: Path, name: str) -> list[Replicate]:
+    found = find_replicates(root)
+    return [one for one in found if any(begins(candidate, name) for candidate in (one.paths.name, *one.branches))]
 
 
 def begins(candidate: str, name: str) -> bool:

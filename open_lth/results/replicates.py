@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import shlex
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundations.errors import UnreadableFile, UserError
+from foundations.lock import worker_of
 from foundations.metric_logger import MetricLogger
 from foundations.paths import ReplicatePaths, Rewinding, RunPaths
 from foundations.storage import read_json, read_text
@@ -32,7 +34,7 @@ class Replicate:
         main = self.paths.main()
         return main if main.directory.exists() else self.paths.level(0)
 
-    @property
+    @functools.cached_property
     def hparams_text(self) -> str:
         """The hyperparameters as they were written, or what is wrong with their file, or nothing."""
         try:
@@ -40,7 +42,7 @@ class Replicate:
         except UnreadableFile as error:
             return str(error)
 
-    @property
+    @functools.cached_property
     def hparams(self) -> dict[str, str]:
         """The displayed hyperparameters by field; of a field in several groups, the first."""
         return displayed_fields(self.hparams_text)
@@ -63,7 +65,22 @@ class Replicate:
 
     def runs(self) -> list[RunPaths]:
         """Return its finished runs: levels, branches, or the only one."""
-        return [run for run in stored_runs(self.paths.directory) if run.is_finished]
+        return [run for run in self._stored if run.is_finished]
+
+    @functools.cached_property
+    def _stored(self) -> list[RunPaths]:
+        return stored_runs(self.paths.directory)
+
+    @property
+    def state(self) -> str:
+        """What becomes of it: `running`, on which host if it is another, `diverged`, `interrupted` or `finished`."""
+        workers = filter(None, map(worker_of, (self.paths.directory, *(run.directory for run in self._stored))))
+        if worker := next(workers, ""):
+            return "running" if worker == "here" else f"running on {worker}"
+        unfinished = [run for run in self._stored if not run.is_finished]
+        if any(run.diverged.exists() for run in unfinished):
+            return "diverged"
+        return "interrupted" if unfinished or not self._stored else "finished"
 
     @property
     def levels(self) -> list[int]:
