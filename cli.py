@@ -6,7 +6,7 @@ import contextlib
 import functools
 import importlib.metadata
 import os
-import shlex
+import platform
 import sys
 import traceback
 import unicodedata
@@ -25,7 +25,7 @@ from foundations.interruption import (
 )
 from foundations.messages import LOGGER, messages_on_stderr
 from foundations.suggestions import did_you_mean
-from open_lth.command import read_flags
+from open_lth.command import command_line, program_name, read_flags
 from open_lth.commands import COMMANDS
 from open_lth.installation.console import FILE
 
@@ -99,6 +99,9 @@ def _run_to_exit_code(arguments: Sequence[str], ends_here: bool) -> int:
 
 def _dispatch(arguments: Sequence[str]) -> int:
     _check_words(arguments)
+    if arguments and arguments[0] in ("--version", "-V"):
+        print(_versions())
+        return 0
     name = arguments[0] if arguments else ""
     if "WORLD_SIZE" in os.environ:  # torch's native code warns every rank of what is as it should be
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
@@ -141,7 +144,7 @@ def _voice() -> str:
 def _stopped(stop: Interrupted, arguments: Sequence[str], ends_here: bool) -> int:
     if ends_here:  # nothing shall change the process's exit code any more
         ignore_stop_signals()
-    again = shlex.join(["python", "open_lth.py", *arguments])
+    again = command_line(arguments)
     print(f"{stop}\nto go on: {again}", file=sys.stderr)
     return stop.exit_code
 
@@ -184,12 +187,19 @@ def _follow(ranks: Ranks) -> int:
     return 0
 
 
+def _versions() -> str:
+    found = {name: importlib.metadata.version(name) for name in ("open-lth", "torch", "torch-blue")}
+    own, *others = (f"{name} {version}" for name, version in found.items())
+    return f"{own} ({', '.join(others)}, Python {platform.python_version()})"
+
+
 def _list_commands(arguments: Sequence[str]) -> int:
     asked = bool(arguments) and arguments[0] in ("-h", "--help")
     if arguments and not asked:
         print(f"error: {arguments[0]} is no subcommand{did_you_mean(arguments[0], COMMANDS.names())}", file=sys.stderr)
     width = max(map(len, COMMANDS.names()))
-    print("usage: open_lth.py SUBCOMMAND ...\n\nSubcommands (each explains itself with --help):")
+    print(f"usage: {program_name()} SUBCOMMAND ...")
+    print("\nSubcommands (each explains itself with --help; --version says which versions these are):")
     for name, command in COMMANDS.items():
         print(f"    {name:<{width}}  {command.description}")
     return 0 if asked else 1

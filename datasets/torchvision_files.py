@@ -37,10 +37,12 @@ class TorchvisionSource(DatasetSource):
     Attributes:
         name: its name, which is also the directory under the data sets' root where its files go.
         hint: where else the files can be had, as the end of a sentence.
+        in_own_folder: whether files are brought below `<root>/<name>`, as OpenLTH does with those that it knows.
     """
 
     name: ClassVar[str]
     hint: ClassVar[str] = ""
+    in_own_folder: ClassVar[bool] = True
 
     @abstractmethod
     def files(self, train: bool) -> list[str]:
@@ -68,7 +70,7 @@ class TorchvisionSource(DatasetSource):
 
     def load(self, root: Path, train: bool) -> LabelledImages:
         """Return the examples from `<root>/<name>` or `<root>`; torchvision downloads them if they are not there."""
-        folders = [root / self.name, root]
+        folders = [root / self.name, root] if self.in_own_folder else [root, root / self.name]
         for folder in folders:
             if self._complete(folder, train):
                 return self._read(folder, train, origin=folder)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +113,26 @@ class Job:
     evaluation: EvaluationRequest = field(default_factory=EvaluationRequest)
 
     def __str__(self) -> str:
-        return shlex.join(["python", "open_lth.py", *self.command])
+        return command_line(self.command)
+
+
+def program_name() -> str:
+    """Return how this program is called, in the way in which it was."""
+    called = Path(sys.argv[0])
+    if called.stem == "open-lth":
+        return "open-lth"
+    if (called.parent.name, called.name) == ("open_lth", "__main__.py"):
+        return "python -m open_lth"
+    return "python open_lth.py"
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Return a command as it can be pasted into a shell.
+
+    Args:
+        words: those after the program's name.
+    """
+    return f"{program_name()} {shlex.join(words)}"
 
 
 def read_flags(
@@ -132,8 +153,12 @@ def read_flags(
     name, *rest = words
     command = COMMANDS.get(name)
     while True:
+        program_of_usage = program_name().rpartition(" ")[2]
         parser = Parser(
-            prog=f"open_lth.py {name}", description=command.description, usage="%(prog)s [flags]", add_help=with_help
+            prog=f"{program_of_usage} {name}",
+            description=command.description,
+            usage="%(prog)s [flags]",
+            add_help=with_help,
         )
         # Where there are no such flags.
         parser.set_defaults(platform="local", display_output_location=False, dry_run=False)

@@ -95,10 +95,11 @@ class Mnist(IdxSource):
 
 @DATASETS.register("fashion_mnist")
 class FashionMnist(IdxSource):
-    """Pieces of clothing, under `<root>/fashion_mnist/FashionMNIST/raw` or `<root>/FashionMNIST/raw`."""
+    """Pieces of clothing, under `<root>/FashionMNIST/raw` or `<root>/fashion_mnist/FashionMNIST/raw`."""
 
     name = "fashion_mnist"
     torchvision_name = "FashionMNIST"
+    in_own_folder = False
     hint = " (Debian's package dataset-fashion-mnist holds them)"
     mean = (0.2860,)
     std = (0.3530,)

@@ -34,11 +34,13 @@ class Branch(ABC):
         lottery: the trunk, whose levels it starts from.
         level: the level.
         branch_hparams: the arguments of `branch_function`, as a group.
+        called: what the user calls the branch, where it has several names; if empty, by its own.
     """
 
     lottery: Lottery
     level: int
     branch_hparams: Hparams
+    called: str = ""
 
     @staticmethod
     @abstractmethod
@@ -116,11 +118,15 @@ class Branch(ABC):
         """Return the branch's training; a branch that trains on other data or in another way overrides this."""
         return self.lottery.training_in(self.paths, self.level)
 
+    def labelled_training(self) -> TrainingRun:
+        """Return the branch's training, called as the user calls the branch."""
+        return dataclasses.replace(self.training(), label=f"level_{self.level}/{self.called or self.name()}")
+
     def train(self, model: nn.Module, mask: Mask, start: Step) -> None:
         """Save the mask, then train a network under it from a step to the end."""
         if not self.paths.mask.exists():
             mask.save(self.paths)
-        training = self.training()
+        training = self.labelled_training()
         further = {**training.further_hparams, "branch_hparams": self.branch_hparams}
         training = dataclasses.replace(training, further_hparams=further)
         apply_mask(training.variant.prunable(model), mask)

@@ -41,7 +41,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         return
     location = lottery.directories.directory
     print_header(lottery.desc, args.replicate, location, lottery.context, f"Levels: 0 to {levels}")
-    LotteryRunner(lottery).run(levels)
+    LotteryRunner(lottery, levels).run()
     print_results([lottery.training(level) for level in range(levels + 1)], lottery.context)
 
 

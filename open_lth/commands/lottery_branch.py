@@ -18,6 +18,7 @@ from open_lth.flags.experiment_flags import add_lottery_flags, read_lottery_desc
 from open_lth.flags.levels import read_levels
 from open_lth.flags.running import Jobs, add_context_flags, check_alone, read_context, without_platform_flags
 from open_lth.jobs import Job, JobsRunner, read_job
+from open_lth.results.named import nearest_lottery
 from open_lth.runners.lottery import Lottery
 from training import TrainingRun
 
@@ -50,9 +51,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     if args.display_output_location:
         print("\n".join(str(branch.paths.directory) for branch in branches))
         return
-    for branch in branches:
-        if not branch.training().is_done:
-            branch.mask()  # every level must be there before the first branch begins
+    _check_trunk(branches)
     if args.jobs > 1:
         check_alone(args.ranks, f"--jobs={args.jobs}")
         _run_side_by_side(branches, args)
@@ -64,13 +63,30 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     print_results([branch.training() for branch in branches], branches[0].lottery.context)
 
 
+def _check_trunk(branches: Sequence[Branch]) -> None:
+    """Check that every level is there before the first branch begins.
+
+    Raises:
+        UserError: if one is not; where the whole lottery is not, with the one that is most like it.
+    """
+    for branch in branches:
+        if not branch.training().is_done:
+            try:
+                branch.mask()
+            except UserError as error:
+                if branch.lottery.directories.directory.exists():
+                    raise
+                near = nearest_lottery(branch.lottery.context.root, branch.lottery.desc.display())
+                raise UserError(f"{error}{near}") from None
+
+
 def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun]:
     """Return the training runs that the command stands for.
 
     Raises:
         UserError: if a flag is missing or invalid.
     """
-    return [branch.training() for branch in _branches(args, argv)]
+    return [branch.labelled_training() for branch in _branches(args, argv)]
 
 
 def jobs(args: argparse.Namespace, argv: Sequence[str]) -> list[Job]:
@@ -94,7 +110,7 @@ def _branches(args: argparse.Namespace, argv: Sequence[str]) -> list[Branch]:
     branch = BRANCHES.get(args.branch)
     lottery = Lottery(read_lottery_desc(args, select(argv)), args.replicate, read_context(args))
     hparams = _read_arguments(args, branch, lottery)
-    return [branch(lottery, level, hparams) for level in read_levels(args.levels)]
+    return [branch(lottery, level, hparams, args.branch) for level in read_levels(args.levels)]
 
 
 def _read_arguments(args: argparse.Namespace, branch: type[Branch], lottery: Lottery) -> Hparams:
@@ -119,7 +135,7 @@ def _run_side_by_side(branches: Sequence[Branch], args: argparse.Namespace) -> N
     how = f"{args.jobs} at a time; threads of each: {torch.get_num_threads()}"
     extra = f"{first.branch_hparams.display()}\nLevels: {args.levels}, {how}"
     print_header(first.lottery.desc, args.replicate, first.lottery.directories.directory, first.lottery.context, extra)
-    trainings = [branch.training() for branch in branches]
+    trainings = [branch.labelled_training() for branch in branches]
     of_levels = [
         Job(run.label, command_of_level(args.command_line, branch.level), run.end.iteration, run.is_done)
         for branch, run in zip(branches, trainings, strict=True)

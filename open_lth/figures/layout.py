@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -31,8 +32,8 @@ _LOOK: Mapping[str, Any] = {
     "svg.hashsalt": "open_lth",
     "pdf.fonttype": 42,
 }
-_TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 _PANEL_WIDTH, _PANEL_HEIGHT, _LEAST_WIDTH, _LEGEND_LINE = 3.7, 2.7, 5.2, 0.27
+_LEAST_TICKS = 3
 _LEGEND_WIDTH_OF_LETTER = 0.072
 _LEGEND: Mapping[str, Any] = {"loc": "outside lower center", "frameon": False, "handlelength": 3.2}
 _ROW_NAME: Mapping[str, Any] = {"ha": "right", "va": "center", "rotation": 90, "fontweight": "bold"}
@@ -108,11 +109,21 @@ def weights_remaining_axis(axis: Axes, percentages: Iterable[float], is_labelled
     low = min(shown, default=1.0)
     axis.set_xscale("log")
     axis.set_xlim(115, min(low, 90) / 1.15)
-    axis.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if tick >= low * 0.87]))
+    axis.xaxis.set_major_locator(FixedLocator(_ticks(low * 0.87)))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     if is_labelled:
         axis.set_xlabel(WEIGHTS_REMAINING)
+
+
+def _ticks(low: float) -> list[float]:
+    """Return what is labelled of the percentages from 100 down: at least three, wherever the axis ends."""
+    decades = range(2, math.floor(math.log10(low)) - 1, -1)
+    for steps in ((1, 2, 5), (1, 2, 3, 4, 5, 6, 7, 8, 9), tuple(step / 2 for step in range(2, 20))):
+        every = (step * 10.0**decade for decade in decades for step in sorted(steps, reverse=True))
+        if len(found := [tick for tick in every if low <= tick <= 100]) >= _LEAST_TICKS:
+            return found
+    return found
 
 
 def layer_axis(axis: Axes, layers: Iterable[int]) -> None:

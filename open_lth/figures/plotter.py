@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from foundations.errors import UserError
-from open_lth.command import Words, read_command
+from open_lth.command import Words, program_name, read_command
 from open_lth.evaluation_request import EvaluationRequest
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import look
@@ -70,7 +70,7 @@ class Plotter:
         if runs.table.empty:
             command = f"reproduce --scale={self.scale.name} --figure {' '.join(plot_of(name).suites)}"
             raise UserError(
-                f"figure {name}: none of its runs is under {self._root}; `python open_lth.py {command}` makes them"
+                f"figure {name}: none of its runs is under {self._root}; `{program_name()} {command}` makes them"
             )
         self._selection.check(runs.table)
         return replace(runs, selection=self._selection)

@@ -85,7 +85,8 @@ def add_training_flags(parser: argparse.ArgumentParser, selection: Selection) ->
     curricula = f"fill in how it is trained and pruned from a curriculum: {', '.join(CURRICULA.names())}"
     section.add_argument("--curriculum", metavar="NAME", help=curricula)
     for name, variant in optional_variants().items():
-        section.add_argument(f"--{name}", action="store_true", help=variant.description)
+        brings = f"; with it, --help also has {variant.hparams.title}: --{name}_*" if variant.hparams else ""
+        section.add_argument(f"--{name}", action="store_true", help=f"{variant.description}{brings}")
     for group in (ModelHparams, DatasetHparams, TrainingHparams):
         add_group(parser, group, defaults=selection.defaults)
     models = "; ".join(family.pattern for _, family in MODEL_FAMILIES.items())
@@ -105,7 +106,10 @@ def add_lottery_flags(parser: argparse.ArgumentParser, selection: Selection) -> 
     add_group(parser, selection.pruning_hparams, defaults=selection.defaults)
     section = parser.add_argument_group("Before level 0", "Train first, and rewind every level to the result.")
     section.add_argument("--rewinding_steps", metavar="STEPS", help="rewind to the weights after this much training")
-    help = "pretrain, perhaps on other data; adds the flags --pretrain_*"
+    help = (
+        "pretrain, perhaps on other data; with it, --help also has Pretraining Dataset Hyperparameters and Pretraining "
+        "Training Hyperparameters: --pretrain_*"
+    )
     section.add_argument("--pretrain", action="store_true", help=help)
     if selection.pretrain:
         add_group(parser, DatasetHparams, "pretrain", selection.defaults, "Pretraining Dataset Hyperparameters")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from foundations.errors import InvalidValue, UserError, one_of
 from foundations.paths import MAIN, Rewinding, RunPaths
-from open_lth.results.replicates import Replicate, find_replicates
+from open_lth.results.replicates import Replicate, displayed_fields, find_replicates
+
+_FEW = 5
+"""Hyperparameters in which a lottery may differ to be taken for the one that was meant."""
 
 
 def holders(root: Path, name: str) -> list[Replicate]:
@@ -36,6 +40,29 @@ def named_replicates(root: Path, name: str) -> list[Replicate]:
     if len(names) > 1:
         raise UserError(f"{name}: several experiments begin so: {', '.join(names)}")
     return fitting
+
+
+def nearest_lottery(root: Path, wanted: str) -> str:
+    """Return which lottery under a root is most like one that is not there, and in what it differs; or nothing.
+
+    Args:
+        wanted: the displayed hyperparameters of the one that is not there.
+    """
+    own = displayed_fields(wanted)
+    found = [
+        (_differences(own, one.hparams), one.paths.name)
+        for one in find_replicates(root)
+        if one.paths.name.startswith("lottery_") and one.hparams
+    ]
+    differing, name = min(found, key=lambda item: len(item[0]), default=([], ""))
+    if not differing or len(differing) > _FEW:
+        return ""
+    return f"; {name} is there, which has {', '.join(differing)}"
+
+
+def _differences(own: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    names = [name for name in dict.fromkeys([*own, *other]) if own.get(name) != other.get(name)]
+    return [f"{name} {other.get(name, 'not given')} where this has {own.get(name, 'none')}" for name in names]
 
 
 def _fitting(root: Path, name: str) -> list[Replicate]:

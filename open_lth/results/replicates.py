@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from foundations.metric_logger import MetricLogger
 from foundations.paths import ReplicatePaths, Rewinding, RunPaths
 from foundations.storage import read_json, read_text
 from foundations.stored import stored_replicates, stored_runs
+from open_lth.command import command_line
 
 _FIELD = re.compile(r"    \* (\w+) => (.*)")
 
@@ -130,7 +130,7 @@ def find_replicates(root: Path) -> list[Replicate]:
 
 def _command_of(run: RunPaths) -> str | None:
     try:
-        return shlex.join(["python", "open_lth.py", *read_json(run.command)["command"]])
+        return command_line(read_json(run.command)["command"])
     except (UnreadableFile, KeyError, TypeError):
         return None
 

@@ -15,7 +15,7 @@ from open_lth.results.replicates import Replicate, displayed_fields
 from open_lth.runners.evaluation import peak_measures
 
 HYPERPARAMETERS = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
-"""The hyperparameters that the table of runs has; `open_lth.results.replicates.Replicate.hparams` has the others."""
+"""The hyperparameters that the table of runs has in any case; the others are in its last columns."""
 
 SHIFT_MEASURES = ("accuracy", "loss", "ece", "aurc", "scaled_loss", "scaled_ece")
 """The measures that the table of runs has under shift, means over severities."""
@@ -108,7 +108,7 @@ def _identity(paths: RunPaths) -> Row:
 
 def _described(paths: RunPaths) -> Row:
     replicate = Replicate(paths.replicate)
-    found: Row = {name: replicate.hparams.get(name) for name in HYPERPARAMETERS}
+    found: Row = {**dict.fromkeys(HYPERPARAMETERS), **replicate.hparams}
     if paths.directory != replicate.first.directory and paths.hparams.exists():
         arguments = displayed_fields(read_text(paths.hparams, errors="replace")).items()
         found["branch_arguments"] = ", ".join(f"{name}={value}" for name, value in arguments)

@@ -103,6 +103,7 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     | `directory` | where the run lies |
     | `shift_<name>_<measure>` | mean over severities, where `evaluate --shift` has measured it; see `read_shifts` |
     | `ood_<name>_<score>_<measure>` | where `evaluate --ood` has measured it; see `read_ood` |
+    | `lr`, `training_steps`, ... | the other hyperparameters, as text; of a field in several groups, the first |
 
     The averaged predictions of replicates and of levels (`evaluate --ensemble`) are of the kinds
     `ensemble_of_replicates` and `ensemble_of_levels`, followed by `of` and whose they are, unless of `main`. What does
@@ -112,10 +113,15 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
 
     Args:
         runs: a results root, all of whose runs are read, or the directories of runs.
+
+    Raises:
+        UserError: if a root has no results, as the other functions here do.
     """
     rows = _rows(runs, summary_of)
-    others = dict.fromkeys(name for row in rows for name in row if name.startswith(("shift_", "ood_")))
-    types = {**COLUMNS, **dict.fromkeys(others, "float64")}
+    others = dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)
+    measured = [name for name in others if name.startswith(("shift_", "ood_"))]
+    hparams = sorted(others.keys() - {*measured})
+    types = {**COLUMNS, **dict.fromkeys(measured, "float64"), **dict.fromkeys(hparams, "string")}
     return pd.DataFrame(rows, columns=list(types)).astype(types).copy()  # a copy keeps columns together in memory
 
 
@@ -203,5 +209,10 @@ def _rows(
 
 
 def _all_runs(root: Path) -> Iterator[Path]:
+    if RunPaths(root).is_finished:
+        yield root
+        return
+    if not find_replicates(root):
+        raise UserError(f"{root}: holds no results; give the results root, or the directories of runs")
     yield from (run.directory for replicate in find_replicates(root) for run in replicate.runs())
     yield from (ensemble.directory for ensemble in stored_ensembles(root))

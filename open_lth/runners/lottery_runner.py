@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass, replace
 
 from torch import nn
@@ -9,7 +10,7 @@ from torch import nn
 from foundations.errors import UserError
 from foundations.messages import LOGGER
 from foundations.paths import Rewinding
-from foundations.storage import save_tensors
+from foundations.storage import read_json, save_tensors
 from models import find_family
 from open_lth.runners.lottery import Lottery
 from open_lth.runners.once import do_once
@@ -24,15 +25,23 @@ from pruning import (
     prunable_shapes,
 )
 
+_WORTH_SAYING = 60.0
+"""Seconds left from which on they are said."""
+
 
 @dataclass(frozen=True)
 class LotteryRunner:
-    """Trains, prunes and rewinds, level after level."""
+    """Trains, prunes and rewinds, level after level.
+
+    Args:
+        levels: the last level.
+    """
 
     lottery: Lottery
+    levels: int
 
-    def run(self, levels: int) -> None:
-        """Find the tickets of levels 0 to `levels`; what is there already is not made again.
+    def run(self) -> None:
+        """Find the tickets of levels 0 to the last; what is there already is not made again.
 
         Raises:
             Interrupted: if a signal asked for it.
@@ -40,21 +49,21 @@ class LotteryRunner:
         """
 
         def is_done() -> bool:
-            return self.lottery.paths(0).hparams.exists() and all(map(self._is_complete, range(levels + 1)))
+            return self.lottery.paths(0).hparams.exists() and all(map(self._is_complete, range(self.levels + 1)))
 
-        do_once(self.lottery.directories.directory, self.lottery.context, is_done, lambda: self._run(levels))
+        do_once(self.lottery.directories.directory, self.lottery.context, is_done, self._run)
 
-    def _run(self, levels: int) -> None:
+    def _run(self) -> None:
         lottery = self.lottery
         dense = None if self._is_complete(0) else self._initial_network()
-        if dense is not None and levels > 0 and not lottery.paths(0).mask.exists():
+        if dense is not None and self.levels > 0 and not lottery.paths(0).mask.exists():
             self._try_pruning(dense)
         save_hparams(lottery.paths(0), lottery.desc.display())
         if dense is not None:
             if (remark := lottery.variant.remark(dense)) and not lottery.context.quiet:
                 print(remark, flush=True)
             self._train_dense(dense)
-        for level in range(1, levels + 1):
+        for level in range(1, self.levels + 1):
             if not self._is_complete(level):
                 self._train_ticket(level)
 
@@ -135,8 +144,20 @@ class LotteryRunner:
         if not lottery.context.quiet:
             hparams = self._pruning_hparams(before)
             remark = STRATEGIES.get(hparams.pruning_strategy).remark(hparams, trained, before, mask)
-            for line in (f"{100 * mask.density:.2f} % of the prunable weights are left", *remark):
+            left = f"{100 * mask.density:.2f} % of the prunable weights are left{self._time_left(level)}"
+            for line in (left, *remark):
                 print(f"level_{level}: {line}", flush=True)
+
+    def _time_left(self, level: int) -> str:
+        """Return how long this level and those after it will take, as far as the level before tells."""
+        try:
+            seconds = float(read_json(self.lottery.paths(level - 1).timing)["seconds"])
+        except (UserError, KeyError, TypeError, ValueError):
+            return ""
+        left = seconds * (self.levels - level + 1)
+        if left < _WORTH_SAYING:
+            return ""
+        return f"; about {datetime.timedelta(minutes=round(left / 60))} hours for levels {level} to {self.levels}"
 
     def _train(self, level: int, network: nn.Module) -> None:
         """Train a network under a level's mask from the step at which every level starts."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 import platform
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -38,9 +41,26 @@ def _provenance(context: RunContext) -> dict[str, Any]:
         "device": str(context.device),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
+        "commit": _commit(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "plugins": _plugins(),
     }
+
+
+@functools.cache
+def _commit() -> str | None:
+    """Return the commit of the checkout that runs, with `-dirty` if files differ from it; None if it is none."""
+    project = Path(__file__).parents[2]
+    asked = ("rev-parse", "--show-toplevel"), ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    try:
+        found = [
+            subprocess.run(("git", "-C", project, *words), capture_output=True, text=True, timeout=10, check=True)
+            for words in asked
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    top, commit = (one.stdout.strip() for one in found)
+    return commit if Path(top) == project else None
 
 
 def _plugins() -> dict[str, str]:
