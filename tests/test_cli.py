@@ -15,7 +15,7 @@ import pytest
 
 import cli
 from foundations.interruption import Interrupted
-from open_lth.command import COMMANDS
+from open_lth.command import COMMANDS, command_line
 
 PROJECT = Path(__file__).parent.parent
 LENET = ("--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_size=256", "--training_steps=1ep")
@@ -250,3 +250,36 @@ def test_a_library_that_stumbles_over_a_request_to_stop_does_not_hide_it(monkeyp
     monkeypatch.setattr("open_lth.commands.runs.execute", stumble)
     assert cli.main(["runs"]) == 75
     assert capsys.readouterr().err.startswith("stopped by SIGUSR1 in level_0 at 1ep0it")
+
+
+def test_versions_are_told(capsys):
+    assert cli.main(["--version"]) == 0
+    own, torch = (importlib.metadata.version(name) for name in ("open-lth", "torch"))
+    assert capsys.readouterr().out.startswith(f"open-lth {own} (torch {torch}, torch-blue ")
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        ("/somewhere/open_lth.py", "python open_lth.py"),
+        ("/venv/bin/open-lth", "open-lth"),
+        ("C:/venv/Scripts/open-lth.exe", "open-lth"),
+        ("/somewhere/open_lth/__main__.py", "python -m open_lth"),
+        ("/venv/lib/pytest/__main__.py", "python open_lth.py"),
+    ],
+)
+def test_the_program_is_called_as_the_user_called_it(monkeypatch, capsys, called, name):
+    monkeypatch.setattr("sys.argv", [called])
+    assert cli.main([]) == 1
+    assert capsys.readouterr().out.startswith(f"usage: {name} SUBCOMMAND ...\n")
+    with pytest.raises(SystemExit):
+        cli.main(["runs", "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: {name.rpartition(' ')[2]} runs ")
+    assert command_line(["runs", "show", "a b"]) == f"{name} runs show 'a b'"
+
+
+def test_the_package_is_a_program(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "open_lth", "runs", *places(tmp_path)[:1]], cwd=PROJECT, capture_output=True, check=False
+    )
+    assert (result.returncode, b"no experiment lies under" in result.stderr) == (0, True)

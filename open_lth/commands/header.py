@@ -8,8 +8,8 @@ from pathlib import Path
 from datasets import iterations_per_epoch
 from foundations.context import RunContext
 from open_lth.commands.table import table
-from open_lth.results.levels import COLUMNS, level_rows
 from open_lth.runners.descs import Desc, LotteryDesc
+from open_lth.runners.levels import COLUMNS, level_rows
 from training import TrainingRun, unreached_changes
 
 

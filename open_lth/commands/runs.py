@@ -15,9 +15,9 @@ from foundations.paths import SUBMISSIONS
 from foundations.places import add_place_flags
 from foundations.stored import stored_runs
 from open_lth.commands.table import table
-from open_lth.results.levels import COLUMNS, level_rows
 from open_lth.results.named import holders
 from open_lth.results.replicates import NOT_KEPT, Replicate, find_replicates
+from open_lth.runners.levels import COLUMNS, level_rows
 
 _COLUMNS: Mapping[str, Callable[[Replicate], str]] = {
     "name": lambda one: one.paths.name,
@@ -45,7 +45,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "name", nargs="?", metavar="NAME", help="what to show: a name, or the beginning of its hash or a branch's"
     )
     where = "list those alone whose column or hyperparameter has a value, e.g. state=diverged,dataset_name=mnist"
-    parser.add_argument("--where", type=_conditions, default=(), metavar="FIELD=VALUE,...", help=where)
+    parser.add_argument("--where", default="", metavar="FIELD=VALUE,...", help=where)
     formats = f"how to list: {one_of(_FORMATS)}; the latter two have all hyperparameters (default: text)"
     parser.add_argument("--format", default="text", metavar="NAME", help=formats)
     add_place_flags(parser, "root")
@@ -70,15 +70,15 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
 
 
 def _conditions(text: str) -> tuple[tuple[str, str], ...]:
-    parts = [part.partition("=") for part in text.split(",")]
+    parts = [part.partition("=") for part in text.split(",") if text]
     if not all(equals for _, equals, _ in parts):
-        raise argparse.ArgumentTypeError("must be conditions FIELD=VALUE, separated by commas")
+        raise InvalidValue("where", text, "must be conditions FIELD=VALUE, separated by commas")
     return tuple((field, value) for field, _, value in parts)
 
 
 def _list(args: argparse.Namespace) -> None:
-    every = find_replicates(args.root)
-    replicates = [one for one in every if all(_fits(one, *condition) for condition in args.where)]
+    conditions, every = _conditions(args.where), find_replicates(args.root)
+    replicates = [one for one in every if all(_fits(one, *condition) for condition in conditions)]
     if not every and not (args.root / SUBMISSIONS).exists():
         print(f"no experiment lies under {args.root}", file=sys.stderr)
     elif args.where and not replicates:

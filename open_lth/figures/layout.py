@@ -33,7 +33,7 @@ _LOOK: Mapping[str, Any] = {
     "pdf.fonttype": 42,
 }
 _PANEL_WIDTH, _PANEL_HEIGHT, _LEAST_WIDTH, _LEGEND_LINE = 3.7, 2.7, 5.2, 0.27
-_LEAST_TICKS = 3
+_LEAST_TICKS = 2
 _LEGEND_WIDTH_OF_LETTER = 0.072
 _LEGEND: Mapping[str, Any] = {"loc": "outside lower center", "frameon": False, "handlelength": 3.2}
 _ROW_NAME: Mapping[str, Any] = {"ha": "right", "va": "center", "rotation": 90, "fontweight": "bold"}
@@ -117,7 +117,7 @@ def weights_remaining_axis(axis: Axes, percentages: Iterable[float], is_labelled
 
 
 def _ticks(low: float) -> list[float]:
-    """Return what is labelled of the percentages from 100 down: at least three, wherever the axis ends."""
+    """Return what is labelled of the percentages from 100 down: at least two, wherever the axis ends."""
     decades = range(2, math.floor(math.log10(low)) - 1, -1)
     for steps in ((1, 2, 5), (1, 2, 3, 4, 5, 6, 7, 8, 9), tuple(step / 2 for step in range(2, 20))):
         every = (step * 10.0**decade for decade in decades for step in sorted(steps, reverse=True))

@@ -17,6 +17,9 @@ from open_lth.runners.evaluation import peak_measures
 HYPERPARAMETERS = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
 """The hyperparameters that the table of runs has in any case; the others are in its last columns."""
 
+OTHERS = "other hyperparameters"
+"""What holds them in a row of the table of runs, until they have columns."""
+
 SHIFT_MEASURES = ("accuracy", "loss", "ece", "aurc", "scaled_loss", "scaled_ece")
 """The measures that the table of runs has under shift, means over severities."""
 
@@ -108,7 +111,8 @@ def _identity(paths: RunPaths) -> Row:
 
 def _described(paths: RunPaths) -> Row:
     replicate = Replicate(paths.replicate)
-    found: Row = {**dict.fromkeys(HYPERPARAMETERS), **replicate.hparams}
+    others = {name: value for name, value in replicate.hparams.items() if name not in HYPERPARAMETERS}
+    found: Row = {OTHERS: others, **{name: replicate.hparams.get(name) for name in HYPERPARAMETERS}}
     if paths.directory != replicate.first.directory and paths.hparams.exists():
         arguments = displayed_fields(read_text(paths.hparams, errors="replace")).items()
         found["branch_arguments"] = ", ".join(f"{name}={value}" for name, value in arguments)

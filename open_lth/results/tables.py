@@ -13,7 +13,7 @@ from foundations.messages import LOGGER
 from foundations.paths import RunPaths
 from foundations.stored import stored_ensembles
 from open_lth.results.replicates import find_replicates
-from open_lth.results.run_files import HYPERPARAMETERS, curves_of, diagnostics_of, ood_of, shifts_of, summary_of
+from open_lth.results.run_files import HYPERPARAMETERS, OTHERS, curves_of, diagnostics_of, ood_of, shifts_of, summary_of
 
 MEASURES = ("accuracy", "loss", "brier", "ece", "mace", "mace_pooled")
 """The measures of the test set that the table always has, in this order; `loss` is the negative log likelihood."""
@@ -118,9 +118,10 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
         UserError: if a root has no results, as the other functions here do.
     """
     rows = _rows(runs, summary_of)
-    others = dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)
-    measured = [name for name in others if name.startswith(("shift_", "ood_"))]
-    hparams = sorted(others.keys() - {*measured})
+    measured = dict.fromkeys(name for row in rows for name in row if name.startswith(("shift_", "ood_")))
+    others = [row.pop(OTHERS) for row in rows]
+    hparams = sorted({name for own in others for name in own} - {*COLUMNS, *measured})
+    rows = [{**own, **row} for own, row in zip(others, rows, strict=True)]
     types = {**COLUMNS, **dict.fromkeys(measured, "float64"), **dict.fromkeys(hparams, "string")}
     return pd.DataFrame(rows, columns=list(types)).astype(types).copy()  # a copy keeps columns together in memory
 
@@ -212,7 +213,7 @@ def _all_runs(root: Path) -> Iterator[Path]:
     if RunPaths(root).is_finished:
         yield root
         return
-    if not find_replicates(root):
+    if not find_replicates(root) and not stored_ensembles(root):
         raise UserError(f"{root}: holds no results; give the results root, or the directories of runs")
     yield from (run.directory for replicate in find_replicates(root) for run in replicate.runs())
     yield from (ensemble.directory for ensemble in stored_ensembles(root))

@@ -105,3 +105,15 @@ def test_debians_package_is_the_whole_of_fashion_mnist(tmp_path: Path) -> None:
     assert train.labels[:5].tolist() == [9, 0, 0, 3, 0]
     pixels = train.images.float() / 255
     assert abs(float(pixels.mean()) - 0.2860) < 1e-3 and abs(float(pixels.std()) - 0.3530) < 1e-3
+
+
+def test_missing_files_are_asked_for_in_the_folder_that_the_readme_names(tmp_path: Path, monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the network is down")
+
+    monkeypatch.setattr(IdxSource, "download", fail)
+    with pytest.raises(UserError) as caught:
+        source("fashion_mnist").load(tmp_path, True)
+    assert f" into {tmp_path}/FashionMNIST/raw (Debian" in str(caught.value)
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    assert "`~/open_lth_datasets/FashionMNIST/raw`" in readme

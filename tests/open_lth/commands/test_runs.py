@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import os
+import platform
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +18,20 @@ import pytest
 import cli
 from tests.open_lth.running import KINDS, LENET, Trunk, Workplace, measures, snapshot
 
-COLUMNS = ["name", "replicate", "model", "data", "variant", "strategy", "levels", "branches", "best accuracy", "MB"]
+PROJECT = Path(__file__).parents[3]
+COLUMNS = [
+    "name",
+    "replicate",
+    "model",
+    "data",
+    "variant",
+    "strategy",
+    "state",
+    "levels",
+    "branches",
+    "best accuracy",
+    "MB",
+]
 
 
 def runs(root: Path, capsys, *words: str, said: str = "") -> str:
@@ -34,11 +54,15 @@ def refused(root: Path, capsys, *words: str) -> str:
     return str(err)
 
 
-def table(text: str) -> list[dict[str, str]]:
-    """Return the rows of a listing by column."""
+def table(text: str, *more: str) -> list[dict[str, str]]:
+    """Return the rows of a listing by column.
+
+    Args:
+        more: the columns after those that there always are.
+    """
     header, *rows = (re.split(r"  +", line) for line in text.splitlines())
-    assert header == COLUMNS
-    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    assert header == [*COLUMNS, *more]
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def shown_command(text: str) -> list[str]:
@@ -62,6 +86,7 @@ def test_a_lottery_is_listed_with_its_hyperparameters_and_its_progress(trunk, ki
         "data": "digits",
         "variant": "-" if kind == "deterministic" else "bayesian",
         "strategy": "sparse_global" if kind == "deterministic" else "sparse_global_snr",
+        "state": "finished",
         "levels": "0-2",
         "branches": "3",
         "best accuracy": f"{max(accuracies):.4f}",
@@ -190,3 +215,90 @@ def test_an_unknown_action_is_refused_with_those_there_are(tmp_path, capsys):
 def test_levels_under_learning_rate_rewinding_are_listed_beside_the_others(trunk, capsys):
     trunk.workplace.done("lottery", *trunk.words, "--levels=2", "--lrr", "--quiet")
     assert table(runs(trunk.workplace.root, capsys))[0]["levels"] == "0-2 lrr 1-2"
+
+
+def test_hyperparameters_that_differ_have_columns(trunk_of, capsys):
+    trunk = trunk_of()
+    trunk.workplace.done("lottery", "--levels=0", *trunk.words, "--lr=0.02", "--quiet")
+    trunk.workplace.done("lottery", "--levels=0", *trunk.words, "--weight_decay=0.001", "--quiet")
+    rows = table(runs(trunk.workplace.root, capsys), "lr", "weight_decay")
+    assert sorted((row["lr"], row["weight_decay"]) for row in rows) == [("0.02", "-"), ("0.1", "-"), ("0.1", "0.001")]
+
+
+def test_those_that_are_so_are_listed_alone(trunk_of, capsys):
+    trunk = trunk_of()
+    root = trunk.workplace.root
+    trunk.workplace.done("lottery", "--levels=0", *trunk.words, "--lr=0.02", "--quiet")
+    [row] = table(runs(root, capsys, "--where=lr=0.02,state=finished"))
+    assert row["levels"] == "0"
+    said = "none of 2 experiments under "
+    assert table(runs(root, capsys, "--where=state=diverged", said=f"{said}{root} is so\n")) == []
+    assert "--where=lr: must be conditions FIELD=VALUE" in refused(root, capsys, "--where=lr")
+
+
+def test_programs_read_everything_as_csv_or_json(trunk_of, capsys):
+    trunk = trunk_of()
+    trunk.workplace.done("lottery", "--levels=0", *trunk.words, "--lr=0.02", "--quiet")
+    as_json = json.loads(runs(trunk.workplace.root, capsys, "--format=json"))
+    as_csv = list(csv.DictReader(io.StringIO(runs(trunk.workplace.root, capsys, "--format=csv"))))
+    assert as_json == as_csv and sorted(row["lr"] for row in as_csv) == ["0.02", "0.1"]
+    assert {*COLUMNS, "training_steps", "model_init"} < {*as_csv[0]}
+    wrong = refused(trunk.workplace.root, capsys, "--format=jsn")
+    assert wrong == "error: --format=jsn: did you mean json? valid values are text, csv, json\n"
+
+
+def test_a_run_that_was_stopped_diverged_or_goes_on_is_told_from_one_that_is_finished(trunk, capsys):
+    def state() -> str:
+        return table(runs(trunk.workplace.root, capsys))[0]["state"]
+
+    assert state() == "finished"
+    (trunk.level(2) / "logger").unlink()
+    assert state() == "interrupted"
+    (trunk.level(2) / "diverged.txt").write_text("training diverged\n")
+    assert state() == "diverged"
+    holder = {"host": platform.node(), "pid": os.getpid(), "started": "2026-01-01T00:00:00+00:00"}
+    (trunk.directory / ".lock_holder.json").write_text(json.dumps(holder))
+    assert state() == "running"
+    (trunk.directory / ".lock_holder.json").write_text(json.dumps({**holder, "host": "node7"}))
+    assert state() == "running on node7"
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    (trunk.directory / ".lock_holder.json").write_text(json.dumps({**holder, "pid": int(gone.stdout)}))
+    assert state() == "diverged"
+
+
+def test_showing_has_a_table_of_levels_and_branches(trunk, capsys):
+    branch = trunk.branch("reinit", levels="1")
+    (trunk.level(2) / "logger").unlink()
+    shown = runs(trunk.workplace.root, capsys, "show", trunk.directory.parent.name)
+    lines = [re.split(r"  +", line) for line in shown.splitlines()]
+    start = lines.index(["level", "density", "accuracy", "NLL", "where"])
+    last = {name: value for name, i, value in measures(trunk.level(1)) if i == 12}
+    level_1 = ["1", "79.99 %", f"{last['test_accuracy']:.4f}", f"{last['test_loss']:.4f}", "level_1/main"]
+    rows = lines[start + 1 : start + 5]
+    assert rows[0][:2] == ["0", "100.00 %"] and level_1 in rows
+    assert [row[-1] for row in rows] == [
+        "level_0/main",
+        *sorted((f"level_1/{branch.name}", "level_1/main")),
+        "level_2/main",
+    ]
+    assert rows[3] == ["2", "63.97 %", "not finished", "-", "level_2/main"]
+
+
+def test_a_branch_of_several_lotteries_is_shown_in_all_of_them(trunk_of, capsys):
+    trunk = trunk_of()
+    other = Trunk(trunk.workplace, (*trunk.words, "--lr=0.02"))
+    other.find_tickets(levels=1)
+    branch = trunk.branch("reinit")
+    assert other.branch("reinit").name == branch.name
+    shown = runs(trunk.workplace.root, capsys, "show", branch.name.rpartition("_")[2])
+    names = re.findall(r"^(lottery_\w+) \(Replicate 1\)$", shown, re.MULTILINE)
+    assert sorted(names) == sorted((trunk.directory.parent.name, other.directory.parent.name))
+
+
+@pytest.mark.parametrize("words", [["runs", "--root=nowhere"], ["lotery"], ["--version"]])
+def test_neither_a_list_nor_a_mistake_waits_for_torch(tmp_path, words):
+    program = f"import sys; sys.modules['torch'] = sys.modules['pandas'] = None; import cli; cli.main({words})"
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, "Traceback" in result.stderr) == (0, False), result.stderr

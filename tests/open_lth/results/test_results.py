@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from foundations.errors import UserError
 from open_lth.results import (
     COLUMNS,
     CURVE_COLUMNS,
@@ -118,8 +119,9 @@ def test_a_root_gives_all_its_finished_runs_in_order(tmp_path, replicate):
     assert table["level"].tolist() == [0, 1, pd.NA]
 
 
-def test_a_root_that_is_not_there_holds_no_runs(tmp_path):
-    assert read_runs(tmp_path / "nowhere").empty
+def test_no_runs_make_an_empty_table(tmp_path):
+    table = read_runs([])
+    assert table.empty and list(table) == list(COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_curves_of_damaged_runs_are_left_out_with_a_warning(replicate, caplog):
 
 
 def test_without_runs_there_are_no_curves(tmp_path):
-    table = read_curves(tmp_path / "nowhere")
+    table = read_curves([])
     assert table.empty and list(table) == list(CURVE_COLUMNS)
 
 
@@ -310,3 +312,23 @@ def test_a_damaged_ensemble_is_left_out_with_a_warning(tmp_path, caplog):
     (place / "evaluation.json").write_text(json.dumps({**EVALUATION, "members": []}))
     assert read_runs(tmp_path).empty
     assert caplog.messages[0].startswith(f"left out: {place}/evaluation.json: does not hold what it should")
+
+
+def test_all_hyperparameters_are_in_the_table(trunk_of):
+    trunk = trunk_of()
+    trunk.branch("reinit")
+    trunk.workplace.done("lottery", "--levels=0", *trunk.words, "--weight_decay=0.001", "--quiet")
+    table = read_runs(trunk.workplace.root)
+    assert list(table)[: len(COLUMNS)] == list(COLUMNS)
+    assert set(table["lr"]) == {"0.1"} and set(table["training_steps"]) == {"2ep"}
+    assert sorted(table.loc[table["level"] == 0, "weight_decay"].fillna("none")) == ["0.001", "none"]
+
+
+def test_a_place_without_results_is_refused_and_one_run_is_read(trunk_of, tmp_path):
+    trunk = trunk_of()
+    for read in (read_runs, read_curves, read_diagnostics, read_ood, read_shifts):
+        for root in (tmp_path / "nowhere", trunk.directory / "level_7"):
+            with pytest.raises(UserError, match="holds no results; give the results root, or the directories of runs"):
+                read(root)
+    [row] = read_runs(trunk.level(1)).to_dict("records")
+    assert row["level"] == 1

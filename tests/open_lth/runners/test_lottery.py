@@ -219,6 +219,10 @@ def test_a_lottery_that_diverges_says_so_and_is_not_taken_for_done(workplace):
     message = workplace.refused("lottery", "--levels=1", *trunk.words)
     assert f"{trunk.level(0)}: training diverged" in message
     assert (trunk.level(0) / "checkpoint.pth").exists() and not (trunk.level(0) / "logger").exists()
+    assert "training diverged" in (trunk.level(0) / "diverged.txt").read_text()
+    (trunk.level(0) / "diverged.txt").write_text("of before")
+    workplace.refused("lottery", "--levels=1", *trunk.words)
+    assert "training diverged" in (trunk.level(0) / "diverged.txt").read_text()
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,15 @@ import datetime
 import importlib.metadata
 import json
 import platform
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
 
 from foundations.context import RunContext
 from foundations.paths import RunPaths
+from open_lth.runners import provenance
 from open_lth.runners.provenance import save_command, save_hparams
 from tests.open_lth.running import LENET, Trunk
 
@@ -106,3 +109,23 @@ def test_the_first_command_stays_when_more_levels_are_found(trunk_of):
     trunk.find_tickets(levels=3)
     Trunk(trunk.workplace, (*trunk.words, "--lrr")).find_tickets(levels=1)
     assert (trunk.level(0) / "command.json").read_bytes() == before
+
+
+def test_the_commit_of_the_checkout_is_kept_and_is_none_without_one(workplace, monkeypatch, tmp_path):
+    def kept(replicate: int) -> str | None:
+        words = ("train", *LENET, "--training_steps=1it", f"--replicate={replicate}")
+        provenance._commit.cache_clear()
+        workplace.done(*words, "--quiet")
+        return json.loads((workplace.place(*words) / "command.json").read_text())["commit"]
+
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    commit = kept(1)
+    if found.returncode == 0:
+        assert commit is not None and commit.removesuffix("-dirty") == found.stdout.strip()
+    else:
+        assert commit is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert kept(2) is None
+    provenance._commit.cache_clear()
