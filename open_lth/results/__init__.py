@@ -6,9 +6,9 @@ The tables are imported once they are asked for: pandas and PyTorch take longer 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import typing
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from open_lth.results.tables import (
         COLUMNS,
         CURVE_COLUMNS,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "CURVE_COLUMNS", "read_curves", "read_diagnostics", "read_ood", "read_runs", "read_shifts"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module("open_lth.results.tables"), name)

@@ -25,7 +25,7 @@ DOWNLOADERS = [
 ]
 MISSING = {
     "mnist": ("mnist/MNIST/raw", "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz"),
-    "fashion_mnist": ("fashion_mnist/FashionMNIST/raw", "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz"),
+    "fashion_mnist": ("FashionMNIST/raw", "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz"),
     "cifar10": ("cifar10", "cifar-10-python.tar.gz"),
     "cifar100": ("cifar100", "cifar-100-python.tar.gz"),
     "svhn": ("svhn", "train_32x32.mat"),

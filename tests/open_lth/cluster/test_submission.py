@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 import cli
+from foundations.errors import UserError
 from open_lth.cluster import submission
 from open_lth.flags.running import without_platform_flags
 from open_lth.results import read_runs
@@ -147,7 +148,8 @@ def test_quiet_prints_nothing(sent, workplace):
 def test_runs_and_tables_of_runs_pass_over_the_folder_of_logs(sent, workplace, capsys):
     workplace.done(*LOTTERY, SUBMITTED)
     assert (workplace.root / "slurm").is_dir()
-    assert read_runs(workplace.root).empty
+    with pytest.raises(UserError, match="holds no results"):
+        read_runs(workplace.root)
     assert cli.main(["runs", f"--root={workplace.root}"]) == 0
 
 

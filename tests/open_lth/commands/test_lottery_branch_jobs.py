@@ -54,7 +54,7 @@ def test_levels_side_by_side_end_in_the_same_bits_as_one_after_another(trunk, ag
     assert "Levels: 0-2, 2 at a time; threads of each: 1\n" in header
     assert f"Output Location: {other.directory}\n" in header
     for directory in directories:
-        label = f"{directory.parent.name}/{directory.name[:32]}"
+        label = f"{directory.parent.name}/shuffle"
         said = [line.split("  ")[1] for line in lines.splitlines() if line.startswith(f"{label}  ")]
         assert said[:3] == ["test"] * 3 and said[3].startswith("done (")
         kept = json.loads((directory / "command.json").read_text())
@@ -64,13 +64,13 @@ def test_levels_side_by_side_end_in_the_same_bits_as_one_after_another(trunk, ag
 
 def test_a_level_that_fails_is_told_with_its_command(trunk_of):
     trunk = trunk_of()
-    branch = trunk.branch(*SHUFFLE, levels="0").name
+    trunk.branch(*SHUFFLE, levels="0")
     (trunk.level(2) / "model_ep0_it0.pth").unlink()
     outcome = trunk.workplace.run("lottery_branch", *SHUFFLE, "--levels=0,2", "--jobs=2", *trunk.words)
     assert outcome.code == 2
     assert outcome.out.endswith("=\n\n1 of 2 are done already\n")
     failed, error, reason, how = outcome.err.splitlines()
-    assert failed.startswith(f"level_2/{branch[:32]}  failed: level 2 of lottery_")
+    assert failed.startswith("level_2/shuffle  failed: level 2 of lottery_")
     assert error == "error: 1 of 2 failed, the others are done"
     assert reason == failed.replace("  failed", "")
     places = (f"--root={trunk.workplace.root}", f"--dataset_root={trunk.workplace.dataset_root}")

@@ -213,7 +213,7 @@ FILES = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-image
     ("data", "files", "folder"),
     [
         (("--default_hparams=mnist_lenet_12",), FILES, "mnist/MNIST/raw"),
-        (("--default_hparams=mnist_lenet_12", "--dataset_name=fashion_mnist"), FILES, "fashion_mnist/FashionMNIST/raw"),
+        (("--default_hparams=mnist_lenet_12", "--dataset_name=fashion_mnist"), FILES, "FashionMNIST/raw"),
         (("--default_hparams=cifar_resnet_8",), ("cifar-10-python.tar.gz",), "cifar10"),
         (("--default_hparams=cifar_resnet_8", "--dataset_name=svhn"), ("_32x32.mat",), "svhn"),
         (("--default_hparams=imagenet_resnet_18_2",), ("n01440764",), "imagenet"),
