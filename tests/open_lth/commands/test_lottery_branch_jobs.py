@@ -107,12 +107,12 @@ def test_a_stopped_command_goes_on_to_the_same_bits(trunk_of, again):
 def test_what_is_done_already_needs_no_process(trunk_of, monkeypatch):
     trunk = trunk_of()
     trunk.branch(*SHUFFLE, levels="0-1")
-    monkeypatch.setattr("subprocess.Popen", None)
+    monkeypatch.setattr("open_lth.jobs.process.subprocess", None)
     trunk.branch(*SHUFFLE, "--jobs=2", levels="0-1")
 
 
 def test_one_job_is_this_very_process(trunk_of, monkeypatch):
-    monkeypatch.setattr("subprocess.Popen", None)
+    monkeypatch.setattr("open_lth.jobs.process.subprocess", None)
     trunk_of().branch(*SHUFFLE, "--jobs=1", levels="0-1")
 
 
@@ -126,7 +126,7 @@ def test_no_level_is_begun_if_one_is_not_there(trunk_of):
 
 def test_a_dry_look_at_the_places_starts_nothing(trunk_of, monkeypatch):
     trunk = trunk_of()
-    monkeypatch.setattr("subprocess.Popen", None)
+    monkeypatch.setattr("open_lth.jobs.process.subprocess", None)
     words = ("lottery_branch", *SHUFFLE, "--levels=0-1", "--display_output_location", *trunk.words)
     assert trunk.workplace.done(*words, "--jobs=2").out == trunk.workplace.done(*words).out
 
