@@ -35,11 +35,14 @@ HEADINGS = {
 def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw reliability diagrams of the dense networks and of the last tickets."""
     table = reliabilities(runs.table)
+    passes = sorted({int(number) for number in runs.table["passes"].dropna()})
+    counted = " or ".join(map(str, passes))
+    averaged = f"the mean over {counted} evaluation passes counts" if passes != [1] else "there was one evaluation pass"
     caption = (
         "Fraction of correct predictions by the confidence of the predicted class, in ten bins of equal width: dense "
         "networks above, the sparsest tickets that all methods have reached below. On the diagonal, confidence is "
         "accuracy; below it, predictions are overconfident. Bins hold the predictions of the final networks of all "
-        "replicates, one for each test image; of several evaluation passes the mean counts. Bins with fewer than "
+        f"replicates, one for each test image; {averaged}. Bins with fewer than "
         f"{FEWEST} predictions are not drawn."
     )
     return Drawing(title, draw_reliabilities(table, styles), table.rename(columns=HEADINGS), caption, runs.missing)

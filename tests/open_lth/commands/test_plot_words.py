@@ -65,7 +65,7 @@ def test_the_headings_of_every_table_stand_alone(figures, file, headings):
     [
         ("matching.md", "Branches, whatever variant they train, are compared with the dense networks of their"),
         ("cost.md", "each curve runs from the densest network to the sparsest."),
-        ("reliability.md", "one for each test image; of several evaluation passes the mean counts."),
+        ("reliability.md", "one for each test image; the mean over 1 or 2 evaluation passes counts."),
         ("figure_2.md", "layers that the pruning is told to ignore are left out."),
         ("figure_3.md", "the table is about the whole layer."),
     ],
