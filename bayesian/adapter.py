@@ -52,7 +52,7 @@ class VariationalTensor:
         """Whether features are multiplied by it, so that it can be pruned; else it is added to them."""
         return self.variable.endswith("weight")
 
-    @property
+    @functools.cached_property
     def places(self) -> tuple[tuple[Any, str], ...]:
         """The layers that use it, each with what it calls it."""
         return (self.layer, self.variable), *((layer, variable) for _, layer, variable in self.shared_by)

@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from bayesian.adapter import variational_tensors
 from bayesian.diagnostics import spread
 from bayesian.hparams import BAYESIAN
-from pruning import Mask, PruneBy, register_global_strategy
+from pruning import (
+    Mask,
+    PruneBy,
+    Score,
+    layer_adaptive,
+    prune_lowest_by_layer,
+    register_global_strategy,
+    times_root_of_fan_in,
+)
 
 DistributionScore = Callable[[Tensor, Tensor], Tensor]
 """(means, stds) -> scores, all of one shape."""
@@ -60,9 +68,50 @@ UNINFORMATIVE = 1.25
 
 
 def register_strategies() -> None:
-    """Register every score as a global pruning strategy."""
+    """Register every score as a global pruning strategy, and the controls for what σ may have to say."""
     for name, (description, score) in _SCORES.items():
         register_distribution_score(name, description, score, uses_std=score is not mean_magnitude)
+    for name, (description, controlled) in _CONTROLS.items():
+        register_global_strategy(name, description, controlled, (BAYESIAN,))
+    register_global_strategy(
+        "sparse_layerwise_mu",
+        "the smallest |mean| of each layer by itself",
+        _scored_by(mean_magnitude),
+        (BAYESIAN,),
+        select=prune_lowest_by_layer,
+    )
+
+
+def scaled_mean_magnitude(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return |mean| times the square root of the fan-in: |mean| / std as it is before std has learned anything."""
+    return times_root_of_fan_in(_scores(model, mean_magnitude))
+
+
+def layer_adaptive_mean_magnitude(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return the scores of layer-adaptive magnitude pruning for the means (Lee et al. 2021)."""
+    return layer_adaptive(_scores(model, mean_magnitude), mask)
+
+
+def signal_to_shuffled_noise(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return |mean| over the std of another kept weight of the same layer, drawn by lot.
+
+    What |mean| / std gains over this is what std says of single weights; what this gains over |mean| is layers' scale.
+    """
+    found = {}
+    for tensor in variational_tensors(model):
+        if tensor.is_weight:
+            kept, std = (mask[tensor.name] == 1).flatten(), tensor.log_std.detach().exp().cpu().flatten().clone()
+            order = torch.randperm(int(kept.sum()), generator=generator)
+            std[kept] = std[kept][order]
+            found[tensor.name] = tensor.mean.detach().cpu().abs() / std.view(tensor.mean.shape)
+    return found
+
+
+_CONTROLS: dict[str, tuple[str, Score]] = {
+    "sparse_global_mu_scaled": ("the smallest |mean| times the root of the fan-in", scaled_mean_magnitude),
+    "sparse_lamp_mu": ("the smallest |mean| in layer-adaptive magnitude (LAMP)", layer_adaptive_mean_magnitude),
+    "sparse_global_snr_shuffled": ("|mean| / std of another weight of the layer: a control", signal_to_shuffled_noise),
+}
 
 
 def register_distribution_score(name: str, description: str, score: DistributionScore, uses_std: bool = True) -> None:
@@ -73,8 +122,8 @@ def register_distribution_score(name: str, description: str, score: Distribution
         score: from means and standard deviations, those of one tensor, to scores.
         uses_std: whether the standard deviations play a part; then each pruning says how much they had to say.
     """
-    more = {"remark": remark_on_std} if uses_std else {}
-    register_global_strategy(name, description, _scored_by(score), (BAYESIAN,), **more)
+    remark = remark_on_std if uses_std else None
+    register_global_strategy(name, description, _scored_by(score), (BAYESIAN,), remark)
 
 
 def _scored_by(score: DistributionScore) -> Callable[[nn.Module, Mask, torch.Generator], dict[str, Tensor]]:

@@ -2,8 +2,9 @@
 
 from pruning import sparse_global as _sparse_global  # registers the deterministic strategies
 from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, apply_mask, prunable_shapes
+from pruning.layer_scale import layer_adaptive, times_root_of_fan_in
 from pruning.mask import Mask, check_same_tensors
-from pruning.selection import layers_pruned_away, prune_lowest_globally
+from pruning.selection import layers_pruned_away, prune_lowest_by_layer, prune_lowest_globally
 from pruning.shuffling import shuffle_mask
 from pruning.strategy import (
     DETERMINISTIC,
@@ -11,6 +12,7 @@ from pruning.strategy import (
     GlobalPruningHparams,
     PruneBy,
     PruningHparams,
+    Score,
     Strategy,
     check_strategy_fits,
     register_global_strategy,
@@ -28,14 +30,18 @@ __all__ = [
     "PrunableParameter",
     "PruneBy",
     "PruningHparams",
+    "Score",
     "Strategy",
     "apply_mask",
     "check_same_tensors",
     "check_strategy_fits",
+    "layer_adaptive",
     "layers_pruned_away",
     "prunable_shapes",
     "prunable_weights",
+    "prune_lowest_by_layer",
     "prune_lowest_globally",
     "register_global_strategy",
     "shuffle_mask",
+    "times_root_of_fan_in",
 ]

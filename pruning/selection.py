@@ -29,21 +29,57 @@ def prune_lowest_globally(
         InvalidValue: if an ignored tensor does not exist.
         UserError: if a score is not a number, or nothing is left to prune.
     """
-    unknown = sorted(set(ignored) - set(mask))
-    if unknown:
-        raise InvalidValue("pruning_layers_to_ignore", ",".join(sorted(ignored)), one_of(mask))
-    candidates = {name: scores[name].detach().cpu() for name in mask if name not in ignored}
+    candidates = _candidates(scores, mask, ignored)
     remaining = [score[mask[name] == 1] for name, score in candidates.items()]
     flat = torch.cat(remaining) if remaining else torch.empty(0)
     if flat.numel() == 0:
         raise UserError("no weight is left that could be pruned")
-    if bool(flat.isnan().any()):
-        reason = "the network has diverged, or the score divides by zero"
-        raise UserError(f"some weights have no score (not a number): {reason}")
     position = min(math.ceil(fraction * mask.unpruned), flat.numel() - 1)
     threshold = flat.kthvalue(position + 1).values
     pruned = {name: ((score > threshold) & (mask[name] == 1)).int() for name, score in candidates.items()}
     return Mask({name: pruned.get(name, mask[name]) for name in mask})
+
+
+def prune_lowest_by_layer(
+    scores: Mapping[str, Tensor], mask: Mask, fraction: float, ignored: Collection[str] = ()
+) -> Mask:
+    """Prune the same fraction of each layer's remaining weights, rounded up, those that score lowest.
+
+    A layer keeps one weight at least. Of equal scores the first in memory go.
+
+    Args:
+        scores: for every tensor of the mask, scores of its shape.
+        ignored: tensors that keep their mask.
+
+    Raises:
+        InvalidValue: if an ignored tensor does not exist.
+        UserError: if a score is not a number, or nothing is left to prune.
+    """
+    candidates = _candidates(scores, mask, ignored)
+    if all(int(mask[name].sum()) <= 1 for name in candidates):
+        raise UserError("no layer has more than one weight left, so none can be pruned")
+    pruned = {name: _prune_lowest(score, mask[name], fraction) for name, score in candidates.items()}
+    return Mask({name: pruned.get(name, mask[name]) for name in mask})
+
+
+def _prune_lowest(score: Tensor, mask: Tensor, fraction: float) -> Tensor:
+    kept = mask.flatten().nonzero().squeeze(1)
+    count = min(math.ceil(fraction * len(kept)), len(kept) - 1)
+    after = mask.flatten().clone()
+    if count > 0:
+        after[kept[score.flatten()[kept].argsort(stable=True)[:count]]] = 0
+    return after.view(mask.shape)
+
+
+def _candidates(scores: Mapping[str, Tensor], mask: Mask, ignored: Collection[str]) -> dict[str, Tensor]:
+    """Return the scores of the tensors that may be pruned, on the CPU."""
+    if set(ignored) - set(mask):
+        raise InvalidValue("pruning_layers_to_ignore", ",".join(sorted(ignored)), one_of(mask))
+    found = {name: scores[name].detach().cpu() for name in mask if name not in ignored}
+    if any(bool(score[mask[name] == 1].isnan().any()) for name, score in found.items()):
+        reason = "the network has diverged, or the score divides by zero"
+        raise UserError(f"some weights have no score (not a number): {reason}")
+    return found
 
 
 def layers_pruned_away(before: Mask, after: Mask) -> list[str]:

@@ -1,4 +1,4 @@
-"""The strategies of deterministic networks: global magnitude pruning, and its random control."""
+"""The strategies of deterministic networks: global magnitude pruning, and controls for randomness and layers' scale."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from models import prunable_tensor_names
+from pruning.layer_scale import layer_adaptive, times_root_of_fan_in
 from pruning.mask import Mask
+from pruning.selection import prune_lowest_by_layer
 from pruning.strategy import DETERMINISTIC, register_global_strategy
 
 
@@ -25,5 +27,28 @@ def uniform_noise(model: nn.Module, mask: Mask, generator: torch.Generator) -> d
     return {name: torch.rand(kept.shape, generator=generator, dtype=torch.float64) for name, kept in mask.items()}
 
 
+def scaled_magnitude(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return |w| times the square root of the fan-in."""
+    return times_root_of_fan_in(magnitude(model, mask, generator))
+
+
+def layer_adaptive_magnitude(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return the scores of layer-adaptive magnitude pruning (Lee et al. 2021)."""
+    return layer_adaptive(magnitude(model, mask, generator), mask)
+
+
 register_global_strategy("sparse_global", "the smallest magnitudes of all layers together", magnitude, (DETERMINISTIC,))
 register_global_strategy("sparse_random", "weights drawn by lot: the control", uniform_noise, ())
+register_global_strategy(
+    "sparse_global_scaled", "the smallest |w| times the root of the fan-in", scaled_magnitude, (DETERMINISTIC,)
+)
+register_global_strategy(
+    "sparse_lamp", "the smallest in layer-adaptive magnitude (LAMP)", layer_adaptive_magnitude, (DETERMINISTIC,)
+)
+register_global_strategy(
+    "sparse_layerwise",
+    "the smallest magnitudes of each layer by itself",
+    magnitude,
+    (DETERMINISTIC,),
+    select=prune_lowest_by_layer,
+)

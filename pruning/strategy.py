@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -91,6 +91,9 @@ STRATEGIES: Registry[type[Strategy]] = Registry("pruning_strategy")
 Score = Callable[[nn.Module, Mask, torch.Generator], dict[str, Tensor]]
 """(trained network, current mask, generator) -> a score for every prunable weight; the lowest are pruned."""
 
+Select = Callable[[Mapping[str, Tensor], Mask, float, Collection[str]], Mask]
+"""(scores, current mask, fraction to prune, names of tensors that keep their mask) -> next mask."""
+
 PruneBy = Callable[[Mapping[str, Tensor]], Mask]
 """Makes the mask that other scores would have led to."""
 
@@ -98,20 +101,22 @@ Remark = Callable[[nn.Module, Mask, Mask, PruneBy], list[str]]
 """(trained network, current mask, next mask, how to prune by other scores) -> lines for the reader."""
 
 
-def _no_remark(model: nn.Module, current: Mask, following: Mask, prune_by: PruneBy) -> list[str]:
-    return []
-
-
 def register_global_strategy(
-    name: str, description: str, score: Score, variants: tuple[str, ...], remark: Remark = _no_remark
+    name: str,
+    description: str,
+    score: Score,
+    variants: tuple[str, ...],
+    remark: Remark | None = None,
+    select: Select = prune_lowest_globally,
 ) -> None:
-    """Register a strategy that prunes the lowest scores of all layers together.
+    """Register a strategy that prunes the lowest scores, of all layers together unless it is told otherwise.
 
     Args:
         name: its name on the command line.
         score: what ranks the weights.
         variants: the variants that the score understands; empty means all.
-        remark: what to say of a mask.
+        remark: what to say of a mask, if anything.
+        select: makes the next mask of the scores.
     """
 
     class GlobalStrategy(Strategy):
@@ -126,9 +131,7 @@ def register_global_strategy(
             assert isinstance(pruning_hparams, GlobalPruningHparams)
             scores = score(trained_model, current_mask, generator)
             _check_scores(name, scores, current_mask)
-            return prune_lowest_globally(
-                scores, current_mask, pruning_hparams.pruning_fraction, pruning_hparams.ignored
-            )
+            return select(scores, current_mask, pruning_hparams.pruning_fraction, pruning_hparams.ignored)
 
         @staticmethod
         def remark(
@@ -138,9 +141,9 @@ def register_global_strategy(
             fraction, ignored = pruning_hparams.pruning_fraction, pruning_hparams.ignored
 
             def prune_by(scores: Mapping[str, Tensor]) -> Mask:
-                return prune_lowest_globally(scores, current_mask, fraction, ignored)
+                return select(scores, current_mask, fraction, ignored)
 
-            return remark(trained_model, current_mask, next_mask, prune_by)
+            return [] if remark is None else remark(trained_model, current_mask, next_mask, prune_by)
 
     GlobalStrategy.description = description
     GlobalStrategy.variants = variants

@@ -11,7 +11,16 @@ from bayesian import strategies
 from bayesian.adapter import variational_tensors
 from bayesian.variant import BAYESIAN, Bayesian
 from foundations.errors import InvalidValue, UserError
-from pruning import STRATEGIES, GlobalPruningHparams, Mask, apply_mask, check_strategy_fits, prunable_shapes
+from pruning import (
+    STRATEGIES,
+    GlobalPruningHparams,
+    Mask,
+    apply_mask,
+    check_strategy_fits,
+    layer_adaptive,
+    prunable_shapes,
+    prune_lowest_globally,
+)
 
 WEIGHTS = "abcde"
 MEAN = torch.tensor([0.5, -0.1, 0.3, -0.2, 1.0], dtype=torch.float64)
@@ -207,3 +216,42 @@ def test_pruned_weights_have_no_std_to_speak_of(trained, prunable):
 def test_scores_without_std_have_nothing_to_say(trained, prunable):
     before = Mask.ones(prunable_shapes(prunable(trained)))
     assert remark("sparse_global_mu", trained, before, before) == remark("sparse_random", trained, before, before) == []
+
+
+def test_std_of_other_weights_of_the_layer_is_a_control(trained, prunable):
+    mask = Mask.ones(prunable_shapes(prunable(trained)))
+    mask["fc_layers.0.weight"][:, ::2] = 0
+    apply_mask(prunable(trained), mask)
+    generators = [torch.Generator().manual_seed(seed) for seed in (0, 0, 1)]
+    one, same, other = (strategies.signal_to_shuffled_noise(trained, mask, generator) for generator in generators)
+    for tensor in variational_tensors(trained):
+        if tensor.is_weight:
+            kept = mask[tensor.name] == 1
+            noise = (tensor.mean.abs() / one[tensor.name])[kept].sort().values
+            torch.testing.assert_close(noise, tensor.log_std.exp()[kept].sort().values, rtol=1e-4, atol=0)
+            assert torch.equal(one[tensor.name][kept], same[tensor.name][kept])
+            assert not torch.equal(one[tensor.name][kept], other[tensor.name][kept])
+
+
+def test_signal_to_noise_is_scaled_magnitude_as_long_as_std_has_learned_nothing(make_network, prunable):
+    """So their masks are the same, though those of |mean| are others."""
+    model = make_network("cifar_resnet_8_4")
+    with torch.no_grad():
+        for tensor in variational_tensors(model):
+            tensor.log_std.fill_(-0.5 * math.log(tensor.mean[0].numel()) - 4 if tensor.is_weight else -4)
+    ones = Mask.ones(prunable_shapes(prunable(model)))
+    names = ("sparse_global_snr", "sparse_global_mu_scaled", "sparse_global_mu", "sparse_global_snr_shuffled")
+    snr, scaled, plain, shuffled = (prune(name, model, ones, 0.5) for name in names)
+    differing = [sum(int((snr[name] != other[name]).sum()) for name in snr) for other in (scaled, shuffled, plain)]
+    assert max(differing[:2]) <= 2 and differing[2] > 100
+
+
+def test_means_are_pruned_layer_by_layer_and_by_layer_adaptive_magnitude(trained, prunable):
+    ones = Mask.ones(prunable_shapes(prunable(trained)))
+    assert prune("sparse_layerwise_mu", trained, ones, 0.3, None).densities == pytest.approx(
+        {"fc_layers.0.weight": 0.7, OUTPUT: 0.7}, abs=0.01
+    )
+    means = {tensor.name: tensor.mean.detach().abs() for tensor in variational_tensors(trained) if tensor.is_weight}
+    expected = prune_lowest_globally(layer_adaptive(means, ones), ones, 0.3)
+    found = prune("sparse_lamp_mu", trained, ones, 0.3, None)
+    assert all(torch.equal(found[name], expected[name]) for name in found)

@@ -104,9 +104,16 @@ ROWS: dict[str, dict[str, Words]] = {
     "strategy": {
         "sparse_global": (),
         "sparse_random": (),
+        "sparse_global_scaled": (),
+        "sparse_lamp": (),
+        "sparse_layerwise": (),
         "sparse_global_snr": (),
         "sparse_global_square": (),
         "sparse_global_mu": (),
+        "sparse_global_mu_scaled": (),
+        "sparse_lamp_mu": (),
+        "sparse_layerwise_mu": (),
+        "sparse_global_snr_shuffled": (),
         "sparse_global_snr_released": (),
         # At equal stds it prunes whole layers, those of small fan-in first; here there is one layer to prune.
         "sparse_global_square_released": LENET,

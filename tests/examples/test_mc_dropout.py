@@ -170,7 +170,8 @@ def test_runs_and_plugins_know_it(outcomes):
 def test_strategies_for_other_kinds_of_network_are_refused(outcomes):
     outcome = outcomes["refused"]
     assert outcome.code == 2 and outcome.err.count("\n") == 1
-    assert outcome.err.endswith("valid values for a mc_dropout network are sparse_global, sparse_random\n")
+    names = "sparse_global, sparse_random, sparse_global_scaled, sparse_lamp, sparse_layerwise"
+    assert outcome.err.endswith(f"valid values for a mc_dropout network are {names}\n")
 
 
 def test_its_figure_is_reproduced_and_plotted_at_a_scale_of_its_own(mc_dropout, outcomes):

@@ -39,7 +39,11 @@ def test_the_plugin_that_comes_along_is_listed_first(listed):
         ("variant", "bayesian", "bayesian"),
         ("branch", "open_lth", "randomly_prune/shuffle, randomly_reinitialize/reinit, retrain"),
         ("branch", "bayesian", "transplant"),
-        ("pruning strategy", "open_lth", "sparse_global, sparse_random"),
+        (
+            "pruning strategy",
+            "open_lth",
+            "sparse_global, sparse_random, sparse_global_scaled, sparse_lamp,",
+        ),
         ("optimizer", "open_lth", "sgd, adam"),
         ("objective", "open_lth", "cross_entropy"),
         ("estimator", "bayesian", "weights, antithetic, local_reparameterization, recycled"),

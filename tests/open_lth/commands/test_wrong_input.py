@@ -84,7 +84,10 @@ COMBINATIONS = [
     ),
     (
         "--pruning_strategy=sparse_global_snr",
-        ("--pruning_strategy=sparse_global_snr: is for bayesian networks", "sparse_global, sparse_random"),
+        (
+            "--pruning_strategy=sparse_global_snr: is for bayesian networks",
+            "sparse_global, sparse_random, sparse_g",
+        ),
     ),
     ("--pretrain --rewinding_steps=1ep", ("--pretrain and --rewinding_steps cannot be given together",)),
     ("--dataset_name=cifar10", ("--dataset_name=cifar10: its images of 3x32x32 do not fit mnist_lenet_12", "1x28x28")),
