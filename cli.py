@@ -161,7 +161,7 @@ def _check_words(arguments: Sequence[str]) -> None:
 def _run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     """Run a command here, with other processes if some have been started for it."""
     if not hasattr(args, "ranks_timeout"):  # it does not train
-        COMMANDS.get(args.command_line[0]).execute(args, rest)
+        _execute(args, rest)
         return 0
     from foundations.rendezvous import join_ranks
 
@@ -169,10 +169,18 @@ def _run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     try:
         if not args.ranks.is_leader:
             return _follow(args.ranks)
-        COMMANDS.get(args.command_line[0]).execute(args, rest)
+        _execute(args, rest)
         return 0
     finally:
         args.ranks.shut_down()
+
+
+def _execute(args: argparse.Namespace, rest: Sequence[str]) -> None:
+    """Do a command's work; what ends the program amid it, such as a plugin's function, is no success."""
+    try:
+        COMMANDS.get(args.command_line[0]).execute(args, rest)
+    except SystemExit as error:
+        raise UserError(f"the program was ended by sys.exit({error.code!r}) before the work was done") from error
 
 
 def _follow(ranks: Ranks) -> int:

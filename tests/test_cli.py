@@ -183,14 +183,19 @@ def broken_at_registration():
     return register
 
 
+def ending_the_program():
+    sys.exit(0)
+
+
 @pytest.mark.parametrize(
     ("load", "reason"),
     [
+        (ending_the_program, r"it ends the program \(sys.exit\(0\)\), as modules do without a main guard"),
         (broken_at_import, "No module named 'quantum'"),
         (broken_at_registration, "--branch: retrain is registered twice"),
         (lambda: "not a function", r"TypeError: 'str' object is not callable \(cli\.py, line \d+\)"),
     ],
-    ids=["import", "registration", "no function"],
+    ids=["exit", "import", "registration", "no function"],
 )
 def test_a_broken_plugin_is_reported_by_name_and_is_not_fatal(monkeypatch, capsys, tmp_path, fresh, load, reason):
     install(monkeypatch, "quantum_tickets", load)
@@ -283,3 +288,9 @@ def test_the_package_is_a_program(tmp_path):
         [sys.executable, "-m", "open_lth", "runs", *places(tmp_path)[:1]], cwd=PROJECT, capture_output=True, check=False
     )
     assert (result.returncode, b"no experiment lies under" in result.stderr) == (0, True)
+
+
+def test_what_ends_the_program_amid_its_work_is_no_success(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("open_lth.runners.train.TrainRunner.run", lambda self: sys.exit(0))
+    assert cli.main(["train", *LENET, "--quiet", *places(tmp_path)]) == 2
+    assert capsys.readouterr().err == "error: the program was ended by sys.exit(0) before the work was done\n"

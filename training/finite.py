@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foundations.errors import UserError
 from foundations.paths import RunPaths
@@ -79,17 +82,32 @@ def check_finite(state: TrainingState, paths: RunPaths) -> None:
     Raises:
         Diverged: naming a tensor that holds infinity or not a number.
     """
-    tensors = {**dict(state.model.named_parameters()), **dict(state.model.named_buffers())}
-    found = {
-        name: _greatest(tensor, tensor in state.minus_infinity_allowed)
-        for name, tensor in tensors.items()
-        if tensor.is_floating_point() and tensor.numel()
-    }
-    found |= {f"the average of train_{name}": _greatest(total) for name, total in state.epoch_totals.items()}
-    # One look at the device serves all.
-    for name, greatest in zip(found, torch.stack(list(found.values())).tolist(), strict=True):
-        if not greatest < torch.inf:
-            raise Diverged(paths, name, state.step)
+    tensors = {**_tensors_of(state.model), **{f"the average of train_{k}": v for k, v in state.epoch_totals.items()}}
+    if (name := _not_finite(tensors, state.minus_infinity_allowed)) is not None:
+        raise Diverged(paths, name, state.step)
+
+
+def check_network(model: nn.Module, minus_infinity_allowed: Collection[Tensor], path: Path) -> None:
+    """Check a network that was read from a file.
+
+    Raises:
+        UserError: naming the file and a tensor that holds infinity or not a number.
+    """
+    if (name := _not_finite(_tensors_of(model), minus_infinity_allowed)) is not None:
+        raise UserError(f"{path}: {name} holds numbers that are infinite or not a number")
+
+
+def _tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.numel()}
+
+
+def _not_finite(tensors: Mapping[str, Tensor], minus_infinity_allowed: Collection[Tensor]) -> str | None:
+    """Return the name of a tensor that holds infinity or not a number; one look at the device serves all."""
+    allowed = {id(tensor) for tensor in minus_infinity_allowed}
+    found = {name: _greatest(tensor, id(tensor) in allowed) for name, tensor in tensors.items()}
+    greatest = torch.stack(list(found.values())).tolist() if found else []
+    return next((name for name, value in zip(found, greatest, strict=True) if not value < torch.inf), None)
 
 
 def _greatest(tensor: Tensor, minus_infinity_allowed: bool = False) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -28,7 +29,7 @@ from training.callbacks import Callback, evaluate, in_turn, show_progress, stand
 from training.checkpoint import TrainingState
 from training.data import extra_tests_for, load_test_for, load_train_for, load_validation_for
 from training.evaluation import Evaluator
-from training.finite import Diverged
+from training.finite import Diverged, check_network
 from training.hparams import OPTIMIZERS, TrainingHparams
 from training.loop import train
 from training.objective import OBJECTIVES, TrainingCircumstances
@@ -93,7 +94,7 @@ class TrainingRun:
             into: a network that gets the weights, instead of a new one.
 
         Raises:
-            UserError: if it has not been saved, is damaged, or is another network.
+            UserError: if it has not been saved, is damaged, or is another network, or a number in it is not finite.
         """
         path, model = self.paths.model(step), self.new_network(seed=0) if into is None else into
         try:
@@ -101,7 +102,12 @@ class TrainingRun:
         except (RuntimeError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{path}: does not fit {self.model_hparams.model_name}: {reason}") from None
+        check_network(model, self._may_be_minus_infinity(model), path)
         return model
+
+    def _may_be_minus_infinity(self, model: nn.Module) -> list[nn.Parameter]:
+        parts = itertools.chain.from_iterable(self.variant.prunable(model).values())
+        return [part.parameter for part in parts if part.pruned_value == -math.inf]
 
     def evaluator(self) -> Evaluator:
         """Return what measures networks on this run's test set."""
@@ -197,11 +203,10 @@ class TrainingRun:
         )
         progress = Progress(self.label, self.end, self.context.quiet, self.context.report_to)
         feed = SinkFeed(self.context.sinks, self.describe)
-        may_be = [part.parameter for parts in prunable.values() for part in parts if part.pruned_value == -math.inf]
         with contextlib.closing(progress):
             try:
                 train(
-                    TrainingState(model, optimizer, evaluator.precision, start, may_be),
+                    TrainingState(model, optimizer, evaluator.precision, start, self._may_be_minus_infinity(model)),
                     self.variant.objective(model, circumstances),
                     make_schedule(self.training_hparams, start.iterations_per_epoch),
                     evaluator.train,

@@ -14,6 +14,7 @@ from foundations.messages import LOGGER
 from foundations.paths import SUBMISSIONS
 from foundations.places import add_place_flags
 from foundations.stored import stored_runs
+from foundations.texts import as_csv_cell
 from open_lth.commands.table import table
 from open_lth.results.named import holders
 from open_lth.results.replicates import NOT_KEPT, Replicate, find_replicates
@@ -95,7 +96,7 @@ def _list(args: argparse.Namespace) -> None:
     else:
         writer = csv.DictWriter(sys.stdout, list(dict.fromkeys([*_COLUMNS, *(name for row in found for name in row)])))
         writer.writeheader()
-        writer.writerows(found)
+        writer.writerows({name: as_csv_cell(value) for name, value in row.items()} for row in found)
 
 
 def _fits(one: Replicate, field: str, value: str) -> bool:

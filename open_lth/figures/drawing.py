@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from foundations.atomic import replace_atomically
+from foundations.texts import as_csv_cell
 from open_lth.figures.layout import look
 
 DPI = 200
@@ -48,7 +49,8 @@ class Drawing:
 
     def csv(self) -> str:
         """Return the table as CSV, numbers with seven significant digits."""
-        return self.table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+        table = self.table.map(as_csv_cell)
+        return table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
 
     def markdown(self) -> str:
         """Return title, caption, what is missing, and the table."""

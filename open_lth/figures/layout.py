@@ -31,6 +31,7 @@ _LOOK: Mapping[str, Any] = {
     "axes.spines.right": False,
     "svg.hashsalt": "open_lth",
     "pdf.fonttype": 42,
+    "text.parse_math": False,
 }
 _PANEL_WIDTH, _PANEL_HEIGHT, _LEAST_WIDTH, _LEGEND_LINE = 3.7, 2.7, 5.2, 0.27
 _LEAST_TICKS = 2

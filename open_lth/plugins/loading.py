@@ -48,6 +48,8 @@ def load(plugin: Plugin) -> LoadedPlugin:
     try:
         with registering(plugin.name):
             plugin.register()
+    except SystemExit as error:
+        problem = f"it ends the program (sys.exit({error.code!r})), as modules do without a main guard"
     except Exception as error:
         problem = _told(error)
     return LoadedPlugin(plugin.name, plugin.source, problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,7 @@ def _evaluate(runs: tuple[TrainingRun, ...], paths: RunPaths, request: Evaluatio
     result = {"step": str(runs[0].end), **earlier}
     if "test" in missing:
         result |= {"passes": only_missing.passes, **assessment.final()}
+        _check_losses(result["final"]["loss"]["values"], paths)
     if len(runs) > 1:
         result["members"] = _members(runs)
     else:
@@ -114,6 +116,13 @@ def _evaluate(runs: tuple[TrainingRun, ...], paths: RunPaths, request: Evaluatio
         if found:
             result[kind] = {**result.get(kind, {}), **found}
     write_json(request.place(paths), result)
+
+
+def _check_losses(losses: Sequence[float], paths: RunPaths) -> None:
+    for index, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            text = f"pass {index + 1}: the loss is {loss}, so nothing is kept; try --precision=fp32 if it is another"
+            raise UserError(f"{paths.directory}: {text}")
 
 
 def _assess(networks: Networks, request: EvaluationRequest) -> Assessment:

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import training.saving
+from foundations.errors import UserError
 from foundations.paths import RunPaths
 from foundations.step import Step
-from foundations.storage import load_tensors
+from foundations.storage import load_tensors, save_tensors
 from training import Deterministic, Diverged
 from training.checkpoint import TrainingState
 from training.finite import LossWatch, check_finite
@@ -248,3 +249,16 @@ def test_a_weight_that_is_not_finite_in_a_short_epoch_stops_the_run_before_it_is
     with pytest.raises(Diverged, match=r"fc\.bias at 1ep0it is"):
         runs.train(run)
     assert evaluated == ["0/"] and load_tensors(run.paths.checkpoint)["ep"] == 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_network_with_numbers_that_are_not_finite_is_not_loaded(runs, tmp_path, value):
+    run = runs.make(tmp_path)
+    model = run.new_network(seed=0)
+    name, parameter = next(iter(model.named_parameters()))
+    with torch.no_grad():
+        parameter.flatten()[0] = value
+    save_tensors(run.paths.model(run.end), model.state_dict())
+    with pytest.raises(UserError) as caught:
+        run.load_network(run.end)
+    assert str(caught.value) == f"{run.paths.model(run.end)}: {name} holds numbers that are infinite or not a number"

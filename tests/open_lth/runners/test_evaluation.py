@@ -18,6 +18,7 @@ from foundations.paths import RunPaths
 from foundations.step import Step
 from foundations.storage import write_json
 from open_lth.evaluation_request import EvaluationRequest
+from open_lth.runners import assessment
 from open_lth.runners.evaluation import evaluate_run, is_measured, peak_measures
 from training import Deterministic, MetricLogger, Prediction
 
@@ -221,3 +222,13 @@ def test_a_run_that_logged_no_test_accuracy_has_no_peak():
     logger = MetricLogger()
     logger.add("train_loss", Step(1, 10), 1.0)
     assert peak_measures(logger) == {}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_refused_with_its_pass_and_nothing_is_kept(run, tmp_path, monkeypatch, value):
+    measured = assessment.measure
+    monkeypatch.setattr(assessment, "measure", lambda *args: {**measured(*args), "loss": value})
+    with pytest.raises(UserError) as caught:
+        evaluate_run(run, EvaluationRequest(2))
+    assert str(caught.value).startswith(f"{run.paths.directory}: pass 1: the loss is {value}, so nothing is kept")
+    assert not run.paths.evaluation.exists()
