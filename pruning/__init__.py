@@ -1,6 +1,7 @@
 """Masks, scores, selection and enforcement."""
 
 from pruning import sparse_global as _sparse_global  # registers the deterministic strategies
+from pruning.circumstances import PruningCircumstances
 from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, apply_mask, prunable_shapes
 from pruning.layer_scale import layer_adaptive, times_root_of_fan_in
 from pruning.mask import Mask, check_same_tensors
@@ -29,6 +30,7 @@ __all__ = [
     "Prunable",
     "PrunableParameter",
     "PruneBy",
+    "PruningCircumstances",
     "PruningHparams",
     "Score",
     "Strategy",

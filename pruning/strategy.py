@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from foundations.errors import InvalidValue, UserError
 from foundations.hparams import Hparams, hparam
 from foundations.registry import Registry
+from pruning.circumstances import PruningCircumstances
 from pruning.mask import Mask
 from pruning.selection import prune_lowest_globally
 
@@ -78,6 +80,22 @@ class Strategy(ABC):
             generator: where anything random comes from.
         """
 
+    @classmethod
+    def prune_in(
+        cls,
+        pruning_hparams: PruningHparams,
+        trained_model: nn.Module,
+        current_mask: Mask,
+        generator: torch.Generator,
+        lottery: PruningCircumstances,
+    ) -> Mask:
+        """Return the next mask; a strategy that looks at more than the trained network overrides this.
+
+        Args:
+            lottery: gives training data, gradients, and the initial and the rewound network.
+        """
+        return cls.prune(pruning_hparams, trained_model, current_mask, generator)
+
     @staticmethod
     def remark(
         pruning_hparams: PruningHparams, trained_model: nn.Module, current_mask: Mask, next_mask: Mask
@@ -88,8 +106,14 @@ class Strategy(ABC):
 
 STRATEGIES: Registry[type[Strategy]] = Registry("pruning_strategy")
 
-Score = Callable[[nn.Module, Mask, torch.Generator], dict[str, Tensor]]
-"""(trained network, current mask, generator) -> a score for every prunable weight; the lowest are pruned."""
+Score = Callable[..., dict[str, Tensor]]
+"""(trained network, current mask, generator) -> a score for every prunable weight; the lowest are pruned.
+
+A score that takes a fourth argument is given the `PruningCircumstances`.
+"""
+
+_WITHOUT_LOTTERY = 3
+"""Arguments of a score that does not ask for the lottery."""
 
 Select = Callable[[Mapping[str, Tensor], Mask, float, Collection[str]], Mask]
 """(scores, current mask, fraction to prune, names of tensors that keep their mask) -> next mask."""
@@ -118,6 +142,12 @@ def register_global_strategy(
         remark: what to say of a mask, if anything.
         select: makes the next mask of the scores.
     """
+    takes_lottery = len(inspect.signature(score).parameters) > _WITHOUT_LOTTERY
+
+    def chosen(pruning_hparams: PruningHparams, current_mask: Mask, scores: dict[str, Tensor]) -> Mask:
+        assert isinstance(pruning_hparams, GlobalPruningHparams)
+        _check_scores(name, scores, current_mask)
+        return select(scores, current_mask, pruning_hparams.pruning_fraction, pruning_hparams.ignored)
 
     class GlobalStrategy(Strategy):
         @staticmethod
@@ -128,10 +158,21 @@ def register_global_strategy(
         def prune(
             pruning_hparams: PruningHparams, trained_model: nn.Module, current_mask: Mask, generator: torch.Generator
         ) -> Mask:
-            assert isinstance(pruning_hparams, GlobalPruningHparams)
-            scores = score(trained_model, current_mask, generator)
-            _check_scores(name, scores, current_mask)
-            return select(scores, current_mask, pruning_hparams.pruning_fraction, pruning_hparams.ignored)
+            if takes_lottery:
+                raise UserError(f"--pruning_strategy={name}: looks at the lottery, without which it cannot prune")
+            return chosen(pruning_hparams, current_mask, score(trained_model, current_mask, generator))
+
+        @classmethod
+        def prune_in(
+            cls,
+            pruning_hparams: PruningHparams,
+            trained_model: nn.Module,
+            current_mask: Mask,
+            generator: torch.Generator,
+            lottery: PruningCircumstances,
+        ) -> Mask:
+            more = (lottery,) if takes_lottery else ()
+            return chosen(pruning_hparams, current_mask, score(trained_model, current_mask, generator, *more))
 
         @staticmethod
         def remark(

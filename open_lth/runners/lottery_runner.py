@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from foundations.errors import UserError
 from foundations.messages import LOGGER
-from foundations.paths import Rewinding
+from foundations.paths import PRETRAIN, Rewinding
 from foundations.storage import read_json, save_tensors
 from models import find_family
 from open_lth.runners.lottery import Lottery
@@ -19,12 +20,15 @@ from pruning import (
     STRATEGIES,
     GlobalPruningHparams,
     Mask,
+    PruningCircumstances,
     PruningHparams,
     apply_mask,
     layers_pruned_away,
     prunable_shapes,
 )
+from training.probing import average_gradient, training_batches
 
+_PURPOSE = "pruning"
 _WORTH_SAYING = 60.0
 """Seconds left from which on they are said."""
 
@@ -87,7 +91,7 @@ class LotteryRunner:
 
     def _try_pruning(self, network: nn.Module) -> None:
         """Prune an untrained network, so that a mistake in the flags comes out before the first level is trained."""
-        self._pruned(1, network, Mask.ones(self.lottery.prunable_shapes))
+        self._pruned(1, network, Mask.ones(self.lottery.prunable_shapes), begun_with=network)
 
     def _train_dense(self, network: nn.Module) -> None:
         """Pretrain if that is asked for, keep the weights to which all levels are rewound, and train level 0."""
@@ -170,10 +174,36 @@ class LotteryRunner:
         elif not run.paths.model(lottery.desc.start).exists():
             save_tensors(run.paths.model(lottery.desc.start), network.state_dict())
 
-    def _pruned(self, level: int, trained: nn.Module, mask: Mask) -> Mask:
+    def _pruned(self, level: int, trained: nn.Module, mask: Mask, begun_with: nn.Module | None = None) -> Mask:
         hparams = self._pruning_hparams(mask)
         generator = self.lottery.streams(level).generator("pruning")
-        return STRATEGIES.get(hparams.pruning_strategy).prune(hparams, trained, mask, generator)
+        strategy = STRATEGIES.get(hparams.pruning_strategy)
+        return strategy.prune_in(hparams, trained, mask, generator, self._circumstances(level, begun_with))
+
+    def _circumstances(self, level: int, begun_with: nn.Module | None) -> PruningCircumstances:
+        """Return what a strategy may ask for.
+
+        Args:
+            begun_with: the network with which level 0 begins, if it has not been saved yet.
+        """
+        lottery, run = self.lottery, self.lottery.training(level)
+
+        def beginning() -> nn.Module:
+            return lottery.load_network(0, lottery.desc.start) if begun_with is None else copy.deepcopy(begun_with)
+
+        def initial() -> nn.Module:
+            if begun_with is None and lottery.desc.pretrain_training_hparams is not None:
+                return lottery.load_network(PRETRAIN, lottery.pretraining().step("0it"))
+            return beginning()
+
+        return PruningCircumstances(
+            level=level,
+            hparams=lottery.desc.groups(),
+            initial_network=initial,
+            rewound_network=beginning,
+            batches=lambda: training_batches(run, _PURPOSE),
+            gradients=lambda network, batches: average_gradient(run, network, batches, _PURPOSE),
+        )
 
     def _pruning_hparams(self, mask: Mask) -> PruningHparams:
         """Return how to prune; of an experiment that is there, layers to ignore that are none are left out."""

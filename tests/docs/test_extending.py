@@ -71,7 +71,7 @@ def test_everything_is_registered_by_the_page_s_package(outcomes):
         "variant": "tempered",
         "optimizer": "adamw",
         "objective": "label_smoothing",
-        "pruning strategy": "sparse_global_lamp, sparse_layerwise",
+        "pruning strategy": "sparse_global_snip, sparse_each_layer",
         "branch": "constant_signs",
         "suite": "widths",
         "figure": "widths",
@@ -173,15 +173,17 @@ import json, torch
 from torch import nn
 from bayesian.noise import NoiseRequest
 from my_tickets.estimator import latin_hypercube
-from my_tickets.score import lamp
+from types import SimpleNamespace
+from my_tickets.score import connection_sensitivity
 
 model = nn.Sequential(nn.Linear(4, 1))
 model[0].weight.data[:] = torch.tensor([[2.0, -1.0, 3.0, 0.0]])
+lottery = SimpleNamespace(gradients=lambda network, batches: {"0.weight": torch.tensor([[0.1, 2.0, -1.0, 5.0]])})
 request = NoiseRequest(samples=4, size=20000, streams=None, device=torch.device("cpu"))
 noise = torch.stack(list(latin_hypercube(request)(0, torch.Generator().manual_seed(0))))
 quarters = (torch.special.ndtr(noise) * 4).floor().sort(dim=0).values
 print(json.dumps({
-    "lamp": lamp(model, {}, None)["0.weight"].tolist(),
+    "snip": connection_sensitivity(model, {}, None, lottery)["0.weight"].tolist(),
     "mean": noise.mean().item(),
     "variance": noise.var(dim=1).mean().item(),
     "quarters": quarters.unique(dim=1).flatten().tolist(),
@@ -200,7 +202,7 @@ def numbers(shell: Shell) -> dict[str, Any]:
 
 
 def test_the_score_is_the_papers_formula(numbers):
-    assert numbers["lamp"] == [pytest.approx([4 / 13, 1 / 14, 1.0, 0.0])]
+    assert numbers["snip"] == [pytest.approx([0.2, 2.0, 3.0, 0.0])]
 
 
 def test_the_estimator_spreads_a_batch_s_samples_over_the_distribution(numbers):
