@@ -5,18 +5,16 @@ from pruning.circumstances import PruningCircumstances
 from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, apply_mask, prunable_shapes
 from pruning.layer_scale import layer_adaptive, times_root_of_fan_in
 from pruning.mask import Mask, check_same_tensors
+from pruning.scored import PruneBy, Score, register_global_strategy
 from pruning.selection import layers_pruned_away, prune_lowest_by_layer, prune_lowest_globally
 from pruning.shuffling import shuffle_mask
 from pruning.strategy import (
     DETERMINISTIC,
     STRATEGIES,
     GlobalPruningHparams,
-    PruneBy,
     PruningHparams,
-    Score,
     Strategy,
     check_strategy_fits,
-    register_global_strategy,
 )
 
 prunable_weights = _sparse_global.prunable_weights

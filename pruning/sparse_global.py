@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from models import prunable_tensor_names
 from pruning.layer_scale import layer_adaptive, times_root_of_fan_in
 from pruning.mask import Mask
+from pruning.scored import register_global_strategy
 from pruning.selection import prune_lowest_by_layer
-from pruning.strategy import DETERMINISTIC, register_global_strategy
+from pruning.strategy import DETERMINISTIC
 
 
 def prunable_weights(model: nn.Module) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from training.passes import Passes, logits_of
 from training.placement import place
 from training.precision import Precision
 from training.prediction import Prediction, average
+from training.probing import average_gradient, training_batches
 from training.reports import Report
 from training.run import TrainingRun
 from training.sinks import SINKS
@@ -72,6 +73,7 @@ __all__ = [
     "accuracy",
     "area_under_risk_coverage_curve",
     "average",
+    "average_gradient",
     "bootstrap_intervals",
     "calibration_floors",
     "check_images_fit",
@@ -84,6 +86,7 @@ __all__ = [
     "place",
     "reliability",
     "scale_by_temperature",
+    "training_batches",
     "uncertainty_scores",
     "unreached_changes",
 ]

@@ -9,8 +9,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from datasets import Loader
-from datasets.batches import Batch
+from datasets import Batch, Loader
 from foundations.randomness import RandomStreams, default_generator_seeded
 from foundations.step import Step
 from training.data import load_train_for

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 from dataclasses import dataclass, replace
 
@@ -10,9 +9,10 @@ from torch import nn
 
 from foundations.errors import UserError
 from foundations.messages import LOGGER
-from foundations.paths import PRETRAIN, Rewinding
+from foundations.paths import Rewinding
 from foundations.storage import read_json, save_tensors
 from models import find_family
+from open_lth.runners.circumstances import circumstances_of
 from open_lth.runners.lottery import Lottery
 from open_lth.runners.once import do_once
 from open_lth.runners.provenance import save_command, save_hparams
@@ -20,15 +20,12 @@ from pruning import (
     STRATEGIES,
     GlobalPruningHparams,
     Mask,
-    PruningCircumstances,
     PruningHparams,
     apply_mask,
     layers_pruned_away,
     prunable_shapes,
 )
-from training.probing import average_gradient, training_batches
 
-_PURPOSE = "pruning"
 _WORTH_SAYING = 60.0
 """Seconds left from which on they are said."""
 
@@ -178,32 +175,7 @@ class LotteryRunner:
         hparams = self._pruning_hparams(mask)
         generator = self.lottery.streams(level).generator("pruning")
         strategy = STRATEGIES.get(hparams.pruning_strategy)
-        return strategy.prune_in(hparams, trained, mask, generator, self._circumstances(level, begun_with))
-
-    def _circumstances(self, level: int, begun_with: nn.Module | None) -> PruningCircumstances:
-        """Return what a strategy may ask for.
-
-        Args:
-            begun_with: the network with which level 0 begins, if it has not been saved yet.
-        """
-        lottery, run = self.lottery, self.lottery.training(level)
-
-        def beginning() -> nn.Module:
-            return lottery.load_network(0, lottery.desc.start) if begun_with is None else copy.deepcopy(begun_with)
-
-        def initial() -> nn.Module:
-            if begun_with is None and lottery.desc.pretrain_training_hparams is not None:
-                return lottery.load_network(PRETRAIN, lottery.pretraining().step("0it"))
-            return beginning()
-
-        return PruningCircumstances(
-            level=level,
-            hparams=lottery.desc.groups(),
-            initial_network=initial,
-            rewound_network=beginning,
-            batches=lambda: training_batches(run, _PURPOSE),
-            gradients=lambda network, batches: average_gradient(run, network, batches, _PURPOSE),
-        )
+        return strategy.prune_in(hparams, trained, mask, generator, circumstances_of(self.lottery, level, begun_with))
 
     def _pruning_hparams(self, mask: Mask) -> PruningHparams:
         """Return how to prune; of an experiment that is there, layers to ignore that are none are left out."""

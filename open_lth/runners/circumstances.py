@@ -1,0 +1,40 @@
+"""What the strategy that prunes a lottery may ask of it."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import nn
+
+from foundations.paths import PRETRAIN
+from open_lth.runners.lottery import Lottery
+from pruning import PruningCircumstances
+from training import average_gradient, training_batches
+
+_PURPOSE = "pruning"
+
+
+def circumstances_of(lottery: Lottery, level: int, begun_with: nn.Module | None = None) -> PruningCircumstances:
+    """Return what a strategy may ask for when it makes a level's mask.
+
+    Args:
+        begun_with: the network with which level 0 begins, if it has not been saved yet.
+    """
+    run = lottery.training(level)
+
+    def beginning() -> nn.Module:
+        return lottery.load_network(0, lottery.desc.start) if begun_with is None else copy.deepcopy(begun_with)
+
+    def initial() -> nn.Module:
+        if begun_with is None and lottery.desc.pretrain_training_hparams is not None:
+            return lottery.load_network(PRETRAIN, lottery.pretraining().step("0it"))
+        return beginning()
+
+    return PruningCircumstances(
+        level=level,
+        hparams=lottery.desc.groups(),
+        initial_network=initial,
+        rewound_network=beginning,
+        batches=lambda: training_batches(run, _PURPOSE),
+        gradients=lambda network, batches: average_gradient(run, network, batches, _PURPOSE),
+    )
