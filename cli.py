@@ -131,7 +131,7 @@ def _reported(error: Exception, by: str) -> int:
         error = UserError(f"out of memory ({reason}); try a smaller --batch_size or network")
     if not isinstance(error, (UserError, OSError)):  # the latter: a full disk, a directory that is read-only
         raise error
-    print(f"{by}: {error}", file=sys.stderr)
+    sys.stderr.write(f"{by}: {error}\n")  # at once: torchrun's processes share it, unbuffered
     return START_AGAIN if isinstance(error, RankLost) else USER_ERROR
 
 

@@ -49,6 +49,9 @@ nitpick_ignore_regex = [
     # A type that autodoc cuts in two at its comma.
     ("py:class", r"tuple\[\w+"),
     ("py:obj", r"typing\.Annotated\[\w+"),
+    ("py:class", r"(Annotated|Mapping)\[\w+"),
+    ("py:class", r"bool\(x >.*"),
+    ("py:class", "Count"),
     # Type variables, which have no documentation.
     ("py:class", r".*\.(Entry|Family|Group|Made|Result|Settings)"),
 ]

@@ -24,7 +24,7 @@ class _Lines(logging.Handler):
         line = f"{record.levelname.lower()}: {record.getMessage()}"
         if line not in self._written:
             self._written.add(line)
-            print(line, file=sys.stderr)
+            sys.stderr.write(f"{line}\n")
 
 
 @contextmanager
