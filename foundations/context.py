@@ -97,6 +97,11 @@ class RunContext(Places):
     )
     quiet: bool = flag("print nothing but errors", True)
     evaluate_only_at_end: bool = flag("test at the start and the end only", False)
+    save_every: str | None = flag(
+        "save the weights whenever so much more has been trained, e.g. 1ep or 100it", None, metavar="STEPS"
+    )
+    gradient_norms: bool = flag("log the norm of the gradient, averaged over an epoch's steps", False)
+    callbacks: str = flag("what plugins do between training steps, by their names", "", metavar="NAME,...")
     command: tuple[str, ...] = ()
     report_to: int | None = None
     checkpoint_minutes: Annotated[float, checked(float, "a number greater than 0", lambda x: bool(x > 0))] = flag(

@@ -3,6 +3,8 @@
 from foundations.interruption import Interrupted
 from foundations.metric_logger import MetricLogger
 from training import optimizers  # noqa: F401 - importing optimisers registers them
+from training.callbacks import Callback, run_at_step, run_every_epoch
+from training.checkpoint import TrainingState
 from training.data import check_images_fit
 from training.evaluation import Evaluator
 from training.finite import Diverged
@@ -21,6 +23,7 @@ from training.measures import (
 )
 from training.objective import OBJECTIVES, Loss, Objective, RepeatableObjective, TrainingCircumstances, accuracy
 from training.optimizers import unreached_changes
+from training.own_callbacks import CALLBACKS, CallbackCircumstances
 from training.passes import Passes, logits_of
 from training.placement import place
 from training.precision import Precision
@@ -44,11 +47,14 @@ from training.variant import (
 
 __all__ = [
     "ALL_LAYERS",
+    "CALLBACKS",
     "CURRICULA",
     "OBJECTIVES",
     "OPTIMIZERS",
     "SINKS",
     "VARIANTS",
+    "Callback",
+    "CallbackCircumstances",
     "Deterministic",
     "Diagnostics",
     "Diverged",
@@ -69,6 +75,7 @@ __all__ = [
     "TrainingCircumstances",
     "TrainingHparams",
     "TrainingRun",
+    "TrainingState",
     "VariantHparams",
     "accuracy",
     "area_under_risk_coverage_curve",
@@ -85,6 +92,8 @@ __all__ = [
     "measure",
     "place",
     "reliability",
+    "run_at_step",
+    "run_every_epoch",
     "scale_by_temperature",
     "training_batches",
     "uncertainty_scores",

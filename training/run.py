@@ -34,6 +34,7 @@ from training.hparams import OPTIMIZERS, TrainingHparams
 from training.loop import train
 from training.objective import OBJECTIVES, TrainingCircumstances
 from training.optimizers import make_schedule
+from training.own_callbacks import CallbackCircumstances, own_callbacks, save_every
 from training.placement import compiled, place
 from training.precision import Precision
 from training.progress import Progress
@@ -230,7 +231,12 @@ class TrainingRun:
         looks = self.context.device.type == "cpu" and ranks.size == 1
         at_end = self.context.evaluate_only_at_end
         standard = standard_callbacks(self.paths, start, self.end, test, progress, at_end, feed, ranks)
-        return [show_progress(progress, LOSS_EVERY if looks else 0), *standard]
+        circumstances = CallbackCircumstances(self.paths, start, self.end, evaluator, ranks.is_leader)
+        own = own_callbacks(self.context.callbacks, circumstances)
+        if self.context.save_every is not None:
+            own.append(save_every(self.context.save_every, circumstances))
+        # The standard ones end with the file that says "done".
+        return [show_progress(progress, LOSS_EVERY if looks else 0), *own, *standard]
 
 
 def _train_along(ranks: Ranks, run: TrainingRun, mask: Mask, start: Step, frozen: frozenset[str]) -> None:

@@ -50,6 +50,7 @@ class TrainingStep:
         self._streams = streams
         self._team = team
         self._watch = watch
+        self._context = context
         self._batches = loader.batches()
         self._factor: float | None = None
         self._work: dict[int, Repetition[None]] = {}
@@ -95,9 +96,18 @@ class TrainingStep:
         with raising_rank_lost():
             terms = self._gradient(images, labels)
             team.exchange.finish(state.model.parameters())
+        if self._context.gradient_norms:
+            terms = {**terms, "gradient_norm": self._gradient_norm()}
         self._watch.note(terms["loss"])
         state.add_terms(terms, share)
         state.precision.step(state.optimizer)
+
+    def _gradient_norm(self) -> Tensor:
+        gradients = [p.grad for p in self.state.model.parameters() if p.grad is not None]
+        norm = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]).norm()
+        # What fp16 scaled too much is skipped, not diverged.
+        unscaled: Tensor = norm / self.state.precision.scale(torch.ones_like(norm))
+        return unscaled.nan_to_num(0.0, 0.0, 0.0)
 
     def _gradient(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if isinstance(self._objective, RepeatableObjective):

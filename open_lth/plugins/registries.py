@@ -12,7 +12,7 @@ from open_lth.branch import BRANCHES
 from open_lth.command import COMMANDS
 from open_lth.suites import PLOTS, SCALES, SUITES
 from pruning import STRATEGIES
-from training import CURRICULA, OBJECTIVES, OPTIMIZERS, VARIANTS
+from training import CALLBACKS, CURRICULA, OBJECTIVES, OPTIMIZERS, VARIANTS
 
 REGISTRIES: Registry[Registry[Any]] = Registry("registry")
 """By what their entries are; a plugin that has registries of its own adds them."""
@@ -30,6 +30,7 @@ _CORE: Mapping[str, Registry[Any]] = {
     "curriculum": CURRICULA,
     "optimizer": OPTIMIZERS,
     "objective": OBJECTIVES,
+    "callback": CALLBACKS,
     "pruning strategy": STRATEGIES,
     "branch": BRANCHES,
     "suite": SUITES,

@@ -71,6 +71,7 @@ def test_everything_is_registered_by_the_page_s_package(outcomes):
         "variant": "tempered",
         "optimizer": "adamw",
         "objective": "label_smoothing",
+        "callback": "nearly_zero",
         "pruning strategy": "sparse_global_snip, sparse_each_layer",
         "branch": "constant_signs",
         "suite": "widths",
