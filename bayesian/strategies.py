@@ -144,7 +144,8 @@ def remark_on_std(model: nn.Module, before: Mask, after: Mask, prune_by: PruneBy
     Where they are the same all over a layer, |mean| / std is magnitude with a factor for each layer.
     """
     by_magnitude = prune_by(_scores(model, mean_magnitude))
-    same = sum(int((mask & by_magnitude[name]).sum()) for name, mask in after.items())
+    kept_too = sum(int((mask & by_magnitude[name]).sum()) for name, mask in after.items())
+    gone_too = sum(int((before[name] & ~mask & ~by_magnitude[name] & 1).sum()) for name, mask in after.items())
     log_stds = [tensor.log_std.detach() for tensor in variational_tensors(model) if tensor.is_weight]
     kept = [log_std[log_std > -math.inf].double() for log_std in log_stds]
     if not any(len(one) for one in kept):
@@ -152,7 +153,8 @@ def remark_on_std(model: nn.Module, before: Mask, after: Mask, prune_by: PruneBy
     within = spread(torch.cat([one - one.mean() for one in kept if len(one)]))
     lines = [
         f"σ spreads by {spread(torch.cat(kept)):.2f} (90th over 10th percentile), within layers by {within:.2f}; "
-        f"|μ| would have kept {100 * same / max(after.unpruned, 1):.1f} % of the same weights"
+        f"|μ| would have kept {100 * kept_too / max(after.unpruned, 1):.1f} % of the same weights, and pruned "
+        f"{100 * gone_too / max(before.unpruned - after.unpruned, 1):.1f} %"
     ]
     if within < UNINFORMATIVE:
         lines.append(

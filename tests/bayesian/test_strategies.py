@@ -177,6 +177,9 @@ def test_a_pruning_says_how_far_std_spreads_and_how_much_of_the_mask_magnitude_w
     before = Mask.ones(prunable_shapes(prunable(trained)))
     after, by_magnitude = (prune(f"sparse_global_{score}", trained, before) for score in ("snr", "mu"))
     same = sum(int((after[name] * by_magnitude[name]).sum()) for name in after) / after.unpruned
+    gone = sum(int(((1 - after[name]) * (1 - by_magnitude[name])).sum()) for name in after) / (
+        after.total - after.unpruned
+    )
     layers = [module._weight_log_std.detach().flatten() for module in (trained.fc_layers[0], trained.fc)]
 
     def ratio(log_stds):
@@ -187,7 +190,7 @@ def test_a_pruning_says_how_far_std_spreads_and_how_much_of_the_mask_magnitude_w
     assert same < 0.95
     assert remark("sparse_global_snr", trained, before, after) == [
         f"σ spreads by {everywhere:.2f} (90th over 10th percentile), within layers by {within:.2f}; "
-        f"|μ| would have kept {100 * same:.1f} % of the same weights"
+        f"|μ| would have kept {100 * same:.1f} % of the same weights, and pruned {100 * gone:.1f} %"
     ]
 
 

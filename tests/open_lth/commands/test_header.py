@@ -64,7 +64,9 @@ def test_each_pruning_says_how_much_std_had_to_say(workplace):
     out = workplace.done("lottery", "--levels=1", *LENET, *BAYESIAN).out
     said = [line for line in out.splitlines() if line.startswith("level_1: ")]
     assert said[0] == "level_1: 79.99 % of the prunable weights are left"
-    assert re.fullmatch(r"level_1: σ spreads by .*\|μ\| would have kept \d+\.\d % of the same weights", said[1])
+    assert re.fullmatch(
+        r"level_1: σ spreads by .*\|μ\| would have kept \d+\.\d % of the same weights, and pruned \d+\.\d %", said[1]
+    )
     assert said[2].startswith("level_1: Warning: σ says next to nothing of single weights")
     assert "9,550 of 9,550 parameters are random" in out
 
