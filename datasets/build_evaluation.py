@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from datasets.augmentation import Normalization
 from datasets.build import input_shape, load_examples, num_classes
-from datasets.changes import rotation_generator, turn_files
+from datasets.changes import change_files, change_images, rotation_generator, turn_files
 from datasets.fit import ImageShape, fit_examples
 from datasets.hparams import DatasetHparams
 from datasets.image_files import ImageFiles, open_files
@@ -20,7 +22,7 @@ from foundations.errors import InvalidValue
 _EVALUATION_IMAGES = 512
 """Images of 32x32 at a time, the same everywhere: with batch statistics in BatchNorm, measures depend on it."""
 
-TEST, VALIDATION = "test", "validation"
+TEST, VALIDATION, TRAIN = "test", "validation", "train"
 
 
 def load_test(
@@ -69,6 +71,31 @@ def load_validation(
     examples = examples.select(split_indices(len(examples), hparams.validation_fraction)[1])
     return evaluation_loader(
         examples, hparams, image_shape, model_name, context, split=VALIDATION, memory_format=memory_format
+    )
+
+
+def load_training_set(
+    hparams: DatasetHparams,
+    image_shape: ImageShape | None,
+    model_name: str,
+    context: RunContext,
+    *,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> EvaluationLoader:
+    """Load the training examples as training sees them, but not augmented, in batches as those of the test examples.
+
+    Raises:
+        UserError: as `load_train` does.
+    """
+    input_shape(hparams, image_shape, model_name)
+    classes = find_source(hparams.dataset_name).num_classes
+    unturned = replace(hparams, unsupervised_labels=None)  # whoever makes batches of them turns images and labels
+    if hparams.dataset_name in STREAMED_DATASETS:
+        files = change_files(_open(hparams, context, train=True), unturned, classes)
+        return _streamed(files, TRAIN, hparams, context, memory_format)
+    examples = change_images(load_examples(hparams.dataset_name, context, train=True), unturned, classes)
+    return evaluation_loader(
+        examples, hparams, image_shape, model_name, context, split=TRAIN, memory_format=memory_format
     )
 
 

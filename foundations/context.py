@@ -97,6 +97,7 @@ class RunContext(Places):
     )
     quiet: bool = flag("print nothing but errors", True)
     evaluate_only_at_end: bool = flag("test at the start and the end only", False)
+    evaluate_train: bool = flag("measure the training set, not augmented, whenever the test set is: train_set_*", False)
     save_every: str | None = flag(
         "save the weights whenever so much more has been trained, e.g. 1ep or 100it", None, metavar="STEPS"
     )

@@ -12,6 +12,7 @@ from datasets import (
     input_shape,
     load_test,
     load_train,
+    load_training_set,
     load_validation,
 )
 from foundations.context import RunContext
@@ -48,6 +49,16 @@ def load_test_for(model: ModelHparams, data: DatasetHparams, context: RunContext
     """
     shape = find_family(model.model_name).image_shape
     return load_test(data, shape, model.model_name, context, memory_format=torch.channels_last)
+
+
+def load_training_set_for(model: ModelHparams, data: DatasetHparams, context: RunContext) -> EvaluationLoader:
+    """Load the training data to measure networks on them, laid out as evaluation wants them.
+
+    Raises:
+        UserError: if they are not there and cannot be had.
+    """
+    shape = find_family(model.model_name).image_shape
+    return load_training_set(data, shape, model.model_name, context, memory_format=torch.channels_last)
 
 
 def load_validation_for(model: ModelHparams, data: DatasetHparams, context: RunContext) -> EvaluationLoader:

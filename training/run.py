@@ -27,7 +27,7 @@ from models import ModelHparams
 from pruning import Mask, MaskEnforcement
 from training.callbacks import Callback, evaluate, in_turn, show_progress, standard_callbacks
 from training.checkpoint import TrainingState
-from training.data import extra_tests_for, load_test_for, load_train_for, load_validation_for
+from training.data import extra_tests_for, load_test_for, load_train_for, load_training_set_for, load_validation_for
 from training.evaluation import Evaluator
 from training.finite import Diverged, check_network
 from training.hparams import OPTIMIZERS, TrainingHparams
@@ -130,6 +130,14 @@ class TrainingRun:
         """
         return load_validation_for(self.model_hparams, self.dataset_hparams, self.context)
 
+    def training_set(self) -> EvaluationLoader:
+        """Load the training examples, to measure networks on them.
+
+        Raises:
+            UserError: if they cannot be had.
+        """
+        return load_training_set_for(self.model_hparams, self.dataset_hparams, self.context)
+
     def extra_tests(self) -> ExtraTests:
         """Return the shifted test examples, and what is out of distribution."""
         return extra_tests_for(self.model_hparams, self.dataset_hparams, self.context)
@@ -227,6 +235,9 @@ class TrainingRun:
         if self.dataset_hparams.validation_fraction is not None:
             held_out = evaluator.on(ranks.leader_first(self.validation_examples))
             test = in_turn(test, evaluate("validation", held_out, progress, self.paths))
+        if self.context.evaluate_train:
+            trained_on = evaluator.on(ranks.leader_first(self.training_set))
+            test = in_turn(test, evaluate("train_set", trained_on, progress, self.paths))
         # Each look at the losses waits for the device, and shows this process's alone.
         looks = self.context.device.type == "cpu" and ranks.size == 1
         at_end = self.context.evaluate_only_at_end

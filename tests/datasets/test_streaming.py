@@ -7,7 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets import DatasetHparams, iterations_per_epoch, load_test, load_train, load_validation
+from datasets import (
+    DatasetHparams,
+    iterations_per_epoch,
+    load_test,
+    load_train,
+    load_training_set,
+    load_validation,
+)
 from datasets.image_files import central_crop, random_crop, read_image
 from datasets.loader import Batch, Loader
 from datasets.sources.imagenet import ImageNet
@@ -186,3 +193,12 @@ def test_other_numbers_of_channels_are_refused(context: RunContext, monkeypatch:
     monkeypatch.setattr(ImageNet, "image_shape", (4, 28, 28))
     with pytest.raises(UserError, match="imagenet: images in files have 1 or 3 channels, not 4"):
         load_train(hparams(), (4, 28, 28), "net", RandomStreams(1), context)
+
+
+def test_the_training_set_is_measured_central_and_in_order(context: RunContext, files: Path) -> None:
+    made = load_training_set(hparams(subsample_fraction=0.5), (3, 224, 224), "net", context)
+    trained = train(context, subsample_fraction=0.5, do_not_augment=True).first_examples(4)
+    images, labels = (torch.cat(parts) for parts in zip(*made, strict=True))
+    others, of_others = (torch.cat(parts) for parts in zip(*trained, strict=True))
+    assert made.num_examples == 4 and sorted(labels.tolist()) == sorted(of_others.tolist())
+    assert torch.equal(images.flatten(1).sum(1).sort().values, others.flatten(1).sum(1).sort().values)

@@ -79,3 +79,18 @@ def test_an_unknown_callback_is_refused_with_those_there_are(runs, tmp_path, nam
     named("weight_norm", lambda circumstances: lambda state: None)
     with pytest.raises(InvalidValue, match="--callbacks=wait_norm: did you mean weight_norm"):
         runs.train(asking(runs.make(tmp_path), callbacks="wait_norm"))
+
+
+def test_the_training_set_is_measured_whenever_the_test_set_is(runs, tmp_path):
+    plain, run = runs.make(tmp_path / "plain"), asking(runs.make(tmp_path / "both"), evaluate_train=True)
+    runs.train(plain)
+    runs.train(run)
+    logger, other = (MetricLogger.load(one.paths.logger) for one in (run, plain))
+    assert list(logger.get("train_set_loss")) == list(logger.get("test_loss"))
+    assert {*logger.get("train_set_examples").values()} == {29.0}
+    assert logger.get("test_loss") == other.get("test_loss") and logger.get("train_loss") == other.get("train_loss")
+    model = run.load_network(run.end).eval()
+    examples = list(run.evaluator().train.first_examples(29))
+    logits = model(torch.cat([images for images, _ in examples]))
+    loss = torch.nn.functional.cross_entropy(logits, torch.cat([labels for _, labels in examples]))
+    assert logger.get("train_set_loss")[9] == pytest.approx(float(loss.detach()), rel=1e-5)
