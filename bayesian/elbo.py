@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from bayesian.batchnorm import statistics_restored
 from bayesian.divergence import divergence_from_prior
 from bayesian.estimators import ESTIMATORS
-from bayesian.hparams import BayesianHparams
+from bayesian.hparams import IVON, BayesianHparams
 from bayesian.noise import NoiseRequest
 from bayesian.passes import SampledWeights, SampleGradients, SamplePasses
 from bayesian.posterior import Posterior
@@ -109,11 +109,12 @@ class Elbo(RepeatableObjective):
             probabilities = probabilities + log_probabilities.detach().exp().sum(dim=0)
         self._ranks.add_up(probabilities)
         divergence = divergence_from_prior(mean, log_std, std, self._hparams.prior_std)
-        factor = self._run.precision.scale(self._factor)
-        self._posterior.add_gradients(
-            gradients.of_mean.addcmul_(divergence.mean_gradient, factor),
-            gradients.of_std.mul_(std).addcmul_(divergence.log_std_gradient, factor),
-        )
+        of_mean, of_log_std = gradients.of_mean, gradients.of_std.mul_(std)
+        if self._hparams.optimizer != IVON:  # which has the gradient of the divergence in its own step
+            factor = self._run.precision.scale(self._factor)
+            of_mean.addcmul_(divergence.mean_gradient, factor)
+            of_log_std.addcmul_(divergence.log_std_gradient, factor)
+        self._posterior.add_gradients(of_mean, of_log_std)
         data_fit = self._data_fit(self._of_all_ranks(torch.cat(fits)))
         return {
             "loss": data_fit + self._factor * divergence.value,

@@ -17,6 +17,8 @@ BAYESIAN = "bayesian"
 
 BATCHNORM_MODES = ("recalibrated", "batch", "running")
 PARTIAL = ("allow", "refuse")
+BAYES_BY_BACKPROP, IVON = "bayes_by_backprop", "ivon"
+OPTIMIZERS = (BAYES_BY_BACKPROP, IVON)
 LIKELIHOODS = ("expected", "predictive")
 INIT_SCALES: Mapping[str, Callable[[int], float]] = {
     "torch_blue": lambda fan_in: 1 / math.sqrt(fan_in) + 1e-5,
@@ -78,8 +80,24 @@ class BayesianHparams(VariantHparams):
         display_default=False,
     )
 
+    optimizer: str = hparam(
+        "how the distribution is fitted: bayes_by_backprop (means and log stds by --optimizer_name) or ivon (natural "
+        "gradients, for which one sample a step is enough; --optimizer_name and --lr are then for what is not random)",
+        BAYES_BY_BACKPROP,
+        choices=OPTIMIZERS,
+        display_default=False,
+    )
+    ivon_lr: float = hparam(
+        "the learning rate of IVON, in place of --lr, with the same milestones", 0.1, display_default=False
+    )
+    ivon_beta1: float = hparam("how much of the momentum of IVON is kept at a step", 0.9, display_default=False)
+    ivon_beta2: float | None = hparam(
+        "how much of the Hessian of IVON is kept at a step (default: 1 - 5 / the number of steps, at least 0.9)", None
+    )
+
     def __post_init__(self) -> None:
         """Check the values."""
+        self._check_optimizer()
         for name in ("samples", "evaluation_samples"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InvalidValue(name, getattr(self, name), "must be at least 1")
@@ -109,6 +127,22 @@ class BayesianHparams(VariantHparams):
         ):
             if getattr(self, name) not in valid:
                 raise InvalidValue(name, getattr(self, name), one_of(valid))
+
+    def _check_optimizer(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise InvalidValue("optimizer", self.optimizer, one_of(OPTIMIZERS))
+        if not 0 < self.ivon_lr <= _GREATEST:
+            raise InvalidValue("ivon_lr", self.ivon_lr, f"must be greater than 0, and no more than {_GREATEST:g}")
+        for name in ("ivon_beta1", "ivon_beta2"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
+                raise InvalidValue(name, getattr(self, name), "must be at least 0 and less than 1")
+        if self.optimizer == IVON:
+            # In IVON T says how wide the posterior is, not only how much the divergence weighs.
+            if not self.kl_temperature > 0:
+                raise InvalidValue("kl_temperature", self.kl_temperature, "must be greater than 0 for ivon")
+            for name in ("kl_warmup", "std_lr_factor"):
+                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                    raise InvalidValue(name, getattr(self, name), "has no meaning for ivon")
 
     def kl_temperature_at(self, step: Step) -> float:
         """Return the factor on the KL divergence at a step."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bayesian.adapter import variational_tensors
 from bayesian.batchnorm import batchnorm_layers, recalibrate, statistics_restored
+from bayesian.ivon import state_names
 from bayesian.posterior import Posterior
 from training import ImageBatches
 
@@ -37,7 +38,8 @@ def _under_deterministic_names(model: nn.Module, state: Mapping[str, Tensor]) ->
     """Return a state dict with the means, and in the order, of the deterministic network."""
     names = [item for tensor in variational_tensors(model) for item in tensor.state_names.items()]
     means, log_stds = {mean: name for name, (mean, _) in names}, {log_std for _, (_, log_std) in names}
-    return {means.get(name, name): tensor for name, tensor in state.items() if name not in log_stds}
+    further = log_stds | state_names(model)
+    return {means.get(name, name): tensor for name, tensor in state.items() if name not in further}
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bayesian.adapter import variational_tensors
 from bayesian.hparams import BayesianHparams
+from bayesian.ivon import state_names
 from bayesian.variant import Bayesian
 from foundations.errors import InvalidValue, UserError, one_of
 from open_lth.branch import Branch
@@ -28,6 +29,7 @@ def take_over_deterministic_state(model: nn.Module, state: Mapping[str, Tensor])
     tensors = variational_tensors(model)
     targets: dict[str, Tensor] = {name: tensor.mean for tensor in tensors for name in tensor.state_names}
     distributed = {own for tensor in tensors for names in tensor.state_names.values() for own in names}
+    distributed |= state_names(model)
     targets |= {name: tensor for name, tensor in model.state_dict().items() if name not in distributed}
     for name in sorted(set(targets) ^ set(state)):
         raise UserError(f"the trunk's network and the Bayesian one differ: only one of them has {name}")

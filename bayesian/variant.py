@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from bayesian.adapter import variational_tensors
@@ -13,7 +14,8 @@ from bayesian.conversion import describe_conversion, make_bayesian
 from bayesian.diagnostics import posterior_diagnostics
 from bayesian.elbo import Elbo
 from bayesian.estimators import ESTIMATORS
-from bayesian.hparams import BAYESIAN, BayesianHparams
+from bayesian.hparams import BAYESIAN, IVON, BayesianHparams
+from bayesian.ivon import add_state, ivon
 from bayesian.prediction import log_probabilities_of_samples
 from bayesian.tickets import distribution_state, mean_state, restore_distribution
 from foundations.context import Sharing
@@ -78,6 +80,8 @@ class Bayesian(ModelVariant):
         model = super().build(hparams, num_classes, seed)
         with default_generator_seeded(seed):  # torch-blue draws means that are then replaced
             make_bayesian(model, self._hparams)
+        if self._hparams.optimizer == IVON:
+            add_state(model)
         return model
 
     def remark(self, model: nn.Module) -> str:
@@ -99,6 +103,14 @@ class Bayesian(ModelVariant):
         others = [p for p in model.parameters() if p.requires_grad and id(p) not in kept_apart]
         rate = hparams.lr * self._hparams.std_lr_factor
         return [{"params": others}, {"params": log_stds, "weight_decay": 0.0, "lr": rate}]
+
+    def optimizer(
+        self, model: nn.Module, hparams: TrainingHparams, circumstances: TrainingCircumstances
+    ) -> torch.optim.Optimizer:
+        """Return what `--bayesian_optimizer` chose."""
+        if self._hparams.optimizer == IVON:
+            return ivon(model, self._hparams, hparams, circumstances)
+        return super().optimizer(model, hparams, circumstances)
 
     def check_sharing(self, sharing: Sharing, ranks: Ranks) -> None:
         """Check that there are enough samples to share, and that their noise is of whole networks.

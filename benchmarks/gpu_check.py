@@ -165,6 +165,7 @@ def checks(even: str) -> dict[str, Check]:
     found |= {f"estimator {name}": bayesian_by(f"--bayesian_estimator={name}") for name in ESTIMATORS.names()}
     found |= {
         "predictive likelihood": bayesian_by("--bayesian_likelihood=predictive"),
+        "IVON": bayesian_by("--bayesian_optimizer=ivon"),
         "KL warm-up": bayesian_by("--bayesian_kl_warmup=2ep"),
         "statistics of training": bayesian_by("--bayesian_batchnorm=running"),
         "batches of one size": lambda bench: alike(bench, f"--dataset_name={even}"),

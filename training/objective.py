@@ -91,6 +91,7 @@ class TrainingCircumstances:
 
     Args:
         num_examples: the number of training examples.
+        steps: how many steps training takes from its start to its end.
         streams: where anything random comes from; processes that share examples may have streams of their own.
         exchange: what adds up the gradients of the processes that train the run together.
         sample_ranks: the processes that share the samples that a stochastic network draws for a batch.
@@ -107,6 +108,7 @@ class TrainingCircumstances:
     loss: Loss = cross_entropy
     samples_at_once: int | None = None
     compiled: Callable[[Any], Any] = as_it_is
+    steps: int = 1
 
 
 class LossObjective(RepeatableObjective):

@@ -30,7 +30,7 @@ from training.checkpoint import TrainingState
 from training.data import extra_tests_for, load_test_for, load_train_for, load_training_set_for, load_validation_for
 from training.evaluation import Evaluator
 from training.finite import Diverged, check_network
-from training.hparams import OPTIMIZERS, TrainingHparams
+from training.hparams import TrainingHparams
 from training.loop import train
 from training.objective import OBJECTIVES, TrainingCircumstances
 from training.optimizers import make_schedule
@@ -194,11 +194,6 @@ class TrainingRun:
         ranks = team.ranks
         model = place(model, self.context)
         evaluator = ranks.leader_first(self.evaluator)  # which may have to download the data
-        optimizer = OPTIMIZERS.get(self.training_hparams.optimizer_name)(
-            self.variant.parameter_groups(model, self.training_hparams), self.training_hparams
-        )
-        prunable = self.variant.prunable(model)
-        MaskEnforcement(optimizer, prunable, mask)
         ranks.check_same(f"{self.paths.directory}: the mask", mask.digest())
         circumstances = TrainingCircumstances(
             num_examples=evaluator.train.num_examples,
@@ -209,7 +204,10 @@ class TrainingRun:
             loss=OBJECTIVES.get(self.training_hparams.objective),
             samples_at_once=self.context.samples_at_once,
             compiled=functools.partial(compiled, context=self.context),
+            steps=self.end.iteration - start.iteration,
         )
+        optimizer = self.variant.optimizer(model, self.training_hparams, circumstances)
+        MaskEnforcement(optimizer, self.variant.prunable(model), mask)
         progress = Progress(self.label, self.end, self.context.quiet, self.context.report_to)
         feed = SinkFeed(self.context.sinks, self.describe)
         with contextlib.closing(progress):

@@ -17,7 +17,7 @@ from foundations.ranks import Ranks
 from foundations.registry import Registry
 from models import ModelFamily, ModelHparams, build_network, prunable_tensor_names
 from pruning import DETERMINISTIC, Prunable, PrunableParameter
-from training.hparams import ParameterGroups, TrainingHparams
+from training.hparams import OPTIMIZERS, ParameterGroups, TrainingHparams
 from training.objective import LossObjective, Objective, TrainingCircumstances
 from training.passes import Passes, logits_of
 from training.precision import Precision
@@ -145,6 +145,12 @@ class ModelVariant:
         They are one group: weight decay acts on all of them, as in OpenLTH.
         """
         return [{"params": [parameter for parameter in model.parameters() if parameter.requires_grad]}]
+
+    def optimizer(
+        self, model: nn.Module, hparams: TrainingHparams, circumstances: TrainingCircumstances
+    ) -> torch.optim.Optimizer:
+        """Return what updates the parameters, in groups as above: what `--optimizer_name` chose."""
+        return OPTIMIZERS.get(hparams.optimizer_name)(self.parameter_groups(model, hparams), hparams)
 
     def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
         """Return what training minimises: the loss that `--objective` chose."""

@@ -25,6 +25,7 @@ FIGURES: Mapping[str, Plot] = {
     "overlap_scores": Plot(("scores",), _OVERLAP, "Do scores keep the weights that |μ| keeps?", {"reference": _MEAN}),
     "posterior": Plot(("1",), f"{__package__}.posterior", "Means and standard deviations of kept and pruned weights"),
     "reliability": Plot(("1",), _RELIABILITY, "Reliability of the predictions"),
+    "optimizers": Plot(("optimizers",), options={"measures": ("accuracy", "loss", "ece")}),
     "shift": Plot(("shift",), _SHIFT),
     "ood": Plot(("shift",), _OOD, "Telling what is out of distribution"),
     "cost": Plot(("5",), _COST, "Accuracy and what it costs to train for it"),

@@ -146,6 +146,16 @@ def scores(scale: PaperScale) -> Iterable[Series]:
                 yield _tickets(f"{label}, {state}", method, bayesian(scale, network, words, strategy))
 
 
+@_figure("optimizers", "What fits the distribution, at one to ten gradients a step")
+def optimizers(scale: PaperScale) -> Iterable[Series]:
+    """Bayes by Backprop with several numbers of samples, and IVON, beside the deterministic network."""
+    for panel, network in scale.networks.items() if scale.optimizers else ():
+        yield _series(panel, methods.DETERMINISTIC, (trunk.evaluation(1) for trunk in deterministic(scale, network)))
+        for method, words in scale.optimizers.items():
+            trunks = bayesian(scale, network, words)
+            yield _series(panel, method, (trunk.evaluation(1) for trunk in trunks))
+
+
 @_figure("shift", "Shifted test images")
 def shift(scale: PaperScale) -> Iterable[Series]:
     """Both kinds of network, and ensembles of the deterministic replicates, which any Bayesian claim must beat."""

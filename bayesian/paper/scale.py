@@ -16,10 +16,11 @@ from foundations.settings import STRICT
 from open_lth.flags.levels import read_levels
 from open_lth.suites import Scale
 
-NAMED_SCALES = {name: Path(__file__).parent / "scales" / f"{name}.json" for name in ("paper", "small")}
+NAMED_SCALES = {name: Path(__file__).parent / "scales" / f"{name}.json" for name in ("paper", "small", "methods")}
 
 _FLAG = re.compile(r"--\w+(=.*)?", re.ASCII | re.DOTALL)
 _OF_BAYESIAN = f"--{BAYESIAN}_"
+_OF_BAYESIAN_ALONE = ("std_learning_rates", "optimizers")
 
 
 def _split(text: Any) -> tuple[str, ...]:
@@ -81,6 +82,7 @@ class PaperScale:
         larger_networks: for figure 6, name and flags of a larger network by the name of the usual one.
         learning_rates: for figure 7, flags by what the legend says.
         std_learning_rates: for the scores under several learning rates of log std, flags by what the panel says.
+        optimizers: for the figure about what fits the distribution, flags by what the legend says.
         figures: what is different for each.
         description: what the scale is for.
     """
@@ -99,6 +101,7 @@ class PaperScale:
     larger_networks: Mapping[str, Labelled] = field(default_factory=dict)
     learning_rates: Labelled = field(default_factory=dict)
     std_learning_rates: Labelled = field(default_factory=dict)
+    optimizers: Labelled = field(default_factory=dict)
     figures: Mapping[str, FigureScale] = field(default_factory=dict)
     description: str = ""
 
@@ -150,12 +153,13 @@ def _about_flags(scale: PaperScale) -> Iterator[str]:
         "larger_networks": (words for networks in scale.larger_networks.values() for words in networks.values()),
         "learning_rates": scale.learning_rates.values(),
         "std_learning_rates": scale.std_learning_rates.values(),
+        "optimizers": scale.optimizers.values(),
     }
     for key, several in of_all.items():
         for name in (word.partition("=")[0] for words in several for word in words):
             if name == f"--{BAYESIAN}":
                 yield f"{key}: {name} must be left out; each figure has networks of both kinds"
-            if name.startswith(_OF_BAYESIAN) and key != "std_learning_rates":
+            if name.startswith(_OF_BAYESIAN) and key not in _OF_BAYESIAN_ALONE:
                 yield f"{key}: {name} must stand in bayesian, since other networks do not have it"
     for name in (word.partition("=")[0] for word in scale.bayesian):
         if not name.startswith(_OF_BAYESIAN):

@@ -29,7 +29,8 @@ class Measure:
 ACCURACY = Measure("accuracy", "Test accuracy (%)", 100.0)
 MACE = Measure("mace", "MACE")
 ECE = Measure("ece", "ECE")
-_MEASURES = {measure.name: measure for measure in (ACCURACY, MACE, ECE)}
+NLL = Measure("loss", "NLL")
+_MEASURES = {measure.name: measure for measure in (ACCURACY, MACE, ECE, NLL)}
 
 KEYS = ["panel", "method", "level"]
 _ENDS = ("_floor", "_low", "_high")

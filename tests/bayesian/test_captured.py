@@ -22,6 +22,7 @@ CASES = {
     "antithetic": ("mnist_lenet_12", {"estimator": "antithetic", "samples": 4}),
     "local reparameterization": ("mnist_lenet_12", {"estimator": "local_reparameterization"}),
     "recycled": ("mnist_lenet_12", {"estimator": "recycled", "samples": 3}),
+    "ivon": ("cifar_resnet_8_4", {"optimizer": "ivon"}),
     "predictive": ("mnist_lenet_12", {"likelihood": "predictive"}),
     "predictive and local": (
         "mnist_lenet_12",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayesian.estimators import ESTIMATORS
+from bayesian.hparams import OPTIMIZERS as POSTERIOR_OPTIMIZERS
 from datasets import CORRUPTIONS, DATASETS, OOD_CHANGES, STREAMED_DATASETS
 from models import MODEL_FAMILIES
 from open_lth.branch import BRANCHES
@@ -50,6 +51,7 @@ REGISTRIES: Mapping[str, Any] = {
     "strategy": STRATEGIES,
     "branch": BRANCHES,
     "estimator": ESTIMATORS,
+    "posterior optimizer": dict.fromkeys(POSTERIOR_OPTIMIZERS),
     "optimizer": OPTIMIZERS,
     "objective": OBJECTIVES,
     "corruption": CORRUPTIONS,
@@ -127,6 +129,8 @@ ROWS: dict[str, dict[str, Words]] = {
     },
     # Flags besides the estimator's name and two samples.
     "estimator": {"weights": (), "antithetic": (), "local_reparameterization": (), "recycled": ()},
+    # Flags besides the name and two samples.
+    "posterior optimizer": {"bayes_by_backprop": (), "ivon": ()},
     # Flags besides the optimiser's name.
     "optimizer": {"sgd": ("--momentum=0.9", "--lr=0.1", "--weight_decay=1e-4"), "adam": ("--lr=0.001",)},
     # Flags besides the objective's name.
@@ -183,8 +187,8 @@ def _cases_of(registry: str, name: str, row: Words) -> list[Case]:
     label = f"{registry}-{name}".replace(" ", "_")
     if registry in ("variant", "dataset", "streamed dataset"):
         return [Case(label, (*BASE, *row))]
-    if registry == "estimator":
-        return [Case(label, (*BASE, *BAYESIAN, f"--bayesian_estimator={name}", *row))]
+    if registry in ("estimator", "posterior optimizer"):
+        return [Case(label, (*BASE, *BAYESIAN, f"--bayesian_{registry.split()[-1]}={name}", *row))]
     return [
         Case(f"{label}-{variant}", *_settings(registry, name, row, variant))
         for variant in _fitting_variants(registry, name)

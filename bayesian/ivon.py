@@ -1,0 +1,179 @@
+"""IVON: variational inference by natural gradients, at one gradient a step (Shen et al. 2024, arXiv 2402.17641)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bayesian.adapter import VariationalTensor, deterministic_parameters, variational_tensors
+from bayesian.hparams import BAYESIAN, BayesianHparams
+from foundations.errors import InvalidValue
+from training import TrainingCircumstances, TrainingHparams
+
+HESSIAN, MOMENTUM, AGE = "hessian", "momentum", "age"
+"""What of the optimiser stays with a network, as buffers of its layers: rewinding rewinds all of it."""
+
+CHANGES = 5.0
+"""How often the estimate of the Hessian is replaced in the course of a training, unless told otherwise."""
+
+_FIRST, _SECOND, _EPSILON = 0.9, 0.999, 1e-8
+"""Adam's constants (Kingma and Ba 2015), for the parameters that are no distribution."""
+
+
+def add_state(model: nn.Module) -> None:
+    """Give every distribution of a network room for what IVON remembers of it, which is nothing yet."""
+    for tensor in variational_tensors(model):
+        for kind in (HESSIAN, MOMENTUM):
+            tensor.layer.register_buffer(_buffer(tensor, kind), torch.zeros_like(tensor.mean))
+        tensor.layer.register_buffer(_buffer(tensor, AGE), torch.zeros(()))
+
+
+def state_of(tensor: VariationalTensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a distribution's Hessian and momentum, of its shape, and the number of steps that they remember."""
+    hessian, momentum, age = (getattr(tensor.layer, _buffer(tensor, kind)) for kind in (HESSIAN, MOMENTUM, AGE))
+    return hessian, momentum, age
+
+
+def state_names(model: nn.Module) -> set[str]:
+    """Return the names, in a network's state dict, of what IVON remembers of it; none if it was not made for that."""
+    candidates = {
+        f"{tensor.name.removesuffix(tensor.variable)}{_buffer(tensor, kind)}"
+        for tensor in variational_tensors(model)
+        for kind in (HESSIAN, MOMENTUM, AGE)
+    }
+    return candidates & {name for name, _ in model.named_buffers()}
+
+
+def _buffer(tensor: VariationalTensor, kind: str) -> str:
+    return f"_{tensor.variable}_{kind}"
+
+
+class Ivon(torch.optim.Optimizer):
+    r"""Improved variational online Newton, for means and log stds together; Adam for all other parameters.
+
+    The posterior's std is :math:`1 / \sqrt{\lambda (h + \delta)}`, where h estimates the diagonal of the Hessian,
+    :math:`\lambda = N / T` and :math:`\delta = T / (N s^2)` for a prior of std s (Shen et al. 2024, algorithm 1). With
+    the gradients g of the data fit alone, at w = m + σε, a step is
+
+    .. math::
+        \bar g &= \beta_1 \bar g + (1 - \beta_1) g, \qquad \hat h = g \varepsilon / \sigma, \\
+        h &= \beta_2 h + (1 - \beta_2) \hat h + \tfrac{1}{2} (1 - \beta_2)^2 (h - \hat h)^2 / (h + \delta), \\
+        m &= m - \alpha (\bar g / (1 - \beta_1^t) + \delta m) / (h + \delta).
+
+    The gradient of a log std is that of the mean times εσ, so ĥ is the former over σ². A pruned weight, of std 0, keeps
+    its h. What h and the momentum were lies in the network's own buffers, which are saved and rewound along with it.
+
+    Args:
+        model: a Bayesian network with room for the state.
+        weighting: λ.
+        decay: δ.
+        beta1: of the momentum.
+        beta2: of the Hessian.
+        rate: α.
+        plain_rate: the learning rate of all other parameters.
+        plain_decay: their L2 penalty.
+
+    Raises:
+        InvalidValue: if a weight starts wider than the prior allows, so that its h would not be positive.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        weighting: float,
+        decay: float,
+        beta1: float,
+        beta2: float,
+        rate: float,
+        plain_rate: float,
+        plain_decay: float = 0.0,
+    ) -> None:
+        self._tensors = [tensor for tensor in variational_tensors(model) if tensor.mean.requires_grad]
+        self._weighting, self._decay, self._beta1, self._beta2 = weighting, decay, beta1, beta2
+        parts = [parameter for tensor in self._tensors for parameter in (tensor.mean, tensor.log_std)]
+        groups: list[dict[str, Any]] = [{"params": parts, "lr": rate, "kind": "distribution"}] if parts else []
+        plain = [p for p in deterministic_parameters(model).values() if p.requires_grad]
+        groups += [{"params": plain, "lr": plain_rate, "weight_decay": plain_decay, "kind": "plain"}] if plain else []
+        # All numbers that change from step to step are tensors.
+        super().__init__(groups, {"lr": rate, "weight_decay": 0.0, "kind": "plain", "capturable": True})
+        for tensor in self._tensors:
+            self._begin(tensor)
+
+    @torch.no_grad()
+    def _begin(self, tensor: VariationalTensor) -> None:
+        """Choose h for the std that a weight has, where it has none yet."""
+        hessian, _, _ = state_of(tensor)
+        new = (hessian == 0) & (tensor.log_std > -math.inf)
+        wanted = (-2 * tensor.log_std.double()).exp() / self._weighting - self._decay
+        if bool((wanted[new] <= 0).any()):
+            text = "is too wide for IVON beside this prior: a posterior cannot be wider; choose a smaller one"
+            raise InvalidValue(f"{BAYESIAN}_init_std", f"a std of {float(tensor.log_std.max().exp()):g}", text)
+        hessian.copy_(torch.where(new, wanted.to(hessian.dtype), hessian))
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Take a step by the gradients that are there, those of the data fit."""
+        for group in self.param_groups:
+            if group["kind"] == "distribution":
+                for tensor in self._tensors:
+                    if tensor.mean.grad is not None and tensor.log_std.grad is not None:
+                        self._update(tensor, tensor.mean.grad, tensor.log_std.grad, group["lr"])
+            else:
+                self._step_of_adam(group)
+
+    def _update(self, tensor: VariationalTensor, gradient: Tensor, of_log_std: Tensor, rate: float | Tensor) -> None:
+        hessian, momentum, age = state_of(tensor)
+        # Where a weight is pruned, its gradient and its std are 0.
+        estimate = (of_log_std * (-2 * tensor.log_std).exp()).nan_to_num_(0.0)
+        momentum.lerp_(gradient, 1 - self._beta1)
+        age += 1
+        change = estimate.sub_(hessian)
+        correction = change.square().div_(hessian + self._decay).mul_(0.5 * (1 - self._beta2) ** 2)
+        moved = hessian + change.mul_(1 - self._beta2).add_(correction)
+        hessian.copy_(torch.where(tensor.log_std > -math.inf, moved, hessian))
+        curvature = hessian + self._decay
+        direction = (momentum / (1 - self._beta1**age)).add_(tensor.mean, alpha=self._decay)
+        tensor.mean.sub_(direction.div_(curvature).mul_(rate))
+        tensor.log_std.copy_(curvature.mul_(self._weighting).log_().mul_(-0.5))
+
+    def _step_of_adam(self, group: dict[str, Any]) -> None:
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
+            state = self.state[parameter]
+            if not state:
+                state["step"] = torch.zeros((), device=parameter.device)
+                state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+            gradient = parameter.grad + group["weight_decay"] * parameter
+            state["step"] += 1
+            state["exp_avg"].lerp_(gradient, 1 - _FIRST)
+            state["exp_avg_sq"].lerp_(gradient.square(), 1 - _SECOND)
+            scale = (state["exp_avg_sq"] / (1 - _SECOND ** state["step"])).sqrt_().add_(_EPSILON)
+            parameter.sub_((state["exp_avg"] / (1 - _FIRST ** state["step"])).div_(scale).mul_(group["lr"]))
+
+
+def ivon(
+    model: nn.Module, own: BayesianHparams, hparams: TrainingHparams, circumstances: TrainingCircumstances
+) -> Ivon:
+    """Return the optimiser for a network, as hyperparameters and the length of training want it.
+
+    Raises:
+        InvalidValue: if the network's weights start too wide.
+    """
+    weighting = circumstances.num_examples / own.kl_temperature
+    beta2 = own.ivon_beta2
+    return Ivon(
+        model,
+        weighting=weighting,
+        decay=1 / (weighting * own.prior_std**2),
+        beta1=own.ivon_beta1,
+        beta2=1 - min(0.1, CHANGES / circumstances.steps) if beta2 is None else beta2,
+        rate=own.ivon_lr,
+        plain_rate=hparams.lr,
+        plain_decay=hparams.weight_decay or 0.0,
+    )
