@@ -75,3 +75,26 @@ def spread(log_std: Tensor) -> float:
     """Return the 90th percentile of σ over the 10th."""
     low, high = np.quantile(log_std.cpu().numpy(), (0.1, 0.9))
     return math.exp(high - low)
+
+
+@torch.no_grad()
+def posterior_distances(ones: Sequence[VariationalTensor], others: Sequence[VariationalTensor]) -> dict[str, float]:
+    r"""Return how far two posteriors are from each other, weights that both have pruned left out.
+
+    `l2` is that of the means, and `symmetric_kl`, in nats, is for each weight
+
+    .. math:: \frac{1}{4} \left( \frac{\sigma_1^2}{\sigma_2^2} + \frac{\sigma_2^2}{\sigma_1^2} - 2
+        + (\mu_1 - \mu_2)^2 (\sigma_1^{-2} + \sigma_2^{-2}) \right),
+
+    the mean of :math:`\mathrm{KL}(q_1 \| q_2)` and :math:`\mathrm{KL}(q_2 \| q_1)` of two normal distributions. It is
+    infinite if only one of them has a weight pruned.
+    """
+    squares, divergence = 0.0, 0.0
+    for one, other in zip(ones, others, strict=True):
+        kept = (one.log_std > -math.inf) | (other.log_std > -math.inf)
+        difference = (one.mean - other.mean)[kept].double().square()
+        log_ratio = 2 * (one.log_std - other.log_std)[kept].double()
+        precisions = sum((-2 * tensor.log_std[kept].double()).exp() for tensor in (one, other))
+        squares += float(difference.sum())
+        divergence += float((log_ratio.exp() + (-log_ratio).exp() - 2 + difference * precisions).sum()) / 4
+    return {"l2": math.sqrt(squares), "symmetric_kl": divergence}

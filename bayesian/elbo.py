@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bayesian.batchnorm import statistics_restored
 from bayesian.divergence import divergence_from_prior
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import IVON, BayesianHparams
@@ -19,7 +18,7 @@ from bayesian.passes import SampledWeights, SampleGradients, SamplePasses
 from bayesian.posterior import Posterior
 from bayesian.ways import choose_passes
 from foundations.step import Step
-from training import RepeatableObjective, TrainingCircumstances, accuracy
+from training import RepeatableObjective, TrainingCircumstances, accuracy, statistics_restored
 
 FIRST, LAST = 0, -1
 """Rounds of passes under a step's samples."""

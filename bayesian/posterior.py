@@ -74,7 +74,7 @@ class Posterior:
     def draw(self, generator: torch.Generator) -> Tensor:
         """Return one sample of all weights, (size,), without gradient."""
         mean, log_std = self.flat()
-        noise = torch.randn(self.size, generator=generator, device=generator.device)
+        noise = torch.randn(self.size, generator=generator, device=generator.device, dtype=mean.dtype)
         return torch.addcmul(mean, log_std.exp(), noise)
 
     def add_gradients(self, mean: Tensor, log_std: Tensor) -> None:

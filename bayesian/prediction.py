@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from bayesian.batchnorm import recalibrate, statistics_restored, use_batch_statistics
+from bayesian.batchnorm import use_batch_statistics
 from bayesian.hparams import BayesianHparams
 from bayesian.posterior import Posterior
-from training import PredictionRequest, logits_of
+from training import PredictionRequest, logits_of, recalibrate, statistics_restored
 
 
 @torch.no_grad()

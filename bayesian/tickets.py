@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from bayesian.adapter import variational_tensors
-from bayesian.batchnorm import batchnorm_layers, recalibrate, statistics_restored
 from bayesian.ivon import state_names
 from bayesian.posterior import Posterior
-from training import ImageBatches
+from training import ImageBatches, batchnorm_layers, recalibrate, statistics_restored
 
 _STD = ".std"
 

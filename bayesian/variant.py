@@ -9,13 +9,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from bayesian.adapter import variational_tensors
+from bayesian.adapter import variational_tensors, weights_in_place
 from bayesian.conversion import describe_conversion, make_bayesian
-from bayesian.diagnostics import posterior_diagnostics
+from bayesian.diagnostics import posterior_diagnostics, posterior_distances
 from bayesian.elbo import Elbo
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import BAYESIAN, IVON, BayesianHparams
 from bayesian.ivon import add_state, ivon
+from bayesian.posterior import Posterior
 from bayesian.prediction import log_probabilities_of_samples
 from bayesian.tickets import distribution_state, mean_state, restore_distribution
 from foundations.context import Sharing
@@ -143,6 +144,25 @@ class Bayesian(ModelVariant):
     def sample_log_probabilities(self, model: nn.Module, request: PredictionRequest) -> Iterator[Tensor]:
         """Yield the log of the class probabilities under each sample of all weights."""
         yield from log_probabilities_of_samples(model, self._hparams, request)
+
+    def sampled_weights(self, model: nn.Module, generator: torch.Generator) -> Iterator[Mapping[str, Tensor]]:
+        """Yield as many draws of all weights as training takes for a batch."""
+        posterior = Posterior.of(model)
+        for _ in range(self._hparams.samples):
+            drawn = [part.clone().requires_grad_() for part in posterior.split(posterior.draw(generator))]
+            with weights_in_place(posterior.tensors, drawn):
+                yield {tensor.name: value for tensor, value in zip(posterior.tensors, drawn, strict=True)}
+
+    def recompute_statistics(self, model: nn.Module, calibration: ImageBatches) -> None:
+        """Recompute the statistics of BatchNorm for the mean weights, if evaluation takes those of training."""
+        if self._hparams.batchnorm == "running":
+            posterior = Posterior.of(model)
+            with posterior.weights(posterior.flat()[0]):
+                super().recompute_statistics(model, calibration)
+
+    def distances(self, one: nn.Module, other: nn.Module) -> Mapping[str, float]:
+        """Return `l2`, that of the means, and `symmetric_kl`, the mean of both divergences of the posteriors."""
+        return posterior_distances(variational_tensors(one), variational_tensors(other))
 
     def describe(self) -> BayesianHparams:
         """Return the hyperparameters that it was made with."""

@@ -23,6 +23,7 @@ _REPLICATE = re.compile(r"replicate_(\d+)", re.ASCII)
 _LEVEL = re.compile(rf"level_(\d+|{PRETRAIN})", re.ASCII)
 _ENSEMBLE = re.compile(rf"ensemble_of_({REPLICATES}|{LEVELS})", re.ASCII)
 _BRANCH = re.compile(rf"{BRANCH}_(\w+)_[0-9a-f]+", re.ASCII)
+_PART = re.compile(r"part_(\w+)", re.ASCII)
 _MODEL = re.compile(r"model_ep(\d+)_it(\d+)\.pth", re.ASCII)
 
 
@@ -60,14 +61,18 @@ class RunPaths:
     @property
     def level(self) -> int | str | None:
         """The level: a number, `pretrain`, or None if the run has none."""
-        match = _LEVEL.fullmatch(self.directory.parent.name)
+        match = _LEVEL.fullmatch(self._whole.parent.name)
         return match and (match[1] if match[1] == PRETRAIN else int(match[1]))
 
     @property
     def kind(self) -> str:
-        """What the run is: `main`, `lrr`, `pretrain`, or the name of a branch; or `ensemble_of_levels` of these."""
-        match = _BRANCH.fullmatch(self.directory.name)
+        """What the run is: `main`, `lrr`, `pretrain`, or the name of a branch; or `ensemble_of_levels` of these.
+
+        A training of a branch that has several is called `fork/1`.
+        """
+        match, part = _BRANCH.fullmatch(self._whole.name), self._part
         own = PRETRAIN if self.level == PRETRAIN else match[1] if match else self.directory.name
+        own += f"/{part}" if part else ""
         if self.ensemble_of is None:
             return own
         return f"ensemble_of_{self.ensemble_of}" + (f" of {own}" if own != MAIN else "")
@@ -79,16 +84,36 @@ class RunPaths:
         return match[1] if match else None
 
     @property
+    def _part(self) -> str:
+        """Which of the trainings of a branch it is; nothing if it is the only one, or no branch."""
+        match = _PART.fullmatch(self.directory.name)
+        return match[1] if match and _BRANCH.fullmatch(self.directory.parent.name) else ""
+
+    @property
+    def _whole(self) -> Path:
+        """The directory of the branch, if it is one of its trainings; else its own."""
+        return self.directory.parent if self._part else self.directory
+
+    def part(self, name: str) -> RunPaths:
+        """Return the place of one of the trainings of a branch that has several."""
+        return RunPaths(self.directory / f"part_{name}")
+
+    @property
+    def branch(self) -> str | None:
+        """The directory's name of the branch that it is, or is a training of; None if it is no branch."""
+        return self._whole.name if _BRANCH.fullmatch(self._whole.name) else None
+
+    @property
     def _below(self) -> Path:
         """The directory right below that of the replicate, or of the experiment if it is an ensemble of replicates."""
-        has_level = _LEVEL.fullmatch(self.directory.parent.name)
-        place = self.directory.parent if has_level else self.directory
+        has_level = _LEVEL.fullmatch(self._whole.parent.name)
+        place = self._whole.parent if has_level else self._whole
         return place.parent if _ENSEMBLE.fullmatch(place.parent.name) else place
 
     @property
     def trunk(self) -> RunPaths | None:
         """The run of the level that a branch starts from, or None if the run is no branch."""
-        return RunPaths(self.directory.parent / MAIN) if _BRANCH.fullmatch(self.directory.name) else None
+        return RunPaths(self._whole.parent / MAIN) if self.branch else None
 
     @property
     def diverged(self) -> Path:
@@ -151,6 +176,11 @@ class RunPaths:
             told: what tells it from the usual one, e.g. `50_samples`.
         """
         return self.directory / f"{'_'.join(('evaluation', *told))}.json"
+
+    @property
+    def results(self) -> Path:
+        """What a branch found out, besides training networks."""
+        return self.directory / "results.json"
 
     @property
     def ticket(self) -> Path:

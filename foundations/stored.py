@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foundations.paths import LEVELS, MAIN, REPLICATES, ReplicatePaths, RunPaths
+from foundations.paths import BRANCH, LEVELS, MAIN, REPLICATES, ReplicatePaths, RunPaths
 
 
 def stored_runs(directory: Path) -> list[RunPaths]:
-    """Return the runs in a replicate's directory, finished or not: levels, branches, or the only one."""
+    """Return the runs in a replicate's directory, finished or not: levels, branches, or the only one.
+
+    Of a branch of several trainings these are the runs; one that found out all it wanted without training is none.
+    """
     found = (*directory.glob("level_*/*"), directory / MAIN)
-    return [RunPaths(place) for place in sorted(found) if place.is_dir()]
+    return [run for place in sorted(found) if place.is_dir() for run in _runs_at(RunPaths(place))]
+
+
+def _runs_at(paths: RunPaths) -> list[RunPaths]:
+    if paths.branch is None or paths.is_finished:
+        return [paths]
+    parts = [RunPaths(place) for place in sorted(paths.directory.glob("part_*")) if place.is_dir()]
+    return parts if parts or paths.results.exists() else [paths]
+
+
+def stored_results(directory: Path, branch: str = "*") -> list[RunPaths]:
+    """Return the branches in a replicate's directory that found out something besides training networks.
+
+    Args:
+        branch: the name of a branch; all if it is not given.
+    """
+    found = directory.glob(f"level_*/{BRANCH}_{branch}_*/{RunPaths(directory).results.name}")
+    return [RunPaths(place.parent) for place in sorted(found)]
 
 
 def stored_replicates(root: Path, name: str = "*") -> list[ReplicatePaths]:

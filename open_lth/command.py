@@ -35,7 +35,7 @@ class Command:
         module: the module with the functions `add_flags(parser, argv)` and `execute(args, argv)`. If the command stands
             for training runs, it also has `trainings(args, argv)`: then `evaluate` can measure them, figures can be
             drawn from them, and a cluster knows what the command makes. If it measures them, it also has
-            `evaluation(args, runs)`, which says what is asked. If it falls into several jobs, it also has
+            `evaluation(args, argv, runs)`, which says what is asked. If it falls into several jobs, it also has
             `jobs(args, argv)`: then a cluster runs each by itself.
         needs_plugins: whether it has to do with what plugins register; what does not need not wait for PyTorch.
         abbreviates: whether flags may be given by their beginnings, as OpenLTH's may. Where it is not for those who
@@ -65,11 +65,13 @@ class Command:
         runs: list[TrainingRun] = self._implementation.trainings(args, argv)
         return runs
 
-    def evaluation(self, args: argparse.Namespace, runs: Sequence[TrainingRun]) -> EvaluationRequest:
+    def evaluation(
+        self, args: argparse.Namespace, argv: Sequence[str], runs: Sequence[TrainingRun]
+    ) -> EvaluationRequest:
         """Return what it measures of its training runs; 0 passes if it measures nothing."""
         if "evaluation" not in vars(self._implementation):
             return EvaluationRequest()
-        request: EvaluationRequest = self._implementation.evaluation(args, runs)
+        request: EvaluationRequest = self._implementation.evaluation(args, argv, runs)
         return request
 
     @property
@@ -185,5 +187,6 @@ def read_command(
     command = COMMANDS.get(words[0])
     if not command.has_trainings:
         raise UserError(f"{words[0]}: stands for no training runs")
-    runs = command.trainings(args, args.command_line[1 : len(words)])
-    return runs, command.evaluation(args, runs)
+    argv = args.command_line[1 : len(words)]
+    runs = command.trainings(args, argv)
+    return runs, command.evaluation(args, argv, runs)

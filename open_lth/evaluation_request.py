@@ -26,6 +26,7 @@ class EvaluationRequest:
         ensemble: whose predictions are averaged, `replicates` or `levels`; if empty, each run is measured by itself.
         samples: of the weights, in each prediction; 0 for as many as the network's hyperparameters say.
         on: the data set whose test examples are measured; if empty, the network's own.
+        results: the files of what branches find out besides training networks.
     """
 
     passes: int = 0
@@ -34,6 +35,7 @@ class EvaluationRequest:
     ensemble: str = ""
     samples: int = 0
     on: str = ""
+    results: tuple[Path, ...] = ()
 
     @property
     def told(self) -> tuple[str, ...]:

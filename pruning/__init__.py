@@ -1,12 +1,13 @@
 """Masks, scores, selection and enforcement."""
 
+from pruning import saliency as _saliency  # registers strategies that look at the data
 from pruning import sparse_global as _sparse_global  # registers the deterministic strategies
 from pruning.circumstances import PruningCircumstances
 from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, apply_mask, prunable_shapes
 from pruning.layer_scale import layer_adaptive, times_root_of_fan_in
 from pruning.mask import Mask, check_same_tensors
 from pruning.scored import PruneBy, Score, register_global_strategy
-from pruning.selection import layers_pruned_away, prune_lowest_by_layer, prune_lowest_globally
+from pruning.selection import fraction_to_keep, layers_pruned_away, prune_lowest_by_layer, prune_lowest_globally
 from pruning.shuffling import shuffle_mask
 from pruning.strategy import (
     DETERMINISTIC,
@@ -18,6 +19,7 @@ from pruning.strategy import (
 )
 
 prunable_weights = _sparse_global.prunable_weights
+del _saliency
 
 __all__ = [
     "DETERMINISTIC",
@@ -35,6 +37,7 @@ __all__ = [
     "apply_mask",
     "check_same_tensors",
     "check_strategy_fits",
+    "fraction_to_keep",
     "layer_adaptive",
     "layers_pruned_away",
     "prunable_shapes",

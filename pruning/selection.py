@@ -40,6 +40,17 @@ def prune_lowest_globally(
     return Mask({name: pruned.get(name, mask[name]) for name in mask})
 
 
+def remaining_after(mask: Mask, fraction: float, ignored: Collection[str] = ()) -> int:
+    """Return how many weights `prune_lowest_globally` keeps of scores that are all different."""
+    candidates = sum(int(tensor.sum()) for name, tensor in mask.items() if name not in ignored)
+    return mask.unpruned - min(math.ceil(fraction * mask.unpruned) + 1, candidates)
+
+
+def fraction_to_keep(mask: Mask, keep: int) -> float:
+    """Return the fraction by which `prune_lowest_globally` keeps so many weights, of scores that are all different."""
+    return max(mask.unpruned - keep - 1.5, 0.0) / mask.unpruned
+
+
 def prune_lowest_by_layer(
     scores: Mapping[str, Tensor], mask: Mask, fraction: float, ignored: Collection[str] = ()
 ) -> Mask:

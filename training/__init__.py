@@ -3,6 +3,7 @@
 from foundations.interruption import Interrupted
 from foundations.metric_logger import MetricLogger
 from training import optimizers  # noqa: F401 - importing optimisers registers them
+from training.batchnorm import batchnorm_layers, recalibrate, statistics_restored
 from training.callbacks import Callback, run_at_step, run_every_epoch
 from training.checkpoint import TrainingState
 from training.data import check_images_fit
@@ -81,6 +82,7 @@ __all__ = [
     "area_under_risk_coverage_curve",
     "average",
     "average_gradient",
+    "batchnorm_layers",
     "bootstrap_intervals",
     "calibration_floors",
     "check_images_fit",
@@ -91,10 +93,12 @@ __all__ = [
     "logits_of",
     "measure",
     "place",
+    "recalibrate",
     "reliability",
     "run_at_step",
     "run_every_epoch",
     "scale_by_temperature",
+    "statistics_restored",
     "training_batches",
     "uncertainty_scores",
     "unreached_changes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from foundations.ranks import Ranks
 from foundations.registry import Registry
 from models import ModelFamily, ModelHparams, build_network, prunable_tensor_names
 from pruning import DETERMINISTIC, Prunable, PrunableParameter
+from training.batchnorm import batchnorm_layers, recalibrate
 from training.hparams import OPTIMIZERS, ParameterGroups, TrainingHparams
 from training.objective import LossObjective, Objective, TrainingCircumstances
 from training.passes import Passes, logits_of
@@ -184,6 +186,31 @@ class ModelVariant:
         found = request.passes.repeated("deterministic", model, one_pass)()
         model.train(was_training)
         yield found.clone()  # the next pass may be written to the same place
+
+    def sampled_weights(self, model: nn.Module, generator: torch.Generator) -> Iterator[Mapping[str, Tensor]]:
+        """Yield the weights and biases by name, once for each draw of them: leaves that the network then computes with.
+
+        They need gradients and may be changed in place. A deterministic network has one draw, its own parameters.
+
+        Args:
+            generator: where what is drawn comes from.
+        """
+        yield dict(model.named_parameters())
+
+    def recompute_statistics(self, model: nn.Module, calibration: ImageBatches) -> None:
+        """Recompute what evaluation keeps from training, such as the statistics of BatchNorm, for other weights."""
+        was_training, momenta = model.training, [layer.momentum for layer in batchnorm_layers(model)]
+        with torch.no_grad():
+            recalibrate(model.eval(), calibration(), model)
+        for layer, momentum in zip(batchnorm_layers(model), momenta, strict=True):
+            layer.momentum = momentum
+        model.train(was_training)
+
+    @torch.no_grad()
+    def distances(self, one: nn.Module, other: nn.Module) -> Mapping[str, float]:
+        """Return how far two networks are from each other: `l2`, the root of the squared differences of weights."""
+        pairs = zip(one.parameters(), other.parameters(), strict=True)
+        return {"l2": math.sqrt(sum(float((a - b).double().square().sum()) for a, b in pairs))}
 
     def describe(self) -> VariantHparams | None:
         """Return the hyperparameters that it was made with; None if it has none."""

@@ -8,7 +8,7 @@ import inspect
 import re
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from foundations.hparams import Hparams, hashed_name, hparam
 from foundations.paths import BRANCH, PRETRAIN, RunPaths
 from foundations.registry import Registry
 from foundations.step import Step
+from foundations.storage import write_json
 from open_lth.runners.lottery import Lottery
 from open_lth.runners.once import do_once
 from open_lth.runners.provenance import save_command, save_hparams
@@ -58,6 +59,9 @@ class Branch(ABC):
     branch_function: ClassVar[Callable[..., None]]
     """What the branch does: a method whose arguments are typed and explained under `Args:` in its docstring."""
 
+    parts: ClassVar[tuple[str, ...] | None] = None
+    """The names of its trainings, if they are not one: each has a directory in the branch's; () if it trains none."""
+
     @classmethod
     def check_trunk(cls, variant: str, *also: str) -> None:
         """Check that the branch can start from a trunk of a variant.
@@ -93,12 +97,45 @@ class Branch(ABC):
             Interrupted: if a signal asked for it.
             RunIsLocked: if another process is at it.
         """
-        do_once(self.paths.directory, self.lottery.context, lambda: self.training().is_done, self._run)
+        do_once(self.paths.directory, self.lottery.context, lambda: self.is_done, self._run)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all that it trains and finds out is there."""
+        return all(run.is_done for run in self.trainings()) and (not self.finds_out or self.paths.results.exists())
 
     def _run(self) -> None:
-        save_hparams(self.paths, self.branch_hparams.display())
-        save_command(self.paths, self.lottery.context)
+        # Each of several trainings can be read by itself; and an interrupted branch shows which are to come.
+        for paths in dict.fromkeys([self.paths, *(run.paths for run in self.trainings())]):
+            save_hparams(paths, self.branch_hparams.display())
+            save_command(paths, self.lottery.context)
         type(self).branch_function(self, **self.arguments())
+        if self.finds_out:
+            write_json(self.paths.results, dict(self.results()))
+
+    # What a branch may have besides a training of the usual kind.
+
+    def results(self) -> Mapping[str, Any]:
+        """Return what it finds out, by column: numbers and texts, or lists of as many each, for `read_results`.
+
+        It is asked for once the branch function has returned. A branch that only trains does not have this.
+        """
+        return {}
+
+    @property
+    def finds_out(self) -> bool:
+        """Whether it has results."""
+        return type(self).results is not Branch.results
+
+    def trainings(self) -> list[TrainingRun]:
+        """Return all its trainings."""
+        return [self.labelled_training()] if self.parts is None else [self.training_of(part) for part in self.parts]
+
+    def training_of(self, part: str) -> TrainingRun:
+        """Return one of several trainings: in a directory of its own, with random streams of its own."""
+        run = self.labelled_training()
+        streams = dataclasses.replace(run.streams, level=f"{run.streams.level}/{self.name()}/{part}")
+        return dataclasses.replace(run, paths=self.paths.part(part), streams=streams, label=f"{run.label}/{part}")
 
     # What branch functions are made of.
 
@@ -122,11 +159,15 @@ class Branch(ABC):
         """Return the branch's training, called as the user calls the branch."""
         return dataclasses.replace(self.training(), label=f"level_{self.level}/{self.called or self.name()}")
 
-    def train(self, model: nn.Module, mask: Mask, start: Step) -> None:
-        """Save the mask, then train a network under it from a step to the end."""
-        if not self.paths.mask.exists():
-            mask.save(self.paths)
-        training = self.labelled_training()
+    def train(self, model: nn.Module, mask: Mask, start: Step, part: str = "") -> None:
+        """Save the mask, then train a network under it from a step to the end.
+
+        Args:
+            part: which of several trainings.
+        """
+        training = self.training_of(part) if part else self.labelled_training()
+        if not training.paths.mask.exists():
+            mask.save(training.paths)
         further = {**training.further_hparams, "branch_hparams": self.branch_hparams}
         training = dataclasses.replace(training, further_hparams=further)
         apply_mask(training.variant.prunable(model), mask)

@@ -47,7 +47,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         UserError: if a flag is missing or invalid, or a run is not finished.
     """
     runs = trainings(args, argv)
-    request = evaluation(args, runs)
+    request = evaluation(args, argv, runs)
     if request.ensemble:
         for ensemble in ensembles_of(runs, request.ensemble):
             if args.display_output_location:
@@ -76,10 +76,13 @@ def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun
         raise InvalidValue("on", args.on, "is measured by itself, without --shift and --ood")
     if args.ensemble and args.ensemble not in ENSEMBLES:
         raise InvalidValue("ensemble", args.ensemble, one_of(ENSEMBLES, args.ensemble))
-    return _chosen(args.command).trainings(args, argv[1:])
+    runs = _chosen(args.command).trainings(args, argv[1:])
+    if not runs:
+        raise UserError(f"{' '.join(argv[:2])}: trains no network that could be measured")
+    return runs
 
 
-def evaluation(args: argparse.Namespace, runs: Sequence[TrainingRun]) -> EvaluationRequest:
+def evaluation(args: argparse.Namespace, argv: Sequence[str], runs: Sequence[TrainingRun]) -> EvaluationRequest:
     """Return what is asked for.
 
     Raises:

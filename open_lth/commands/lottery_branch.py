@@ -14,6 +14,7 @@ from foundations.flags import flags_of
 from foundations.hparams import Hparams
 from open_lth.branch import BRANCHES, Branch
 from open_lth.commands.header import print_header, print_results
+from open_lth.evaluation_request import EvaluationRequest
 from open_lth.flags.experiment_flags import add_lottery_flags, read_lottery_desc, select
 from open_lth.flags.levels import read_levels
 from open_lth.flags.running import Jobs, add_context_flags, check_alone, read_context, without_platform_flags
@@ -60,7 +61,16 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         extra = branch.branch_hparams.display()
         print_header(branch.lottery.desc, args.replicate, branch.paths.directory, branch.lottery.context, extra)
         branch.run()
-    print_results([branch.training() for branch in branches], branches[0].lottery.context)
+    _print_what_came_out(branches)
+
+
+def _print_what_came_out(branches: Sequence[Branch]) -> None:
+    context, trained = branches[0].lottery.context, [run for branch in branches for run in branch.trainings()]
+    if trained:
+        print_results(trained, context)
+    for branch in branches:
+        if branch.finds_out and not context.quiet:
+            print(branch.paths.results, flush=True)
 
 
 def _check_trunk(branches: Sequence[Branch]) -> None:
@@ -70,7 +80,7 @@ def _check_trunk(branches: Sequence[Branch]) -> None:
         UserError: if one is not; where the whole lottery is not, with the one that is most like it.
     """
     for branch in branches:
-        if not branch.training().is_done:
+        if not branch.is_done:
             try:
                 branch.mask()
             except UserError as error:
@@ -86,7 +96,13 @@ def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun
     Raises:
         UserError: if a flag is missing or invalid.
     """
-    return [branch.labelled_training() for branch in _branches(args, argv)]
+    return [run for branch in _branches(args, argv) for run in branch.trainings()]
+
+
+def evaluation(args: argparse.Namespace, argv: Sequence[str], runs: Sequence[TrainingRun]) -> EvaluationRequest:
+    """Return what the branches find out besides training networks."""
+    places = (branch.paths.results for branch in _branches(args, argv) if branch.finds_out)
+    return EvaluationRequest(results=tuple(places))
 
 
 def jobs(args: argparse.Namespace, argv: Sequence[str]) -> list[Job]:
@@ -135,13 +151,17 @@ def _run_side_by_side(branches: Sequence[Branch], args: argparse.Namespace) -> N
     how = f"{args.jobs} at a time; threads of each: {torch.get_num_threads()}"
     extra = f"{first.branch_hparams.display()}\nLevels: {args.levels}, {how}"
     print_header(first.lottery.desc, args.replicate, first.lottery.directories.directory, first.lottery.context, extra)
-    trainings = [branch.labelled_training() for branch in branches]
     of_levels = [
-        Job(run.label, command_of_level(args.command_line, branch.level), run.end.iteration, run.is_done)
-        for branch, run in zip(branches, trainings, strict=True)
+        Job(
+            branch.labelled_training().label,
+            command_of_level(args.command_line, branch.level),
+            sum(run.end.iteration for run in branch.trainings()),
+            branch.is_done,
+        )
+        for branch in branches
     ]
     JobsRunner(of_levels, args.jobs, args.program, args.quiet).run()
-    print_results(trainings, first.lottery.context)
+    _print_what_came_out(branches)
 
 
 def command_of_level(words: Sequence[str], level: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from open_lth.results.branch_results import read_results
     from open_lth.results.tables import (
         COLUMNS,
         CURVE_COLUMNS,
@@ -19,10 +20,20 @@ if typing.TYPE_CHECKING:
         read_shifts,
     )
 
-__all__ = ["COLUMNS", "CURVE_COLUMNS", "read_curves", "read_diagnostics", "read_ood", "read_runs", "read_shifts"]
+__all__ = [
+    "COLUMNS",
+    "CURVE_COLUMNS",
+    "read_curves",
+    "read_diagnostics",
+    "read_ood",
+    "read_results",
+    "read_runs",
+    "read_shifts",
+]
 
 
 def __getattr__(name: str) -> typing.Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("open_lth.results.tables"), name)
+    module = "branch_results" if name == "read_results" else "tables"
+    return getattr(importlib.import_module(f"open_lth.results.{module}"), name)

@@ -13,7 +13,7 @@ from foundations.lock import worker_of
 from foundations.metric_logger import MetricLogger
 from foundations.paths import ReplicatePaths, Rewinding, RunPaths
 from foundations.storage import read_json, read_text
-from foundations.stored import stored_replicates, stored_runs
+from foundations.stored import stored_replicates, stored_results, stored_runs
 from open_lth.command import command_line
 
 _FIELD = re.compile(r"    \* (\w+) => (.*)")
@@ -98,7 +98,8 @@ class Replicate:
     @property
     def branches(self) -> list[str]:
         """The names of its finished branches, one for each level."""
-        return [run.directory.name for run in self.runs() if run.trunk is not None]
+        found = (*self.runs(), *stored_results(self.paths.directory))
+        return [name for _, name in sorted({(str(run.level), run.branch) for run in found if run.branch is not None})]
 
     @property
     def best_accuracy(self) -> float:

@@ -109,13 +109,22 @@ def _identity(paths: RunPaths) -> Row:
     }
 
 
+def identity_of(paths: RunPaths) -> Row:
+    """Return which branch it is, with its arguments."""
+    return {**_identity(paths), "branch_arguments": _arguments(paths)}
+
+
+def _arguments(paths: RunPaths) -> str:
+    arguments = displayed_fields(read_text(paths.hparams, errors="replace")).items() if paths.hparams.exists() else ()
+    return ", ".join(f"{name}={value}" for name, value in arguments)
+
+
 def _described(paths: RunPaths) -> Row:
     replicate = Replicate(paths.replicate)
     others = {name: value for name, value in replicate.hparams.items() if name not in HYPERPARAMETERS}
     found: Row = {OTHERS: others, **{name: replicate.hparams.get(name) for name in HYPERPARAMETERS}}
     if paths.directory != replicate.first.directory and paths.hparams.exists():
-        arguments = displayed_fields(read_text(paths.hparams, errors="replace")).items()
-        found["branch_arguments"] = ", ".join(f"{name}={value}" for name, value in arguments)
+        found["branch_arguments"] = _arguments(paths)
     return found
 
 

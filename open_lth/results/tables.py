@@ -33,10 +33,10 @@ EVALUATED = (
 """What `evaluate` alone measures: AURC; the fitted temperature, and the loss and the ECE with it; for both calibration
 errors what perfectly calibrated predictions would have, and a 95 % interval."""
 
-_RUN = {"experiment": "string", "replicate": "Int64", "level": "Int64", "kind": "string"}
+RUN_COLUMNS = {"experiment": "string", "replicate": "Int64", "level": "Int64", "kind": "string"}
 
 COLUMNS: dict[str, str] = {
-    **_RUN,
+    **RUN_COLUMNS,
     "branch_arguments": "string",
     **dict.fromkeys(HYPERPARAMETERS, "string"),
     "density": "float64",
@@ -58,7 +58,7 @@ COLUMNS: dict[str, str] = {
 """The columns that the table always has, and their types."""
 
 CURVE_COLUMNS: dict[str, str] = {
-    **_RUN,
+    **RUN_COLUMNS,
     "iteration": "Int64",
     "epoch": "float64",
     "measure": "string",
@@ -68,9 +68,9 @@ CURVE_COLUMNS: dict[str, str] = {
 """The columns of the table of curves and their types."""
 
 _SPREAD = {"measure": "string", "value": "float64", "std": "float64", "passes": "Int64"}
-SHIFT_COLUMNS = {**_RUN, "shift": "string", "severity": "Int64", **_SPREAD, "directory": "string"}
-OOD_COLUMNS = {**_RUN, "ood": "string", "score": "string", **_SPREAD, "directory": "string"}
-DIAGNOSTICS_COLUMNS = {**_RUN, "layer": "string", "measure": "string", "value": "float64", "directory": "string"}
+SHIFT_COLUMNS = {**RUN_COLUMNS, "shift": "string", "severity": "Int64", **_SPREAD, "directory": "string"}
+OOD_COLUMNS = {**RUN_COLUMNS, "ood": "string", "score": "string", **_SPREAD, "directory": "string"}
+DIAGNOSTICS_COLUMNS = {**RUN_COLUMNS, "layer": "string", "measure": "string", "value": "float64", "directory": "string"}
 """The columns of the other tables of what `evaluate` finds, and their types."""
 
 

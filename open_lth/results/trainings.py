@@ -67,7 +67,7 @@ def _described_command(paths: RunPaths) -> Words:
     level = f"--levels={paths.level}"
     if paths.trunk is not None:
         own = _flags(read_text(paths.hparams, errors="replace")) if paths.hparams.exists() else ()
-        return ("lottery_branch", paths.kind, level, *flags, *own)
+        return ("lottery_branch", paths.kind.partition("/")[0], level, *flags, *own)
     return ("lottery", level, *(("--lrr",) if paths.kind == Rewinding.LEARNING_RATE.value else ()), *flags)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from foundations.paths import PRETRAIN
 from open_lth.runners.lottery import Lottery
 from pruning import PruningCircumstances
-from training import average_gradient, training_batches
+from training import OBJECTIVES, average_gradient, place, training_batches
 
 _PURPOSE = "pruning"
 
@@ -30,6 +31,11 @@ def circumstances_of(lottery: Lottery, level: int, begun_with: nn.Module | None 
             return lottery.load_network(PRETRAIN, lottery.pretraining().step("0it"))
         return beginning()
 
+    def draws(network: nn.Module) -> Iterator[Mapping[str, Tensor]]:
+        device = next(network.parameters()).device
+        generator = lottery.streams(level).generator(f"{_PURPOSE}_samples", device=device)
+        return lottery.variant.sampled_weights(network, generator)
+
     return PruningCircumstances(
         level=level,
         hparams=lottery.desc.groups(),
@@ -37,4 +43,8 @@ def circumstances_of(lottery: Lottery, level: int, begun_with: nn.Module | None 
         rewound_network=beginning,
         batches=lambda: training_batches(run, _PURPOSE),
         gradients=lambda network, batches: average_gradient(run, network, batches, _PURPOSE),
+        num_classes=lottery.desc.num_classes,
+        loss=OBJECTIVES.get(lottery.desc.training_hparams.objective),
+        draws=draws,
+        on_device=lambda network: place(copy.deepcopy(network), lottery.context),
     )

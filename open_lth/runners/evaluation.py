@@ -165,6 +165,8 @@ def is_measured(paths: RunPaths, request: EvaluationRequest) -> bool:
 
 def are_measured(runs: Sequence[TrainingRun], request: EvaluationRequest) -> bool:
     """Return whether all that is asked of runs was kept, of them or of their ensembles as they are now."""
+    if not all(place.exists() for place in request.results):
+        return False
     if not request.passes or not request.ensemble:
         return not request.passes or all(is_measured(run.paths, request) for run in runs)
     try:

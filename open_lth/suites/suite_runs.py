@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from foundations.paths import RunPaths
 from open_lth.command import Words
 from open_lth.evaluation_request import EvaluationRequest
+from open_lth.results.branch_results import read_results
 from open_lth.results.selection import PEAK, Selection
 from open_lth.results.tables import read_runs
 from open_lth.runners.evaluation import are_measured, is_measured
@@ -27,12 +29,14 @@ class SuiteRuns:
         trainings: the training run of each row, by its directory; of an ensemble's, a member.
         missing: a line for each experiment that is not finished.
         selection: the epoch whose measures stand for a run.
+        results: what branches found out, as `read_results` gives it, with `panel` and `method` in front.
     """
 
     table: pd.DataFrame
     trainings: dict[str, TrainingRun]
     missing: list[str]
     selection: Selection = PEAK
+    results: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 CommandReader = Callable[[Words], tuple[list[TrainingRun], EvaluationRequest]]
@@ -46,20 +50,24 @@ def find_runs(series: Iterable[Series], read: CommandReader) -> SuiteRuns:
         UserError: if a command is invalid.
     """
     places: list[tuple[str, str, str]] = []
+    results: list[tuple[str, str, str]] = []
     trainings: dict[str, TrainingRun] = {}
     missing: dict[tuple[str, str], list[int]] = {}
     for one in series:
-        for experiment in one.experiments:
+        for replicate, experiment in enumerate(one.experiments, start=1):
             runs, request = read(experiment.command)
+            results += [(one.panel, one.method, str(path.parent)) for path in request.results if path.exists()]
             done = {str(directory): run for directory, run in _finished(runs, request)}
             places += [(one.panel, one.method, directory) for directory in done]
             trainings |= done
             for what in _missing(runs, request):
-                missing.setdefault((f"{one.panel}, {one.method}", what), []).append(runs[0].streams.replicate)
+                missing.setdefault((f"{one.panel}, {one.method}", what), []).append(replicate)
     table = read_runs(dict.fromkeys(directory for _, _, directory in places))
     labelled = pd.DataFrame(places, columns=["panel", "method", "directory"]).astype("string").drop_duplicates()
     lines = [f"{which}, {_several('replicate', numbers)}: {what}" for (which, what), numbers in missing.items()]
-    return SuiteRuns(labelled.merge(table, on="directory", how="inner"), trainings, lines)
+    found = pd.DataFrame(results, columns=["panel", "method", "directory"]).astype("string").drop_duplicates()
+    found = found.merge(read_results(found["directory"]), on="directory", how="inner")
+    return SuiteRuns(labelled.merge(table, on="directory", how="inner"), trainings, lines, results=found)
 
 
 def _finished(runs: Sequence[TrainingRun], request: EvaluationRequest) -> Iterator[tuple[Path, TrainingRun]]:
@@ -71,6 +79,9 @@ def _finished(runs: Sequence[TrainingRun], request: EvaluationRequest) -> Iterat
 
 
 def _missing(runs: Sequence[TrainingRun], request: EvaluationRequest) -> Iterator[str]:
+    undone_levels = [RunPaths(path.parent).level for path in request.results if not path.exists()]
+    if undone_levels and not runs:
+        yield f"{_several('level', [int(level or 0) for level in undone_levels])} not finished"
     undone = [run for run in runs if not run.paths.is_finished]
     if undone:
         yield f"{_levels(undone)} not finished"

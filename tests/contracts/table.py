@@ -109,6 +109,9 @@ ROWS: dict[str, dict[str, Words]] = {
         "sparse_global_scaled": (),
         "sparse_lamp": (),
         "sparse_layerwise": (),
+        "sparse_snip": (),
+        "sparse_grasp": (),
+        "sparse_synflow": (),
         "sparse_global_snr": (),
         "sparse_global_square": (),
         "sparse_global_mu": (),
@@ -126,6 +129,9 @@ ROWS: dict[str, dict[str, Words]] = {
         "randomly_reinitialize": (),
         "retrain": RETRAINING,
         "transplant": ("--bayesian_samples=2",),
+        "oneshot": ("--strategy=sparse_snip",),
+        "fork": (),
+        "connect": ("--points=3",),
     },
     # Flags besides the estimator's name and two samples.
     "estimator": {"weights": (), "antithetic": (), "local_reparameterization": (), "recycled": ()},
@@ -144,6 +150,9 @@ for _rows in OF_PLUGINS:
         if _registry != "variant":
             ROWS[_registry] |= _own
 
+
+BEFORE: dict[str, Words] = {"connect": ("fork",)}
+"""The branches that a branch needs the results of."""
 
 WITHOUT_LOTTERY = ("subcommand", "corruption", "OOD change")
 """Registries whose entries have tests of their own kind."""

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from foundations.context import RunContext
+from open_lth.runners.circumstances import circumstances_of
+from open_lth.runners.lottery import Lottery
 from pruning import STRATEGIES, Mask
 from tests.contracts.table import BASE, ROWS, VARIANT_FLAGS, Words, fits
 from tests.open_lth.running import Trunk, Workplace, mask
@@ -58,7 +61,9 @@ def test_every_level_keeps_part_of_the_level_before_and_the_same_part_every_time
 
 
 @pytest.mark.parametrize(("name", "variant"), FITTING)
-def test_it_leaves_network_and_mask_as_they_were(name: str, variant: str) -> None:
+def test_it_leaves_network_and_mask_as_they_were(
+    name: str, variant: str, dataset_root: Path, tmp_path: Path
+) -> None:
     from foundations.arguments import Parser
     from open_lth.commands.lottery import add_flags
     from open_lth.flags.experiment_flags import read_lottery_desc, select
@@ -69,7 +74,10 @@ def test_it_leaves_network_and_mask_as_they_were(name: str, variant: str) -> Non
     model = desc.variant.build(desc.model_hparams, 10, seed=0)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     current = Mask.ones({key: parts[0].parameter.shape for key, parts in desc.variant.prunable(model).items()})
-    STRATEGIES.get(name).prune(desc.pruning_hparams, model, current, torch.Generator().manual_seed(0))
+    lottery = Lottery(desc, 1, RunContext(tmp_path, dataset_root))
+    circumstances = circumstances_of(lottery, 1, begun_with=model)
+    generator = torch.Generator().manual_seed(0)
+    STRATEGIES.get(name).prune_in(desc.pruning_hparams, model, current, generator, circumstances)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert current.density == 1
 

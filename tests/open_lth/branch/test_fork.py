@@ -1,0 +1,170 @@
+"""The branches `fork` and `connect`: two copies of a ticket, and the error along the line between them."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
+from foundations.paths import RunPaths
+from open_lth.branch.connect import instability, interpolate
+from open_lth.results import read_results, read_runs
+from open_lth.results.replicates import find_replicates
+from open_lth.results.trainings import training_of
+from tests.open_lth.running import mask, same, weights
+
+LEVEL = "--levels=1"
+
+
+@pytest.fixture
+def connected(trunk):
+    """Both branches off level 1, three points on the line."""
+    fork = trunk.branch("fork")
+    return trunk, fork, trunk.branch("connect", "--points=3")
+
+
+def results_of(directory):
+    return json.loads((directory / "results.json").read_text())
+
+
+def test_two_copies_start_alike_under_the_levels_mask_and_see_other_orders(trunk):
+    fork = trunk.branch("fork")
+    one, two = fork / "part_1", fork / "part_2"
+    level = trunk.level(1)
+    for part in (one, two):
+        assert same(weights(part, "ep0_it0"), weights(level, "ep0_it0"))
+        assert same(mask(part), mask(level))
+        assert not same(weights(part, "ep2_it0"), weights(level, "ep2_it0"))
+    assert not same(weights(one, "ep2_it0"), weights(two, "ep2_it0"))
+
+
+def test_the_copies_are_rows_of_the_table_of_runs_and_can_be_evaluated_and_read_back(trunk):
+    trunk.branch("fork")
+    table = read_runs(trunk.workplace.root)
+    rows = table[table["kind"].str.startswith("fork")]
+    assert rows[["kind", "level", "replicate"]].to_numpy().tolist() == [["fork/1", 1, 1], ["fork/2", 1, 1]]
+    assert rows["final_accuracy"].notna().all() and (rows["density"] < 1).all()
+    trunk.workplace.done("evaluate", "lottery_branch", "fork", LEVEL, "--quiet", *trunk.words)
+    assert all((trunk.workplace.root / d / "evaluation.json").exists() for d in rows["directory"])
+    [replicate] = find_replicates(trunk.workplace.root)
+    assert replicate.state == "finished" and len(replicate.branches) == 1
+    for directory in rows["directory"]:
+        run = training_of(RunPaths(trunk.workplace.root / directory), trunk.workplace.dataset_root)
+        assert run.paths.directory == trunk.workplace.root / directory
+
+
+def test_the_line_begins_and_ends_with_the_copies(connected):
+    _, fork, connect = connected
+    found = results_of(connect)
+    assert found["alpha"] == [0.0, 0.5, 1.0] and found["fork_at"] == "0ep0it"
+    for end, part in ((0, "part_1"), (-1, "part_2")):
+        lines = (fork / part / "logger").read_text().splitlines()
+        [accuracy] = [float(line.split(",")[2]) for line in lines if line.startswith("test_accuracy,46,")] or [None]
+        assert accuracy is None or found["error"][end] == pytest.approx(1 - accuracy)
+    assert found["instability"] == pytest.approx(max(found["error"]) - (found["error"][0] + found["error"][-1]) / 2)
+    assert found["l2"] > 0
+
+
+def test_its_results_are_a_table(connected):
+    trunk, _, connect = connected
+    table = read_results(trunk.workplace.root, "connect")
+    assert table["alpha"].tolist() == [0.0, 0.5, 1.0] and table["instability"].nunique() == 1
+    assert table["level"].tolist() == [1, 1, 1] and set(table["branch_arguments"]) == {"points=3"}
+    assert set(table["directory"]) == {str(connect)}
+    assert read_results(trunk.workplace.root, "fork").empty
+
+
+def test_damaged_results_are_left_out_with_a_warning(connected, caplog):
+    trunk, _, connect = connected
+    (connect / "results.json").write_text("[]")
+    assert read_results(trunk.workplace.root).empty
+    assert str(connect) in caplog.text
+
+
+def test_what_is_done_is_not_done_again_and_what_is_deleted_is_made_again_alike(connected):
+    trunk, _, connect = connected
+    before = (connect / "results.json").read_bytes()
+    (connect / "results.json").unlink()
+    trunk.branch("connect", "--points=3")
+    assert (connect / "results.json").read_bytes() == before
+
+
+def test_connect_wants_the_copies(trunk):
+    before = trunk.workplace.files()
+    message = trunk.workplace.refused("lottery_branch", "connect", LEVEL, "--quiet", *trunk.words)
+    assert "run lottery_branch fork --levels=1" in message
+    assert trunk.workplace.files() == before
+    assert "trains no network" in trunk.workplace.refused("evaluate", "lottery_branch", "connect", LEVEL, *trunk.words)
+
+
+def test_copies_part_where_the_levels_weights_were_kept(trunk_of):
+    trunk = trunk_of()
+    message = trunk.workplace.refused("lottery_branch", "fork", LEVEL, "--fork_at=1ep", "--quiet", *trunk.words)
+    assert "has kept its network at 0ep0it, 2ep0it alone" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("fork", "--fork_at=soon"), "--fork_at=soon: a number of steps looks like"),
+        (("fork", "--fork_at=2ep"), "--fork_at=2ep: must be from 0ep0it on"),
+        (("connect", "--points=1"), "--points=1: must be at least 2"),
+    ],
+)
+def test_mistakes_are_refused(trunk_of, words, reason):
+    trunk = trunk_of()
+    found = trunk.workplace.refused("lottery_branch", words[0], LEVEL, "--quiet", *trunk.words, *words[1:])
+    assert reason in found
+
+
+def test_instability_is_the_height_of_the_barrier():
+    assert instability([0.1, 0.5, 0.3]) == pytest.approx(0.3)
+    assert instability([0.2, 0.1, 0.4]) == pytest.approx(0.1)
+    assert instability([0.2, 0.2]) == 0
+
+
+def test_interpolation_is_linear_and_keeps_what_is_minus_infinity_in_both():
+    one, other, into = (nn.Linear(3, 1) for _ in range(3))
+    one.weight.data, other.weight.data = torch.tensor([[0.0, 4.0, -math.inf]]), torch.tensor([[2.0, 4.0, -math.inf]])
+    interpolate(one, other, 0.25, into)
+    assert into.weight.tolist() == [[0.5, 4.0, -math.inf]]
+    assert into.bias.item() == pytest.approx(0.75 * one.bias.item() + 0.25 * other.bias.item())
+
+
+def test_the_line_between_two_quadratic_losses_minima_has_the_barrier_of_its_closed_form():
+    """Of the loss w^4 / 4 - w^2 / 2, with minima at -1 and 1 of -1/4, the line's greatest value is 0 at the middle."""
+    one, other, into = (nn.Linear(1, 1, bias=False) for _ in range(3))
+    one.weight.data, other.weight.data = torch.tensor([[-1.0]]), torch.tensor([[1.0]])
+    losses = []
+    for index in range(5):
+        interpolate(one, other, index / 4, into)
+        w = into.weight.item()
+        losses.append(w**4 / 4 - w**2 / 2)
+    assert instability(losses) == pytest.approx(0.25)
+
+
+def test_the_distance_of_posteriors_is_that_of_torch_distributions():
+    from bayesian.adapter import convert, variational_tensors
+    from bayesian.diagnostics import posterior_distances
+
+    networks = []
+    for seed in (0, 1):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = nn.Sequential(nn.Linear(3, 2))
+            convert(network, lambda fan_in: 0.1)
+            [weight, _] = variational_tensors(network)
+            with torch.no_grad():
+                weight.log_std.uniform_(-2, 0)
+                weight.mean[0, 0], weight.log_std[0, 0] = 0.0, -math.inf
+        networks.append(variational_tensors(network))
+    expected = 0.0
+    for one, other in zip(*networks, strict=True):
+        kept = one.log_std > -math.inf
+        p, q = (Normal(tensor.mean[kept], tensor.log_std[kept].exp()) for tensor in (one, other))
+        expected += float((kl_divergence(p, q) + kl_divergence(q, p)).sum().detach()) / 2
+    assert posterior_distances(*networks)["symmetric_kl"] == pytest.approx(expected, rel=1e-5)
