@@ -28,6 +28,8 @@ FIGURES: Mapping[str, Plot] = {
     "optimizers": Plot(("optimizers",), options={"measures": ("accuracy", "loss", "ece")}),
     "shift": Plot(("shift",), _SHIFT),
     "ood": Plot(("shift",), _OOD, "Telling what is out of distribution"),
+    "pruning": Plot(("pruning",)),
+    "stability": Plot(("stability",), "open_lth.figures.stability"),
     "cost": Plot(("5",), _COST, "Accuracy and what it costs to train for it"),
 }
 """By name on the command line; the other suites get curves of the accuracy."""

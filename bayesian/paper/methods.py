@@ -29,6 +29,7 @@ RANDOMISATIONS: Mapping[str, tuple[str, ...]] = {
 """Method -> the branch and its flags (section 7)."""
 
 TRANSPLANTED = "transplanted"
+ITERATIVE = "iterative magnitude pruning"
 ENSEMBLE = "deterministic, ensemble"
 LARGER_DETERMINISTIC, LARGER_BAYESIAN = "deterministic, larger network", "Bayesian, larger network"
 LRR_DETERMINISTIC, LRR_BAYESIAN = "deterministic, LRR", "Bayesian, LRR"

@@ -83,6 +83,8 @@ class PaperScale:
         learning_rates: for figure 7, flags by what the legend says.
         std_learning_rates: for the scores under several learning rates of log std, flags by what the panel says.
         optimizers: for the figure about what fits the distribution, flags by what the legend says.
+        one_shot: for the figure about pruning at once, flags of the branch oneshot by what the legend says.
+        rewinding: for the figure about stability, flags that say where tickets start, by what the legend says.
         figures: what is different for each.
         description: what the scale is for.
     """
@@ -102,6 +104,8 @@ class PaperScale:
     learning_rates: Labelled = field(default_factory=dict)
     std_learning_rates: Labelled = field(default_factory=dict)
     optimizers: Labelled = field(default_factory=dict)
+    one_shot: Labelled = field(default_factory=dict)
+    rewinding: Labelled = field(default_factory=dict)
     figures: Mapping[str, FigureScale] = field(default_factory=dict)
     description: str = ""
 
@@ -154,6 +158,8 @@ def _about_flags(scale: PaperScale) -> Iterator[str]:
         "learning_rates": scale.learning_rates.values(),
         "std_learning_rates": scale.std_learning_rates.values(),
         "optimizers": scale.optimizers.values(),
+        "one_shot": scale.one_shot.values(),
+        "rewinding": scale.rewinding.values(),
     }
     for key, several in of_all.items():
         for name in (word.partition("=")[0] for words in several for word in words):

@@ -35,11 +35,11 @@ class Trunk:
         tickets = self.tickets()
         return Experiment(("evaluate", *tickets.command, f"--passes={passes}", *words), after=(tickets,))
 
-    def branch(self, name: str, *words: str) -> Experiment:
-        """Return a branch."""
-        levels = f"--levels={self.scale.branch_levels}"
+    def branch(self, name: str, *words: str, levels: str = "") -> Experiment:
+        """Return a branch, off the scale's levels unless others are given."""
+        where = f"--levels={levels or self.scale.branch_levels}"
         return Experiment(
-            ("lottery_branch", name, *words, *self.flags, levels, self._replicate), after=(self.tickets(),)
+            ("lottery_branch", name, *words, *self.flags, where, self._replicate), after=(self.tickets(),)
         )
 
     def randomisation(self, name: str, *words: str) -> Experiment:

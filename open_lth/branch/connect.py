@@ -55,7 +55,12 @@ class Connect(Branch):
         return Fork(self.lottery, self.level, group(fork_at=self.arguments()["fork_at"]))
 
     def results(self) -> Mapping[str, Any]:
-        """Return `alpha`, where on the line, with `error` and `loss` there; the `instability`, and distances."""
+        """Return `alpha`, where on the line, with `error` and `loss` there.
+
+        Beside these, the same in every row: `instability`, that of the error, and `loss_instability`; how far the ends
+        are from each other (`l2`, and of posteriors `symmetric_kl`); their mean `accuracy`; the ticket's `density`; and
+        the step at which they parted.
+        """
         runs, context = self._fork.trainings(), self.lottery.context
         ends = [place(run.load_network(run.end), context) for run in runs]
         evaluator, between = runs[0].without_ranks().evaluator(), place(runs[0].load_network(runs[0].end), context)
@@ -70,6 +75,7 @@ class Connect(Branch):
             losses.append(measured["loss"])
         found: dict[str, Any] = {"instability": instability(errors), "loss_instability": instability(losses)}
         step = self._fork.step(self.arguments()["fork_at"])
+        found |= {"accuracy": 1 - (errors[0] + errors[-1]) / 2, "density": self.mask().density}
         found |= {"fork_at": str(step), "iteration": step.iteration, **variant.distances(*ends)}
         return {**found, "alpha": alphas, "error": errors, "loss": losses}
 

@@ -67,7 +67,7 @@ class Plotter:
         if not series:
             raise UserError(f"figure {name}: the scale has no experiments for it")
         runs = find_runs(series, self._read)
-        if runs.table.empty:
+        if runs.table.empty and runs.results.empty:
             command = f"reproduce --scale={self.scale.name} --figure {' '.join(plot_of(name).suites)}"
             raise UserError(
                 f"figure {name}: none of its runs is under {self._root}; `{program_name()} {command}` makes them"
