@@ -4,6 +4,7 @@ from datasets import sources as _sources  # registers the data sets
 from datasets.batches import Batch
 from datasets.build import input_shape, iterations_per_epoch, load_train, num_classes, num_train_examples
 from datasets.build_evaluation import evaluation_batch_size, load_test, load_training_set, load_validation
+from datasets.changes import TRAINING_CHANGES
 from datasets.corruptions import CORRUPTIONS, SEVERITIES, register_corruption
 from datasets.epoch_streams import share_of_batch
 from datasets.extra_tests import ExtraTests
@@ -28,6 +29,7 @@ __all__ = [
     "OOD_CHANGES",
     "SEVERITIES",
     "STREAMED_DATASETS",
+    "TRAINING_CHANGES",
     "Batch",
     "Batches",
     "DatasetHparams",

@@ -7,6 +7,7 @@ not given), and none from replicate or level: they are part of the task.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -23,7 +24,19 @@ from datasets.transforms import (
     subsample,
     subsample_indices,
 )
+from foundations.errors import InvalidValue
+from foundations.extension import added_values
 from foundations.randomness import derive_seed
+from foundations.registry import Registry
+
+Change = Callable[[LabelledImages, DatasetHparams], LabelledImages]
+
+TRAINING_CHANGES: Registry[Change] = Registry("training change")
+"""What plugins do to training examples in memory, in this order, after all that stands above but rotations.
+
+Each is called for every data set in memory, and does nothing unless the plugin's own hyperparameters say so
+(`foundations.extension`). Data that stream from the disk cannot be changed in this way.
+"""
 
 
 def rotation_generator(hparams: DatasetHparams, split: str) -> torch.Generator:
@@ -45,6 +58,8 @@ def change_images(examples: LabelledImages, hparams: DatasetHparams, num_classes
         examples = subsample(examples, hparams.subsample_fraction, seed)
     if hparams.blur_factor is not None:
         examples = LabelledImages(blur(examples.images, hparams.blur_factor), examples.labels)
+    for _, change in TRAINING_CHANGES.items():
+        examples = change(examples, hparams)
     if hparams.rotations:
         turns = draw_turns(len(examples), rotation_generator(hparams, "train"))
         examples = LabelledImages(examples.images, turns)
@@ -54,6 +69,8 @@ def change_images(examples: LabelledImages, hparams: DatasetHparams, num_classes
 def change_files(files: ImageFiles, hparams: DatasetHparams, num_classes: int) -> ImageFiles:
     """Return training files as the hyperparameters ask for them; blurring happens when they are read."""
     seed = hparams.transformation_seed or 0
+    for name, value in added_values(hparams, DatasetHparams).items():
+        raise InvalidValue(name, value, "has no effect on images that stream from the disk")
     if hparams.validation_fraction is not None:
         files = files.select(split_indices(len(files), hparams.validation_fraction)[0])
     if hparams.random_labels_fraction is not None:

@@ -8,6 +8,7 @@ from dataclasses import MISSING
 from typing import Any, NoReturn, TypeVar
 
 from foundations.errors import InvalidValue, MissingFlag, UserError
+from foundations.extension import extended
 from foundations.flags import Flag, flags_of
 from foundations.suggestions import about_flag
 
@@ -82,6 +83,7 @@ def add_group(
         prefix: put before every flag's name, as in `--retrain_t_lr`.
         defaults: preset values by field name (without prefix); they win over the group's own.
     """
+    group = extended(group)
     title = title or group.title
     add_flags_of(parser.add_argument_group(title, group.about), group, prefix, defaults)
     for one in flags_of(group, prefix):
@@ -133,8 +135,9 @@ def read_group(args: argparse.Namespace, group: type[Group], prefix: str = "") -
     Raises:
         UserError: if a required flag is missing or a value is invalid; the message names the flag.
     """
+    whole: type[Group] = extended(group)
     values: dict[str, Any] = {}
-    for one in flags_of(group, prefix):
+    for one in flags_of(whole, prefix):
         value = read_group(args, one.kind, one.name) if one.is_group else _value(args, one)
         if value is None and one.is_required:
             # A preset that is there did not help.
@@ -142,7 +145,7 @@ def read_group(args: argparse.Namespace, group: type[Group], prefix: str = "") -
             raise MissingFlag(one.name, one.help, hint)
         values[one.field.name] = value
     try:
-        return group(**values)
+        return whole(**values)
     except InvalidValue as error:
         raise error.prefixed(prefix) from None
 

@@ -70,7 +70,7 @@ def grasp(model: nn.Module, mask: Mask, generator: torch.Generator, lottery: Pru
 
 
 def synflow(model: nn.Module, mask: Mask, lottery: PruningCircumstances) -> dict[str, Tensor]:
-    """Return |w| times the derivative of R by |w|: the flow through a weight (Tanaka et al. 2020, "SynFlow", theorem 2).
+    """Return |w| times the derivative of R by |w|, the flow through a weight (Tanaka et al. 2020, section 6).
 
     R is the sum of outputs for an image of ones, of the network of all |w|, in which nothing is added to features and
     BatchNorm multiplies by the size of its factor and the scale of evaluation. Of normalisation by the features

@@ -22,7 +22,15 @@ from training.measures import (
     scale_by_temperature,
     uncertainty_scores,
 )
-from training.objective import OBJECTIVES, Loss, Objective, RepeatableObjective, TrainingCircumstances, accuracy
+from training.objective import (
+    OBJECTIVES,
+    Loss,
+    Objective,
+    RepeatableObjective,
+    TrainingCircumstances,
+    accuracy,
+    loss_of,
+)
 from training.optimizers import unreached_changes
 from training.own_callbacks import CALLBACKS, CallbackCircumstances
 from training.passes import Passes, logits_of
@@ -91,6 +99,7 @@ __all__ = [
     "detection_measures",
     "fit_temperature",
     "logits_of",
+    "loss_of",
     "measure",
     "place",
     "recalibrate",

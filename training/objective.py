@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foundations.hparams import Hparams
 from foundations.randomness import RandomStreams
 from foundations.ranks import Ranks
 from foundations.registry import Registry
@@ -25,7 +27,24 @@ Penalties on the weights may be added. The network is in training mode, and is c
 call returns are the logits (B, classes) of which the accuracy is logged.
 """
 
-OBJECTIVES: Registry[Loss] = Registry("objective")
+OBJECTIVES: Registry[Callable[..., Tensor]] = Registry("objective")
+"""Losses; one that takes a fourth argument is given the `TrainingHparams`."""
+
+_WITHOUT_HPARAMS = 3
+"""Arguments of a loss that does not ask for the hyperparameters."""
+
+
+def loss_of(name: str, hparams: Hparams) -> Loss:
+    """Return the loss of a name, for a training by these hyperparameters.
+
+    Raises:
+        InvalidValue: if there is none.
+    """
+    loss = OBJECTIVES.get(name)
+    if len(inspect.signature(loss).parameters) == _WITHOUT_HPARAMS:
+        return loss
+    return lambda model, images, labels: loss(model, images, labels, hparams)
+
 
 CROSS_ENTROPY = "cross_entropy"
 

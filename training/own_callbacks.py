@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from foundations.errors import InvalidValue
+from foundations.hparams import Hparams
 from foundations.paths import RunPaths
 from foundations.registry import Registry
 from foundations.step import Step
@@ -24,6 +25,8 @@ class CallbackCircumstances:
         end: the step with which it ends.
         evaluator: measures networks on the test examples; `evaluator.train` has the training examples.
         is_leader: whether this process writes files, which one of several does.
+        hparams: the groups of hyperparameters by name, `training_hparams` and the like; on processes that only help,
+            those of the training alone.
     """
 
     paths: RunPaths
@@ -31,6 +34,7 @@ class CallbackCircumstances:
     end: Step
     evaluator: Evaluator
     is_leader: bool
+    hparams: Mapping[str, Hparams] = field(default_factory=dict)
 
 
 CALLBACKS: Registry[Callable[[CallbackCircumstances], Callback]] = Registry("callbacks")

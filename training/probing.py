@@ -13,7 +13,7 @@ from datasets import Batch, Loader
 from foundations.randomness import RandomStreams, default_generator_seeded
 from foundations.step import Step
 from training.data import load_train_for
-from training.objective import OBJECTIVES, TrainingCircumstances
+from training.objective import TrainingCircumstances, loss_of
 from training.placement import place
 from training.precision import Precision
 from training.run import TrainingRun
@@ -45,7 +45,7 @@ def average_gradient(run: TrainingRun, model: nn.Module, batches: int, purpose: 
         num_examples=loader.num_examples,
         streams=streams,
         precision=Precision("fp32", run.context.device),
-        loss=OBJECTIVES.get(run.training_hparams.objective),
+        loss=loss_of(run.training_hparams.objective, run.training_hparams),
     )
     objective = run.variant.objective(model, circumstances)
     model.zero_grad()

@@ -32,7 +32,7 @@ from training.evaluation import Evaluator
 from training.finite import Diverged, check_network
 from training.hparams import TrainingHparams
 from training.loop import train
-from training.objective import OBJECTIVES, TrainingCircumstances
+from training.objective import TrainingCircumstances, loss_of
 from training.optimizers import make_schedule
 from training.own_callbacks import CallbackCircumstances, own_callbacks, save_every
 from training.placement import compiled, place
@@ -147,15 +147,20 @@ class TrainingRun:
         outputs = functools.partial(int, self.outputs)  # which only the leader may be able to look up
         return replace(self, context=self.context.without_ranks(), further_hparams={}, num_outputs=outputs)
 
-    def describe(self, start: Step) -> SinkRun:
-        """Return what sinks are told of this run if it goes on from a step."""
-        directory, root = self.paths.directory, self.context.root
+    @property
+    def groups(self) -> dict[str, Hparams]:
+        """The groups of hyperparameters by name, as far as this process knows them."""
         own = {
             "dataset_hparams": self.dataset_hparams,
             "model_hparams": self.model_hparams,
             "training_hparams": self.training_hparams,
         }
-        config: dict[str, Any] = {name: asdict(group) for name, group in {**self.further_hparams, **own}.items()}
+        return {**self.further_hparams, **own}
+
+    def describe(self, start: Step) -> SinkRun:
+        """Return what sinks are told of this run if it goes on from a step."""
+        directory, root = self.paths.directory, self.context.root
+        config: dict[str, Any] = {name: asdict(group) for name, group in self.groups.items()}
         config |= {"replicate": self.streams.replicate, "level": self.streams.level, "variant": self.variant.name}
         name = directory.relative_to(root).as_posix() if root in directory.parents else directory.name
         return SinkRun(self.paths, name, start, config)
@@ -201,7 +206,7 @@ class TrainingRun:
             precision=evaluator.precision,
             exchange=team.exchange,
             sample_ranks=team.sample_ranks,
-            loss=OBJECTIVES.get(self.training_hparams.objective),
+            loss=loss_of(self.training_hparams.objective, self.training_hparams),
             samples_at_once=self.context.samples_at_once,
             compiled=functools.partial(compiled, context=self.context),
             steps=self.end.iteration - start.iteration,
@@ -240,7 +245,7 @@ class TrainingRun:
         looks = self.context.device.type == "cpu" and ranks.size == 1
         at_end = self.context.evaluate_only_at_end
         standard = standard_callbacks(self.paths, start, self.end, test, progress, at_end, feed, ranks)
-        circumstances = CallbackCircumstances(self.paths, start, self.end, evaluator, ranks.is_leader)
+        circumstances = CallbackCircumstances(self.paths, start, self.end, evaluator, ranks.is_leader, self.groups)
         own = own_callbacks(self.context.callbacks, circumstances)
         if self.context.save_every is not None:
             own.append(save_every(self.context.save_every, circumstances))

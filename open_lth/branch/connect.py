@@ -51,7 +51,7 @@ class Connect(Branch):
 
     @functools.cached_property
     def _fork(self) -> Fork:
-        group = Fork.hparams_class()
+        group: Any = Fork.hparams_class()
         return Fork(self.lottery, self.level, group(fork_at=self.arguments()["fork_at"]))
 
     def results(self) -> Mapping[str, Any]:
@@ -62,13 +62,13 @@ class Connect(Branch):
         the step at which they parted.
         """
         runs, context = self._fork.trainings(), self.lottery.context
-        ends = [place(run.load_network(run.end), context) for run in runs]
+        one, other = (place(run.load_network(run.end), context) for run in runs)
         evaluator, between = runs[0].without_ranks().evaluator(), place(runs[0].load_network(runs[0].end), context)
         variant, count = self.lottery.variant, self.arguments()["points"]
         alphas = [index / (count - 1) for index in range(count)]
         errors, losses = [], []
         for alpha in alphas:
-            interpolate(*ends, alpha, between)
+            interpolate(one, other, alpha, between)
             variant.recompute_statistics(between, evaluator.calibration_images)
             measured = evaluator.evaluate(between, runs[0].end)
             errors.append(1 - measured["accuracy"])
@@ -76,7 +76,7 @@ class Connect(Branch):
         found: dict[str, Any] = {"instability": instability(errors), "loss_instability": instability(losses)}
         step = self._fork.step(self.arguments()["fork_at"])
         found |= {"accuracy": 1 - (errors[0] + errors[-1]) / 2, "density": self.mask().density}
-        found |= {"fork_at": str(step), "iteration": step.iteration, **variant.distances(*ends)}
+        found |= {"fork_at": str(step), "iteration": step.iteration, **variant.distances(one, other)}
         return {**found, "alpha": alphas, "error": errors, "loss": losses}
 
 

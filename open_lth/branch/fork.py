@@ -1,4 +1,4 @@
-"""Two copies of a ticket, trained under different noise of SGD: are they the same in the end? (Frankle et al. 2020)"""
+"""Two copies of a ticket, trained under different noise of SGD, as in instability analysis (Frankle et al. 2020)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _CONTROLS = ("none", "shuffle", "reinit")
 
 @BRANCHES.register("oneshot")
 class OneShot(Branch):
-    """Makes a mask as dense as the level's at once, from the dense network, and trains the original weights under it."""
+    """Makes a mask as dense as the level's at once, from the dense network, and trains its first weights under it."""
 
     @staticmethod
     def name() -> str:
@@ -44,8 +44,7 @@ class OneShot(Branch):
         Are We Missing the Mark?" (Frankle et al. 2021) compares each method with both controls.
 
         Args:
-            strategy: what chooses the weights, as --pruning_strategy does: sparse_global, sparse_random, sparse_snip,
-                sparse_grasp, sparse_synflow, ...
+            strategy: what chooses the weights, one of those of --pruning_strategy, such as sparse_snip.
             prune_at: the weights of the dense network that are judged: init, rewind or end (trained ones).
             control: none, shuffle (the mask, within each layer) or reinit (new weights under the mask).
             seed: what the shuffled mask is drawn by.

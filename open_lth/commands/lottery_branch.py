@@ -139,7 +139,7 @@ def _read_arguments(args: argparse.Namespace, branch: type[Branch], lottery: Lot
         return read_group(args, branch.hparams_class())
     except MissingFlag as missing:
         for argument in flags_of(branch.hparams_class()):
-            like = next((group for group in lottery.desc.groups().values() if type(group) is argument.kind), None)
+            like = next((group for group in lottery.desc.groups().values() if isinstance(group, argument.kind)), None)
             if like is not None and missing.name.startswith(f"{argument.name}_"):
                 words = shlex.join(like.as_words(argument.name))
                 raise MissingFlag(missing.name, missing.help, f"; the trunk's own are {words}") from None

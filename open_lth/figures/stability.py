@@ -35,8 +35,8 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     caption = (
         "Two copies of each ticket, trained from one step under other orders of the data and other noise. Instability: "
         "how much greater the test error is at its worst on the line between them than at its ends; below "
-        f"{STABLE:g} points, copies count as connected (Frankle et al. 2020). Weights, and means and log stds of random "
-        "ones, are interpolated, and the statistics of BatchNorm recomputed. Below, the mean accuracy of the copies. "
+        f"{STABLE:g} points, copies count as connected (Frankle et al. 2020). Weights, and means and log stds of "
+        "random ones, are interpolated, and the statistics of BatchNorm recomputed. Below, the copies' mean accuracy. "
         "Bands: one standard deviation over replicates. Dotted horizontal lines: the dense networks."
     )
     return Drawing(title, draw_curves(found, SHOWN, styles), _readable(found, runs.results), caption, runs.missing)

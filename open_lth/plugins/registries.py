@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from datasets import CORRUPTIONS, DATASETS, OOD_CHANGES, STREAMED_DATASETS
+from datasets import CORRUPTIONS, DATASETS, OOD_CHANGES, STREAMED_DATASETS, TRAINING_CHANGES
+from foundations.extension import EXTENSIONS
 from foundations.registry import Registry
 from models import BATCHNORM_INITIALIZERS, INITIALIZERS, MODEL_FAMILIES
 from open_lth.branch import BRANCHES
@@ -26,6 +27,8 @@ _CORE: Mapping[str, Registry[Any]] = {
     "streamed data set": STREAMED_DATASETS,
     "corruption": CORRUPTIONS,
     "OOD change": OOD_CHANGES,
+    "training change": TRAINING_CHANGES,
+    "extension": EXTENSIONS,
     "variant": VARIANTS,
     "curriculum": CURRICULA,
     "optimizer": OPTIMIZERS,

@@ -40,7 +40,11 @@ def read_results(branches: str | Path | Iterable[str | Path], branch: str = "*")
 def _table_of(paths: RunPaths) -> list[pd.DataFrame]:
     try:
         content = read_json(paths.results)
-        own = content if any(isinstance(value, list) for value in content.values()) else {k: [v] for k, v in content.items()}
+        own = (
+            content
+            if any(isinstance(value, list) for value in content.values())
+            else {k: [v] for k, v in content.items()}
+        )
         return [pd.DataFrame({**own, **identity_of(paths)})]
     except (UserError, ValueError, TypeError, AttributeError) as error:
         LOGGER.warning("left out: %s: %s", paths.results, error)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from foundations.paths import PRETRAIN
 from open_lth.runners.lottery import Lottery
 from pruning import PruningCircumstances
-from training import OBJECTIVES, average_gradient, place, training_batches
+from training import average_gradient, loss_of, place, training_batches
 
 _PURPOSE = "pruning"
 
@@ -44,7 +44,7 @@ def circumstances_of(lottery: Lottery, level: int, begun_with: nn.Module | None 
         batches=lambda: training_batches(run, _PURPOSE),
         gradients=lambda network, batches: average_gradient(run, network, batches, _PURPOSE),
         num_classes=lottery.desc.num_classes,
-        loss=OBJECTIVES.get(lottery.desc.training_hparams.objective),
+        loss=loss_of(lottery.desc.training_hparams.objective, lottery.desc.training_hparams),
         draws=draws,
         on_device=lambda network: place(copy.deepcopy(network), lottery.context),
     )

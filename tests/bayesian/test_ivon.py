@@ -150,7 +150,7 @@ def test_its_memory_is_as_long_as_training_unless_it_is_told_otherwise(model, ci
 def test_a_weight_wider_than_its_prior_allows_is_refused(small_pair):
     _, bayesian = small_pair(std=0.5)
     add_state(bayesian)
-    with pytest.raises(InvalidValue, match="--bayesian_init_std=.*too wide for IVON"):
+    with pytest.raises(InvalidValue, match=r"--bayesian_init_std=.*too wide for IVON"):
         Ivon(bayesian, **{**SETTINGS, "decay": 0.1})
 
 
@@ -204,8 +204,9 @@ def test_what_it_remembers_is_saved_with_the_network_and_taken_apart_and_put_tog
 
 def test_rewinding_rewinds_what_it_remembers(tmp_path):
     words = "lottery --default_hparams=mnist_lenet_12 --bayesian --bayesian_optimizer=ivon --bayesian_samples=1"
-    rest = "--dataset_name=digits --subsample_fraction=0.1 --batch_size=8 --training_steps=6it --rewinding_steps=4it --levels=1"
-    code = cli.main([*words.split(), *rest.split(), "--milestone_steps=5it", f"--root={tmp_path}", "--quiet"])
+    rest = "--dataset_name=digits --subsample_fraction=0.1 --batch_size=8 --training_steps=6it --milestone_steps=5it"
+    where = ("--rewinding_steps=4it", "--levels=1", f"--root={tmp_path}", "--quiet")
+    code = cli.main([*words.split(), *rest.split(), *where])
     assert code == 0
     [pretrained], [level] = (list(tmp_path.glob(f"*/*/{place}")) for place in ("level_pretrain/main", "level_1/main"))
     kept, rewound = load_tensors(pretrained / "model_ep0_it4.pth"), load_tensors(level / "model_ep0_it4.pth")

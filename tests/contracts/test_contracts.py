@@ -14,7 +14,17 @@ import torch
 from foundations.paths import RunPaths
 from models import MODEL_FAMILIES
 from tests.contracts.data import WRITERS
-from tests.contracts.table import BEFORE, OF_PLUGINS, REGISTRIES, ROWS, VARIANT_FLAGS, Case, missing, read_trainings, unknown
+from tests.contracts.table import (
+    BEFORE,
+    OF_PLUGINS,
+    REGISTRIES,
+    ROWS,
+    VARIANT_FLAGS,
+    Case,
+    missing,
+    read_trainings,
+    unknown,
+)
 from tests.open_lth.running import Trunk, density, mask, measures, results, same, weights
 from training import TrainingRun
 from training.step import TrainingStep

@@ -61,9 +61,7 @@ def test_every_level_keeps_part_of_the_level_before_and_the_same_part_every_time
 
 
 @pytest.mark.parametrize(("name", "variant"), FITTING)
-def test_it_leaves_network_and_mask_as_they_were(
-    name: str, variant: str, dataset_root: Path, tmp_path: Path
-) -> None:
+def test_it_leaves_network_and_mask_as_they_were(name: str, variant: str, dataset_root: Path, tmp_path: Path) -> None:
     from foundations.arguments import Parser
     from open_lth.commands.lottery import add_flags
     from open_lth.flags.experiment_flags import read_lottery_desc, select

@@ -148,9 +148,7 @@ def test_the_flow_through_pruned_weights_and_what_they_alone_lead_to_is_nothing(
 
 def pruned(name: str, fraction: float, model: nn.Module | None = None, ignored: str | None = None) -> Mask:
     model = model or network()
-    hparams = GlobalPruningHparams(
-        pruning_strategy=name, pruning_fraction=fraction, pruning_layers_to_ignore=ignored
-    )
+    hparams = GlobalPruningHparams(pruning_strategy=name, pruning_fraction=fraction, pruning_layers_to_ignore=ignored)
     return STRATEGIES.get(name).prune_in(hparams, model, mask_of(model), GENERATOR, circumstances(IMAGES))
 
 
