@@ -1,7 +1,9 @@
 """Masks, scores, selection and enforcement."""
 
-from pruning import saliency as _saliency  # registers strategies that look at the data
 from pruning import sparse_global as _sparse_global  # registers the deterministic strategies
+
+# isort: split
+from pruning import saliency as _saliency  # registers strategies that look at the data
 from pruning.circumstances import PruningCircumstances
 from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, apply_mask, prunable_shapes
 from pruning.layer_scale import layer_adaptive, times_root_of_fan_in

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bayesian.batchnorm import batchnorm_layers, recalibrate, statistics_restored, use_batch_statistics
+from bayesian.batchnorm import use_batch_statistics
 from bayesian.posterior import Posterior
+from training import batchnorm_layers, recalibrate, statistics_restored
 
 NAME = "cifar_resnet_8_4"
 

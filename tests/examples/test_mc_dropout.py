@@ -170,7 +170,8 @@ def test_runs_and_plugins_know_it(outcomes):
 def test_strategies_for_other_kinds_of_network_are_refused(outcomes):
     outcome = outcomes["refused"]
     assert outcome.code == 2 and outcome.err.count("\n") == 1
-    names = "sparse_global, sparse_random, sparse_global_scaled, sparse_lamp, sparse_layerwise"
+    of_magnitude = "sparse_global, sparse_random, sparse_global_scaled, sparse_lamp, sparse_layerwise"
+    names = f"{of_magnitude}, sparse_snip, sparse_grasp, sparse_synflow"
     assert outcome.err.endswith(f"valid values for a mc_dropout network are {names}\n")
 
 

@@ -20,6 +20,9 @@ TINY: dict[str, Any] = {
     "passes": 2,
     "learning_rates": {"learning rate 0.02": ""},
     "std_learning_rates": {"informative σ": ""},
+    "optimizers": {"IVON": "--bayesian_optimizer=ivon --bayesian_std_lr_factor=1"},
+    "one_shot": {"SNIP": "--strategy=sparse_snip"},
+    "rewinding": {"from initialisation": ""},
 }
 
 

@@ -61,7 +61,8 @@ def test_what_stands_for_no_training_runs_cannot_be_measured(capsys):
 def test_a_command_that_stands_for_training_runs_can_be_measured(capsys, greet):
     greet.trainings = lambda args, argv: []
     assert read_command(("greet", "Ada")) == ([], EvaluationRequest())
-    assert cli.main(["evaluate", "greet", "Ada"]) == 0
+    assert cli.main(["evaluate", "greet", "Ada"]) == 2
+    assert "error: greet Ada: trains no network that could be measured" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["evaluate", "--help"])
     assert "train, lottery, lottery_branch, greet" in " ".join(capsys.readouterr().out.split())
@@ -71,7 +72,7 @@ def test_a_command_that_stands_for_training_runs_can_be_measured(capsys, greet):
 def test_flags_that_a_command_does_not_have_say_that_it_runs_here_and_measures_nothing():
     args = read_flags(("greet", "Ada"), program=("python", "program.py"), plugins=("tides",))
     assert (args.platform, args.display_output_location, args.dry_run) == ("local", False, False)
-    assert COMMANDS.get("greet").evaluation(args, []).passes == 0
+    assert COMMANDS.get("greet").evaluation(args, ["Ada"], []).passes == 0
     assert (args.command_line, args.program) == (("greet", "Ada"), ("python", "program.py"))
     assert args.plugins == ("tides",)
 

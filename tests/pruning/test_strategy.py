@@ -34,7 +34,9 @@ def test_a_strategy_is_refused_for_a_kind_of_network_it_cannot_judge(by_index):
     with pytest.raises(InvalidValue) as caught:
         check_strategy_fits("sparse_global", "quantum")
     assert str(caught.value).startswith("--pruning_strategy=sparse_global: is for deterministic networks; ")
-    assert str(caught.value).endswith("for a quantum network are sparse_random, by_index")
+    assert str(caught.value).endswith(
+        "for a quantum network are sparse_random, sparse_snip, sparse_grasp, sparse_synflow, by_index"
+    )
 
 
 def test_a_kind_whose_weights_are_like_anothers_can_be_judged_by_what_judges_those(by_index):
@@ -53,7 +55,7 @@ def test_deterministic_networks_have_magnitudes_and_the_control(name):
 
 def test_an_unknown_strategy_is_answered_with_the_valid_ones():
     with pytest.raises(
-        InvalidValue, match=r"^--pruning_strategy=sparse: did you mean sparse_lamp\? valid values are spa"
+        InvalidValue, match=r"^--pruning_strategy=sparse: did you mean sparse_(lamp|snip)\? valid values are spa"
     ):
         check_strategy_fits("sparse", DETERMINISTIC)
 

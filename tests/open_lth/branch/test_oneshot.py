@@ -74,7 +74,7 @@ def test_a_lottery_that_rewinds_is_judged_at_its_initial_weights_and_trained_fro
         (("--strategy=sparse_global_snr",), "--strategy=sparse_global_snr: is for bayesian networks"),
         (("--strategy=sparse_snip", "--prune_at=later"), "--prune_at=later: valid values are init, rewind, end"),
         (("--strategy=sparse_snip", "--control=both"), "--control=both: valid values are none, shuffle, reinit"),
-        ((), "--strategy is missing"),
+        ((), "--strategy is required"),
     ],
 )
 def test_mistakes_are_refused_and_leave_nothing(trunk_of, words, message):

@@ -45,7 +45,7 @@ def test_the_numbers_of_figure_1_are_those_of_loggers_and_evaluations(reproduced
     (tmp_path / "figure_1.csv").write_bytes(some_figures["figure_1.csv"])
     drawn = pd.read_csv(tmp_path / "figure_1.csv").set_index(["method", "level"])
     strategies = {"Bayesian, |μ|/σ": "_snr", "Bayesian, √(μ²+σ²)": "_square", "Bayesian, |μ|": "_mu"}
-    evaluations = [c for c in reproduced.commands if " evaluate " in c and "--shift" not in c]
+    evaluations = [c for c in reproduced.commands if " evaluate " in c and "--shift" not in c and "ivon" not in c]
     assert len(drawn) == 3 * len(evaluations) == 12
     for method in drawn.index.unique("method"):
         ending = f"--pruning_strategy=sparse_global{strategies.get(method, '')} "
@@ -120,10 +120,12 @@ def without(reproduced: Reproduced, place: Path, *keys: str, **changes: object) 
 def test_figures_of_which_a_scale_says_nothing_are_not_among_its_own(reproduced, tmp_path):
     everything = Plotter(Scale(TINY, "tiny"), reproduced.workplace.root, tmp_path).names()
     assert everything == figure_names()
-    keys = ("learning_rates", "larger_networks", "std_learning_rates")
+    keys = ("learning_rates", "larger_networks", "std_learning_rates", "optimizers", "one_shot", "rewinding")
     scale = {key: value for key, value in TINY.items() if key not in keys}
     fewer = Plotter(Scale(scale, "tiny"), reproduced.workplace.root, tmp_path).names()
-    assert [name for name in everything if name not in fewer] == ["6", "7", "scores", "overlap_scores"]
+    assert [name for name in everything if name not in fewer] == [
+        *("6", "7", "scores", "optimizers", "pruning", "stability", "overlap_scores")
+    ]
 
 
 @pytest.mark.parametrize("command", ["plot", "report"])

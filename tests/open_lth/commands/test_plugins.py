@@ -37,7 +37,7 @@ def test_the_plugin_that_comes_along_is_listed_first(listed):
     [
         ("variant", "open_lth", "deterministic"),
         ("variant", "bayesian", "bayesian"),
-        ("branch", "open_lth", "randomly_prune/shuffle, randomly_reinitialize/reinit, retrain"),
+        ("branch", "open_lth", "randomly_prune/shuffle, randomly_reinitialize/reinit, retrain, fork, connect, oneshot"),
         ("branch", "bayesian", "transplant"),
         (
             "pruning strategy",
@@ -48,7 +48,7 @@ def test_the_plugin_that_comes_along_is_listed_first(listed):
         ("objective", "open_lth", "cross_entropy"),
         ("estimator", "bayesian", "weights, antithetic, local_reparameterization, recycled"),
         ("streamed data set", "open_lth", "imagenet"),
-        ("scale", "bayesian", "paper, small"),
+        ("scale", "bayesian", "paper, small, methods"),
     ],
 )
 def test_every_name_stands_by_who_registered_it(listed, what, owner, names):
