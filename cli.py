@@ -85,7 +85,7 @@ def _run_to_exit_code(arguments: Sequence[str], ends_here: bool) -> int:
     with messages_on_stderr():
         try:
             with stopping_at_once():
-                code = _dispatch(arguments)
+                code = dispatch(arguments)
             if ends_here:  # all is done: nothing shall change the process's exit code any more
                 ignore_stop_signals()
             return code
@@ -97,7 +97,13 @@ def _run_to_exit_code(arguments: Sequence[str], ends_here: bool) -> int:
             return _reported(error, _voice())
 
 
-def _dispatch(arguments: Sequence[str]) -> int:
+def dispatch(arguments: Sequence[str]) -> int:
+    """Run a subcommand and return the exit code, for callers that want its errors.
+
+    Raises:
+        UserError: if a user can fix what is wrong.
+        Interrupted: if a signal stopped it; the same command goes on.
+    """
     _check_words(arguments)
     if arguments and arguments[0] in ("--version", "-V"):
         print(_versions())

@@ -21,9 +21,8 @@ from bayesian.prediction import log_probabilities_of_samples
 from bayesian.tickets import distribution_state, mean_state, restore_distribution
 from foundations.context import Sharing
 from foundations.errors import InvalidValue
-from foundations.randomness import default_generator_seeded
 from foundations.ranks import Ranks
-from models import ModelFamily, ModelHparams
+from models import ModelFamily
 from pruning import Prunable, PrunableParameter
 from training import (
     Diagnostics,
@@ -76,14 +75,11 @@ class Bayesian(ModelVariant):
         """Return the paper's curriculum, and its score (section 5)."""
         return {**paper_curriculum(family), "pruning_strategy": "sparse_global_snr"}
 
-    def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
-        """Return the deterministic network of the same seed, converted: its weights are the means."""
-        model = super().build(hparams, num_classes, seed)
-        with default_generator_seeded(seed):  # torch-blue draws means that are then replaced
-            make_bayesian(model, self._hparams)
+    def convert(self, model: nn.Module) -> None:
+        """Make every weight that can be one a distribution, with the weight as its mean."""
+        make_bayesian(model, self._hparams)
         if self._hparams.optimizer == IVON:
             add_state(model)
-        return model
 
     def remark(self, model: nn.Module) -> str:
         """Return how much of a network is random."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from foundations.context import Sharing
 from foundations.errors import InvalidValue
 from foundations.hparams import Hparams
-from foundations.randomness import RandomStreams
+from foundations.randomness import RandomStreams, default_generator_seeded
 from foundations.ranks import Ranks
 from foundations.registry import Registry
 from models import ModelFamily, ModelHparams, build_network, prunable_tensor_names
@@ -131,7 +131,17 @@ class ModelVariant:
 
     def build(self, hparams: ModelHparams, num_classes: int, seed: int) -> nn.Module:
         """Return a network with initial weights that depend on the seed alone."""
-        return build_network(hparams, num_classes, seed)
+        model = build_network(hparams, num_classes, seed)
+        with default_generator_seeded(seed):
+            self.convert(model)
+        return model
+
+    def convert(self, model: nn.Module) -> None:
+        """Make a network, of whatever origin, one of this variant, in place; nothing as it stands.
+
+        Raises:
+            UserError: if it cannot be one.
+        """
 
     def remark(self, model: nn.Module) -> str:
         """Return what a user should know of a network that was built, in a line; nothing as it stands."""

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     del sys.path[0]  # this folder, whose files are no top-level modules
@@ -28,8 +29,13 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    code: int = importlib.import_module(f"{PARENT}.cli" if moved_names() else "cli").main()
+    code: int = command_line_module().main()
     return code
+
+
+def command_line_module() -> Any:
+    """Return the module of the command line, which knows the plugins."""
+    return importlib.import_module(f"{PARENT}.cli" if moved_names() else "cli")
 
 
 def _stranger() -> str:

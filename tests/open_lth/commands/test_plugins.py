@@ -37,7 +37,7 @@ def test_the_plugin_that_comes_along_is_listed_first(listed):
     [
         ("variant", "open_lth", "deterministic"),
         ("variant", "bayesian", "bayesian"),
-        ("branch", "open_lth", "randomly_prune/shuffle, randomly_reinitialize/reinit, retrain, fork, connect, oneshot"),
+        ("branch", "open_lth", "randomly_prune/shuffle, randomly_reinitialize/reinit, retrain, fork,"),
         ("branch", "bayesian", "transplant"),
         (
             "pruning strategy",
