@@ -53,7 +53,7 @@ nitpick_ignore_regex = [
     ("py:class", r"bool\(x >.*"),
     ("py:class", "Count"),
     # Type variables, which have no documentation.
-    ("py:class", r".*\.(Entry|Family|Group|Made|Result|Settings)"),
+    ("py:class", r".*\.(Added|Entry|Family|Group|Made|Result|Settings)"),
 ]
 
 html_theme = "furo"

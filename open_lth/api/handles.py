@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from pathlib import Path
+from typing import overload
 
+import pandas as pd
 from torch import nn
 
 from foundations.metric_logger import MetricLogger
 from open_lth.results import read_curves, read_runs
 from pruning import Mask
 from training import TrainingRun, place
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pandas as pd
 
 
 @dataclass(frozen=True)

@@ -119,14 +119,11 @@ class Network:
         return RandomStreams(self._seed, self.level)
 
     def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Train on a batch.
+        """Train on a batch, and return scalars on the device: `loss`, `accuracy`, and what else the objective has.
 
         Args:
             images: (B, ...), as the network takes them.
             labels: (B,), class indices.
-
-        Returns:
-            Scalars on the device: `loss` and `accuracy`, for Bayesian networks `data_fit` and `kl`, too.
         """
         self.model.train()
         self._optimizer.zero_grad()
