@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 PLUGINS = "open_lth.plugins"
 CRASH, USER_ERROR = 1, 2
 
+_PROGRAM = (sys.executable, str(FILE))
+"""What runs this program in another process."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run a subcommand and return the exit code.
@@ -117,7 +120,27 @@ def dispatch(arguments: Sequence[str]) -> int:
             load_plugins()
     if name not in COMMANDS:
         return _list_commands(arguments)
-    args = read_flags(tuple(arguments), (sys.executable, str(FILE)), with_help=True, plugins=(*_loaded.values(),))
+    if any(word.startswith("--replicate") for word in arguments) and COMMANDS.get(name).has_trainings:
+        from open_lth.commands.replicates import jobs_at_a_time, replicates_of
+
+        if numbers := replicates_of(arguments):
+            return _dispatch_several(arguments, numbers, jobs_at_a_time(arguments))
+    return _dispatch_one(arguments)
+
+
+def _dispatch_several(arguments: Sequence[str], replicates: Sequence[int], at_a_time: int) -> int:
+    from open_lth.commands.replicates import command_of, run_side_by_side
+
+    if "WORLD_SIZE" in os.environ:
+        raise UserError("--replicate: under torchrun a command has one replicate")
+    if at_a_time > 1:
+        run_side_by_side(arguments, replicates, at_a_time, _PROGRAM)
+        return 0
+    return max(_dispatch_one(command_of(arguments, number)) for number in replicates)
+
+
+def _dispatch_one(arguments: Sequence[str]) -> int:
+    args = read_flags(tuple(arguments), _PROGRAM, with_help=True, plugins=(*_loaded.values(),))
     name, *rest = args.command_line
     if args.display_output_location or args.dry_run:
         COMMANDS.get(name).execute(args, rest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from foundations.interruption import Interrupted
 from open_lth.api.handles import Run, Runs
 from open_lth.command import read_command
+from open_lth.commands.replicates import command_of, replicates_of
 from open_lth.installation.console import command_line_module
 
 Value = str | int | float | bool | None
@@ -101,7 +102,8 @@ def _run(command: str, flags: dict[str, Value], *words: str) -> Runs:
 
 
 def _runs_of(words: tuple[str, ...]) -> Runs:
-    trainings, _ = read_command(words)
+    commands = [command_of(words, number) for number in replicates_of(words)] or [words]
+    trainings = [training for command in commands for training in read_command(command)[0]]
     return Runs([Run(training) for training in trainings], words)
 
 

@@ -14,12 +14,13 @@ from open_lth.suites.plots import figure_names, plot_of, stem_of, title_of
 from open_lth.suites.scale_flags import add_scale_flags, chosen_scale
 
 if TYPE_CHECKING:
+    from open_lth.figures.chosen import ChosenRuns
     from open_lth.figures.plotter import Plotter
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the command's flags."""
-    parser.usage = "%(prog)s --scale SCALE [--figure NAME ...] [flags]"
+    parser.usage = "%(prog)s --scale SCALE [--figure NAME ...] [flags], or %(prog)s --runs NAME ... [flags]"
     section = parser.add_argument_group("What to plot", "Figures are drawn from the runs that are finished.")
     add_figure_flags(section)
     help = "where PNG, PDF, CSV and Markdown files go (default: figures)"
@@ -32,6 +33,8 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def add_figure_flags(section: argparse._ArgumentGroup) -> None:
     """Add the flags that say which figures are meant, and of which epoch."""
     add_scale_flags(section, figure_names(), default="all whose runs the scale has")
+    help = "instead of a scale: lotteries and branches under the root, by the beginnings of their names or hashes"
+    section.add_argument("--runs", nargs="+", action="extend", metavar="NAME", help=help)
     help = "whose measures: the epoch's of the best test accuracy, the last, or that of the best validation accuracy"
     section.add_argument("--select", default="peak", metavar="peak|last|validation", help=f"{help} (default: peak)")
 
@@ -69,20 +72,26 @@ def report_undrawn(undrawn: Sequence[str], is_fatal: bool) -> None:
         raise UserError(undrawn[-1])
 
 
-def make_plotter(args: argparse.Namespace) -> Plotter:
-    """Return what draws the figures of the scale.
+def make_plotter(args: argparse.Namespace) -> Plotter | ChosenRuns:
+    """Return what draws the figures of the scale, or of the runs that were chosen.
 
     Raises:
         UserError: if there is no scale, or something is wrong with it, or there is no such selection.
     """
+    from open_lth.figures.chosen import ChosenRuns
     from open_lth.figures.plotter import Plotter
     from open_lth.results.selection import find_selection
 
+    if args.runs:
+        for flag in ("scale", "figure", "replicates"):
+            if getattr(args, flag) is not None:
+                raise UserError(f"--{flag}: has no effect with --runs, which is instead of a scale")
+        return ChosenRuns(args.root.absolute(), tuple(args.runs), find_selection(args.select))
     root, dataset_root = args.root.absolute(), args.dataset_root.absolute()
     return Plotter(chosen_scale(args), root, dataset_root, find_selection(args.select))
 
 
-def chosen_names(args: argparse.Namespace, plotter: Plotter) -> list[str]:
+def chosen_names(args: argparse.Namespace, plotter: Plotter | ChosenRuns) -> list[str]:
     """Return the figures asked for, or else all of the scale.
 
     Raises:

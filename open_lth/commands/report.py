@@ -16,13 +16,14 @@ from open_lth.commands.plot import add_figure_flags, chosen_names, make_plotter,
 from open_lth.suites.plots import stem_of
 
 if TYPE_CHECKING:
+    from open_lth.figures.chosen import ChosenRuns
     from open_lth.figures.drawing import Drawing
     from open_lth.figures.plotter import Plotter
 
 
 def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add the command's flags."""
-    parser.usage = "%(prog)s --scale SCALE [--figure NAME ...] [flags]"
+    parser.usage = "%(prog)s --scale SCALE [--figure NAME ...] [flags], or %(prog)s --runs NAME ... [flags]"
     section = parser.add_argument_group("What to report", "Figures are drawn from the runs that are finished.")
     add_figure_flags(section)
     help = "where the page goes (default: report.html)"
@@ -49,7 +50,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     report_undrawn(undrawn, is_fatal=bool(args.figure))
 
 
-def draw_all(plotter: Plotter, names: Sequence[str]) -> tuple[dict[str, Drawing], list[str]]:
+def draw_all(plotter: Plotter | ChosenRuns, names: Sequence[str]) -> tuple[dict[str, Drawing], list[str]]:
     """Return the figures that can be drawn by the names of their files, and why others cannot."""
     figures, undrawn = {}, []
     for name in names:
@@ -60,7 +61,9 @@ def draw_all(plotter: Plotter, names: Sequence[str]) -> tuple[dict[str, Drawing]
     return figures, undrawn
 
 
-def make_page(plotter: Plotter, names: Sequence[str], figures: dict[str, Drawing], undrawn: Sequence[str]) -> str:
+def make_page(
+    plotter: Plotter | ChosenRuns, names: Sequence[str], figures: dict[str, Drawing], undrawn: Sequence[str]
+) -> str:
     """Return the page about these figures."""
     import pandas as pd
 
@@ -70,7 +73,9 @@ def make_page(plotter: Plotter, names: Sequence[str], figures: dict[str, Drawing
     runs = pd.concat([plotter.runs(name).table for name in names], ignore_index=True)
     shared, differing = hyperparameters(runs)
     page = Page(
-        title=f"Lottery tickets at scale {Path(plotter.scale.name).stem}",
+        title="Lottery tickets"
+        if plotter.scale.name == "runs"
+        else f"Lottery tickets at scale {Path(plotter.scale.name).stem}",
         figures=figures,
         undrawn=undrawn,
         shared=shared,

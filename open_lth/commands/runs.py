@@ -16,6 +16,7 @@ from foundations.places import add_place_flags
 from foundations.stored import stored_runs
 from foundations.texts import as_csv_cell
 from open_lth.commands.table import table
+from open_lth.results.chosen import choose, differences
 from open_lth.results.named import holders
 from open_lth.results.replicates import NOT_KEPT, Replicate, find_replicates
 from open_lth.runners.levels import COLUMNS, level_rows
@@ -49,6 +50,8 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("--where", default="", metavar="FIELD=VALUE,...", help=where)
     formats = f"how to list: {one_of(_FORMATS)}; the latter two have all hyperparameters (default: text)"
     parser.add_argument("--format", default="text", metavar="NAME", help=formats)
+    compare = "show the hyperparameters in which experiments or branches differ, by names as above"
+    parser.add_argument("--compare", nargs="+", metavar="NAME", help=compare)
     add_place_flags(parser, "root")
 
 
@@ -60,7 +63,9 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     """
     if args.format not in _FORMATS:
         raise InvalidValue("format", args.format, one_of(_FORMATS, args.format))
-    if args.action == "list":
+    if args.compare:
+        _compare(args)
+    elif args.action == "list":
         _list(args)
     elif args.action == "show":
         if not args.name:
@@ -68,6 +73,21 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         _show(holders(args.root, args.name))
     else:
         raise InvalidValue("action", args.action, one_of(("list", "show"), args.action))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    if len(args.compare) < 2:
+        raise UserError("--compare: needs two names or more; `runs` lists them")
+    chosen = choose(args.root, args.compare)
+    differing = differences(chosen)
+    names = [one.branch or one.name for one in chosen]
+    rows = [[field, *(own[field] for own in differing)] for field in differing[0]]
+    if args.format == "json":
+        print(json.dumps({name: own for name, own in zip(names, differing, strict=True)}, indent=4))
+    elif args.format == "csv":
+        csv.writer(sys.stdout).writerows([[as_csv_cell(cell) for cell in row] for row in [["", *names], *rows]])
+    else:
+        print(table([["hyperparameter", *names], *rows]) if rows else "they differ in no hyperparameter")
 
 
 def _conditions(text: str) -> tuple[tuple[str, str], ...]:

@@ -34,7 +34,11 @@ _OF_ONE_RUN = ("replicate", "display_output_location", "evaluate_only_at_end")
 class Invocation:
     """How a command is run, as far as its runs need not know."""
 
-    replicate: Count = flag("the replicate's number; it decides all random numbers", 1)
+    replicate: Count = flag(
+        "the replicate's number; it decides all random numbers; with several, as in 1-5 or 1,3, they run one after "
+        "another, or N at a time with --jobs=N",
+        1,
+    )
     display_output_location: bool = flag("print the directory of the results and exit", False)
     platform: str = flag("where to run; slurm submits it to a cluster", LOCAL, (LOCAL, SLURM))
     device: str = flag("auto, cpu, cuda, cuda:1, ...", "auto", metavar="NAME")

@@ -44,6 +44,17 @@ class Outcome:
     err: str
 
 
+def outcome_of(*words: str) -> Outcome:
+    """Run a command as it is."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = cli.main([*words])
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
 @dataclass(frozen=True)
 class Workplace:
     """A root for results and one for data sets."""
@@ -53,14 +64,7 @@ class Workplace:
 
     def run(self, *words: str) -> Outcome:
         """Run a command with this root; `--help` counts as an exit code as well."""
-        out, err = io.StringIO(), io.StringIO()
-        places = (f"--root={self.root}", f"--dataset_root={self.dataset_root}")
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                code = cli.main([*words, *places])
-            except SystemExit as leaving:
-                code = int(leaving.code or 0)
-        return Outcome(code, out.getvalue(), err.getvalue())
+        return outcome_of(*words, f"--root={self.root}", f"--dataset_root={self.dataset_root}")
 
     def done(self, *words: str) -> Outcome:
         """Run a command that must succeed without a word of complaint."""
