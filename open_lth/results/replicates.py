@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +113,7 @@ class Replicate:
     @property
     def size(self) -> int:
         """What its files take, in bytes."""
-        return sum(map(_size, self.paths.directory.rglob("*")))
+        return _size(self.paths.directory)
 
 
 def displayed_fields(text: str) -> dict[str, str]:
@@ -143,8 +145,17 @@ def _best_accuracy(run: RunPaths) -> float:
         return math.nan
 
 
-def _size(path: Path) -> int:
+def _size(directory: str | Path) -> int:
+    """Return what the files below a directory take; what is renamed meanwhile, as a run's temporary files, is nothing."""
+    total = 0
     try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:  # a run that goes on renames its temporary files
-        return 0
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    total += _size(entry.path)
+                else:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += entry.stat().st_size
+    except FileNotFoundError:
+        pass
+    return total
