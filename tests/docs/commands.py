@@ -143,7 +143,7 @@ def _parse(words: Sequence[str]) -> list[TrainingRun]:
             raise UserError(outcome.err)
         return []
     args = read_flags(tuple(words))
-    if "scale" in args:
+    if "scale" in args and not getattr(args, "runs", None):
         chosen_scale(args)
     return []
 
