@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from foundations.display import let_streams_last
 from foundations.errors import RankLost, UserError, is_out_of_memory
 from foundations.hardware import keep_freed_memory
 from foundations.interruption import (
@@ -57,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     if argv is not None:
         return _run_to_exit_code(argv, ends_here=False)
+    let_streams_last()
     try:
         code = _run_to_exit_code(sys.argv[1:], ends_here=True)
     except Exception:

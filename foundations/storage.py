@@ -81,6 +81,8 @@ def save_tensors(path: Path, value: object, previous: Path | None = None) -> Non
 @contextmanager
 def _checked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
     try:
+        if path.exists() and not path.is_file():  # reading a pipe or a device would never end
+            raise UnreadableFile(path, "is a directory" if path.is_dir() else "is no regular file")
         file, has_checksum = open_checked(path)
     except FileNotFoundError:
         raise UnreadableFile(path, "no such file", remedy="") from None

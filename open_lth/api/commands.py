@@ -34,7 +34,7 @@ def lottery(**flags: Value) -> Runs:
     """Find the tickets of a lottery, as `open_lth.py lottery` does: levels 0 to `levels`; what is there is kept.
 
     Args:
-        flags: those of the command, e.g. `default_hparams="mnist_lenet_300_100"`, `bayesian=True`, `levels=3`.
+        flags: those of the command, e.g. `default_hparams="mnist_lenet_300_100"`, `levels=3`.
 
     Raises:
         UserError: if a flag is missing or invalid, or a run fails in a way that its message explains.

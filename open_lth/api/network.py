@@ -54,7 +54,7 @@ class Network:
     Args:
         network: any module from images to logits.
         train: batches of training data, iterated over once an epoch.
-        variant: `deterministic`, `bayesian`, or a plugin's.
+        variant: `deterministic`, or any other that is registered.
         num_examples: how many training examples there are; by default as many as the loader's data set has.
         optimizer: one of `--optimizer_name`.
         lr: the learning rate.
@@ -62,8 +62,8 @@ class Network:
         steps: how many steps a training will take, for what wants to know it beforehand, such as IVON.
         device: `auto`, `cpu`, `cuda`, ...
         seed: of everything random.
-        options: the variant's hyperparameters, such as `samples=2` or, as its flag is called, `bayesian_samples=2`,
-            and those of training, such as `weight_decay=1e-4`.
+        options: the variant's hyperparameters, such as `samples=2`, with or without the variant's name in front as its
+            flags have it, and those of training, such as `weight_decay=1e-4`.
 
     Raises:
         UserError: if the network cannot be of this variant, or a value is invalid.
@@ -258,7 +258,7 @@ class Network:
         )
 
     def diagnostics(self) -> Diagnostics:
-        """Return what the variant says of its weights, by layer; of a Bayesian network KL and the spread of σ."""
+        """Return what the variant says of its weights, by layer, such as the spread of its distributions."""
         return self.variant.diagnostics(self.model)
 
     def _first_images(self) -> Tensor:

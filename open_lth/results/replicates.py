@@ -146,7 +146,7 @@ def _best_accuracy(run: RunPaths) -> float:
 
 
 def _size(directory: str | Path) -> int:
-    """Return what the files below a directory take; what is renamed meanwhile, as a run's temporary files, is nothing."""
+    """Return what the files below a directory take; what is renamed meanwhile, as temporary files are, is nothing."""
     total = 0
     try:
         with os.scandir(directory) as entries:

@@ -18,7 +18,7 @@ def test_every_cell_runs_and_the_tickets_learn(tmp_path, monkeypatch, capsys):
     for number, cell in enumerate(cells):
         if cell["cell_type"] == "code":
             assert not cell["outputs"], "a notebook is kept without outputs"
-            exec(compile(cell["source"], f"cell {number}", "exec"), names)
+            exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
     history = names["history"]
     assert [round(level["density"], 1) for level in history] == [1.0, 0.5, 0.2]
     assert all(level["accuracy"] > 0.5 for level in history)

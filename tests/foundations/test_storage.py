@@ -217,3 +217,13 @@ def test_nothing_else_of_numpy_is_loaded(tmp_path, value):
     torch.save({"lr": value}, tmp_path / "file.pth")
     with pytest.raises(UnreadableFile, match="something other than tensors"):
         load_tensors(tmp_path / "file.pth")
+
+
+@pytest.mark.parametrize("read", [load_tensors, read_text, read_json])
+def test_what_is_no_regular_file_is_not_read(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "folder").mkdir()
+    for name, reason in (("pipe", "no regular file"), ("device", "no regular file"), ("folder", "a directory")):
+        with pytest.raises(UnreadableFile, match=reason):
+            read(tmp_path / name)
