@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,15 +91,17 @@ def test_a_file_that_vanishes_meanwhile_has_no_size(lottery, monkeypatch):
     before = lottery.size
     gone = lottery.paths.directory / "level_2" / "main" / ".logger.x.tmp"
     write(gone, "text")
-    found = Path.is_file
+    listed = os.scandir
 
-    def vanishing(path: Path) -> bool:
-        answer = found(path)
-        if path == gone:
+    @contextmanager
+    def vanishing(directory):
+        with listed(directory) as entries:
+            found = [*entries]
+        if os.fspath(directory) == os.fspath(gone.parent):
             gone.unlink()
-        return answer
+        yield iter(found)
 
-    monkeypatch.setattr(Path, "is_file", vanishing)
+    monkeypatch.setattr(os, "scandir", vanishing)
     assert lottery.size == before
     assert not gone.exists()
 
