@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from foundations.context import choose_device
-from foundations.errors import InvalidValue, UnreadableFile, UserError
+from foundations.errors import UnreadableFile, UserError
 from foundations.randomness import RandomStreams, default_generator_seeded
 from foundations.step import Step
 from foundations.storage import load_tensors, save_tensors
 from open_lth.api.commands import load_plugins
+from open_lth.api.data import Batches, TrainingData
+from open_lth.api.options import group_of, make_variant, training_hparams
 from pruning import (
     DETERMINISTIC,
     STRATEGIES,
@@ -28,22 +30,14 @@ from pruning import (
     prunable_shapes,
 )
 from training import (
-    VARIANTS,
     Diagnostics,
-    ModelVariant,
     Precision,
     Prediction,
     PredictionRequest,
     TrainingCircumstances,
-    TrainingHparams,
     loss_of,
     measure,
 )
-
-Batches = Iterable[tuple[Tensor, Tensor]]
-"""What gives batches of images and labels each time it is iterated over, such as a DataLoader."""
-
-_CALIBRATION_EXAMPLES = 512
 
 
 class Network:
@@ -85,11 +79,11 @@ class Network:
         **options: Any,
     ) -> None:
         load_plugins()
-        self.variant, rest = _make_variant(variant, options)
-        self._hparams = _training_hparams(optimizer, lr, objective, rest)
+        self.variant, rest = make_variant(variant, options)
+        self._hparams = training_hparams({"optimizer_name": optimizer, "lr": lr, "objective": objective, **rest})
         self.variant.check_objective(self._hparams)
-        self._train, self._steps, self._device = train, steps, choose_device(device)
-        self._num_examples = _count(train) if num_examples is None else num_examples
+        self._steps, self._device = steps, choose_device(device)
+        self._data = TrainingData(train, num_examples, self._device)
         self._seed, self.level, self._iteration = seed, 0, 0
         self.model = copy.deepcopy(network)
         with default_generator_seeded(seed):
@@ -104,7 +98,7 @@ class Network:
     def _begin(self) -> None:
         """Begin with a new optimiser, under the mask."""
         circumstances = TrainingCircumstances(
-            num_examples=self._num_examples,
+            num_examples=self._data.num_examples,
             streams=self._streams,
             precision=Precision("fp32", self._device),
             loss=loss_of(self._hparams.objective, self._hparams),
@@ -141,7 +135,7 @@ class Network:
             UserError: if the loss is no longer finite, or there are no batches.
         """
         for _ in range(epochs):
-            found = [self.step(images, labels) for images, labels in self._train]
+            found = [self.step(images, labels) for images, labels in self._data.epoch()]
             if not found:
                 raise UserError("there are no training batches")
         averages = {name: float(torch.stack([terms[name] for terms in found]).mean()) for name in found[-1]}
@@ -170,7 +164,7 @@ class Network:
         check_strategy_fits(strategy, *self.variant.compatible_variants())
         entry = STRATEGIES.get(strategy)
         values = {"pruning_fraction": fraction, "pruning_layers_to_ignore": ",".join(ignore) or None, **options}
-        hparams = _group(entry.get_pruning_hparams(), {"pruning_strategy": strategy, **values})
+        hparams = group_of(entry.get_pruning_hparams(), {"pruning_strategy": strategy, **values})
         generator = RandomStreams(self._seed, self.level + 1).generator("pruning")
         self.mask = entry.prune_in(hparams, self.model, self.mask, generator, self._circumstances())
         self.level += 1
@@ -204,7 +198,7 @@ class Network:
             other.model.load_state_dict(network.state_dict())
             other._begin()
             other.model.zero_grad()
-            for index, (images, labels) in enumerate(itertools.islice(self._endless(), batches)):
+            for index, (images, labels) in enumerate(itertools.islice(self._data.endless(), batches)):
                 other._objective.backward(images, labels, Step(index, max(1, self._steps)))
             found = {name: p.grad for name, p in other.model.named_parameters() if p.grad is not None}
             return {name: (gradient / batches).cpu() for name, gradient in found.items()}
@@ -214,18 +208,13 @@ class Network:
             hparams={"training_hparams": self._hparams},
             initial_network=kept,
             rewound_network=kept,
-            batches=self._endless,
+            batches=self._data.endless,
             gradients=gradients,
-            num_classes=self.predict(self._first_images()[:2]).log_probabilities.shape[1],
+            num_classes=self.predict(next(self._data.epoch())[0][:2]).log_probabilities.shape[1],
             loss=loss_of(self._hparams.objective, self._hparams),
             draws=draws,
             on_device=copy.deepcopy,
         )
-
-    def _endless(self) -> Iterator[tuple[Tensor, Tensor]]:
-        while True:
-            for images, labels in self._train:
-                yield images.to(self._device), labels.to(self._device)
 
     # Prediction
 
@@ -241,7 +230,7 @@ class Network:
         on_device = [batch.to(self._device) for batch in batches]
         request = PredictionRequest(
             images=lambda: on_device,
-            calibration=self._first_batches,
+            calibration=self._data.first_images,
             streams=self._streams,
             occasion=str(self._iteration),
             precision=Precision("fp32", self._device),
@@ -260,19 +249,6 @@ class Network:
     def diagnostics(self) -> Diagnostics:
         """Return what the variant says of its weights, by layer, such as the spread of its distributions."""
         return self.variant.diagnostics(self.model)
-
-    def _first_images(self) -> Tensor:
-        images, _ = next(iter(self._train))
-        return images
-
-    def _first_batches(self) -> list[Tensor]:
-        """Return the first training images, for statistics of BatchNorm."""
-        found: list[Tensor] = []
-        for images, _ in self._train:
-            found.append(images.to(self._device))
-            if sum(map(len, found)) >= _CALIBRATION_EXAMPLES:
-                break
-        return found
 
     # Files
 
@@ -304,38 +280,3 @@ class Network:
         self.mask, self.level, self._iteration = mask, level, iteration
         self._kept, self._kept_iteration = content["kept"], content["kept_iteration"]
         self._begin()
-
-
-def _make_variant(name: str, options: dict[str, Any]) -> tuple[ModelVariant, dict[str, Any]]:
-    """Return a variant with those of the options that are its hyperparameters, and the others."""
-    kind = VARIANTS.get(name)
-    if kind.hparams is None:
-        return kind(), options
-    names = {key: key.removeprefix(f"{name}_") for key in options}
-    own = {key for key, field in names.items() if field in kind.hparams.__dataclass_fields__}
-    hparams = _group(kind.hparams, {names[key]: options[key] for key in own})
-    return kind(hparams), {key: value for key, value in options.items() if key not in own}
-
-
-def _training_hparams(optimizer: str, lr: float, objective: str, rest: dict[str, Any]) -> TrainingHparams:
-    values = {"optimizer_name": optimizer, "lr": lr, "objective": objective, "training_steps": "1it", **rest}
-    found: TrainingHparams = _group(TrainingHparams, values)
-    return found
-
-
-def _group(kind: type[Any], values: dict[str, Any]) -> Any:
-    from foundations.extension import extended
-
-    try:
-        return extended(kind)(**values)
-    except TypeError as error:
-        raise UserError(str(error).replace("__init__() ", "")) from None
-
-
-def _count(train: Batches) -> int:
-    try:
-        return len(train.dataset)  # type: ignore[attr-defined]
-    except (AttributeError, TypeError):
-        raise InvalidValue(
-            "num_examples", None, "must be given where the loader has no data set of known length"
-        ) from None
