@@ -12,13 +12,13 @@ from torch import nn
 
 import bayesian.variant
 from bayesian.elbo import Elbo
-from bayesian.hparams import BayesianHparams
+from bayesian.hparams import IVON, BayesianHparams
 from bayesian.variant import Bayesian
 from foundations.randomness import RandomStreams
 from foundations.step import Step
 from measuring import Work
 from models import ModelHparams, find_family
-from training import OPTIMIZERS, Deterministic, ModelVariant, TrainingCircumstances, TrainingHparams
+from training import Deterministic, ModelVariant, TrainingCircumstances, TrainingHparams
 from training.precision import Precision
 
 NUM_EXAMPLES, NUM_CLASSES = 50_000, 10
@@ -28,13 +28,19 @@ KINDS = {
     "weights 10": ("weights", 10),
     "recycled 10": ("recycled", 10),
     "antithetic 2": ("antithetic", 2),
+    "weights 1": ("weights", 1),
+    "IVON 1": (IVON, 1),
 }
-"""What tables call a variant, and its estimator and number of samples: 0 for a deterministic network."""
+"""What tables call a variant, and its estimator (or IVON) and number of samples: 0 for a deterministic network."""
 
 
 def variant_of(estimator: str, samples: int) -> ModelVariant:
-    """Return a variant; 0 samples stand for the deterministic one."""
-    return Bayesian(BayesianHparams(estimator=estimator, samples=samples)) if samples else Deterministic()
+    """Return a variant; 0 samples stand for the deterministic one, and the estimator ivon for IVON."""
+    if not samples:
+        return Deterministic()
+    if estimator == IVON:
+        return Bayesian(BayesianHparams(optimizer=IVON, samples=samples))
+    return Bayesian(BayesianHparams(estimator=estimator, samples=samples))
 
 
 @contextlib.contextmanager
@@ -62,9 +68,10 @@ def training_step(network: str, estimator: str, samples: int, batch: int) -> Wor
     variant = variant_of(estimator, samples)
     model: nn.Module = variant.build(model_hparams(network), NUM_CLASSES, 0).to(memory_format=torch.channels_last)
     hparams = TrainingHparams(optimizer_name="adam", lr=1e-3, weight_decay=1e-4, training_steps="1ep")
-    optimizer = OPTIMIZERS.get(hparams.optimizer_name)(variant.parameter_groups(model, hparams), hparams)
     precision = Precision("fp32", torch.device("cpu"))
-    objective = variant.objective(model, TrainingCircumstances(NUM_EXAMPLES, RandomStreams(1), precision))
+    circumstances = TrainingCircumstances(NUM_EXAMPLES, RandomStreams(1), precision, steps=10_000)
+    optimizer = variant.optimizer(model, hparams, circumstances)
+    objective = variant.objective(model, circumstances)
     images, labels = random_batch(network, batch)
     model.train()
     step = Step(0, NUM_EXAMPLES // batch)
