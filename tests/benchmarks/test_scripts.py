@@ -29,7 +29,7 @@ TINY = {
     "batchnorm_modes": f"--dataset digits --network {RESNET} --examples 64 --epochs 1 --evaluation_samples 1",
 }
 ROWS = {
-    "sampling": [6, 6],
+    "sampling": [8, 8],
     "data_pipeline": [1],
     "evaluation": [16],
     "grouped_samples": [4],
