@@ -24,7 +24,7 @@ class PruningCircumstances:
             call.
         gradients: gives, for a network and a number of these batches, the gradient of what training minimises, by
             parameter, averaged over the batches, on the CPU; of a stochastic network in expectation over samples.
-        num_classes: the number of classes in the data.
+        num_classes: gives the number of classes in the data.
         loss: from a network, or what stands for its forward pass, images and labels to the mean loss of `--objective`.
         draws: gives, for a network on the device, its weights and biases by name, once for each draw of them; the same
             ones at every call. The network computes with them, and gradients reach them.
@@ -37,7 +37,7 @@ class PruningCircumstances:
     rewound_network: Callable[[], nn.Module]
     batches: Callable[[], Iterator[tuple[Tensor, Tensor]]]
     gradients: Callable[[nn.Module, int], Mapping[str, Tensor]]
-    num_classes: int
+    num_classes: Callable[[], int]
     loss: Callable[[Any, Tensor, Tensor], Tensor]
     draws: Callable[[nn.Module], Iterator[Mapping[str, Tensor]]]
     on_device: Callable[[nn.Module], nn.Module]

@@ -13,13 +13,10 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 
-from foundations.errors import UserError
 from foundations.randomness import default_generator_seeded
 from pruning.circumstances import PruningCircumstances
 from pruning.mask import Mask
 from pruning.scored import register_global_strategy
-from pruning.selection import fraction_to_keep, prune_lowest_globally, remaining_after
-from pruning.strategy import STRATEGIES, GlobalPruningHparams, PruningHparams, Strategy
 
 EXAMPLES_A_CLASS = 10
 """How many examples of each class SNIP and GraSP look at, on average (Lee et al. 2019; Wang et al. 2020)."""
@@ -69,7 +66,9 @@ def grasp(model: nn.Module, mask: Mask, generator: torch.Generator, lottery: Pru
     return _over_draws(model, mask, lottery, one_draw)
 
 
-def synflow(model: nn.Module, mask: Mask, lottery: PruningCircumstances) -> dict[str, Tensor]:
+def synflow(
+    model: nn.Module, mask: Mask, generator: torch.Generator, lottery: PruningCircumstances
+) -> dict[str, Tensor]:
     """Return |w| times the derivative of R by |w|, the flow through a weight (Tanaka et al. 2020, section 6).
 
     R is the sum of outputs for an image of ones, of the network of all |w|, in which nothing is added to features and
@@ -115,7 +114,7 @@ def _batches(lottery: PruningCircumstances) -> Batches:
     found: Batches = []
     for batch in lottery.batches():
         found.append(batch)
-        if sum(len(labels) for _, labels in found) >= EXAMPLES_A_CLASS * lottery.num_classes:
+        if sum(len(labels) for _, labels in found) >= EXAMPLES_A_CLASS * lottery.num_classes():
             break
     return found
 
@@ -153,49 +152,8 @@ def _mean(several: Iterator[list[Tensor]]) -> list[Tensor]:
     return [one / count for one in total]
 
 
-class SynFlow(Strategy):
-    """Prunes by the flow through weights, a little at a time, so that no layer is cut off."""
-
-    description = "the smallest flow through a weight, in 100 rounds (SynFlow)"
-    variants = ()
-
-    @staticmethod
-    def get_pruning_hparams() -> type[PruningHparams]:
-        """Return the class of its hyperparameters."""
-        return GlobalPruningHparams
-
-    @staticmethod
-    def prune(
-        pruning_hparams: PruningHparams, trained_model: nn.Module, current_mask: Mask, generator: torch.Generator
-    ) -> Mask:
-        """Refuse.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(f"--pruning_strategy={pruning_hparams.pruning_strategy}: looks at the lottery's images")
-
-    @classmethod
-    def prune_in(
-        cls,
-        pruning_hparams: PruningHparams,
-        trained_model: nn.Module,
-        current_mask: Mask,
-        generator: torch.Generator,
-        lottery: PruningCircumstances,
-    ) -> Mask:
-        """Prune in rounds of which each keeps the same fraction, as many weights in all as any global strategy."""
-        assert isinstance(pruning_hparams, GlobalPruningHparams)
-        mask, ignored, first = current_mask, pruning_hparams.ignored, current_mask.unpruned
-        last = remaining_after(current_mask, pruning_hparams.pruning_fraction, ignored)
-        for number in range(1, ROUNDS + 1):
-            wanted = round(first * (last / first) ** (number / ROUNDS))
-            if max(wanted, last) < mask.unpruned:
-                fraction = fraction_to_keep(mask, max(wanted, last))
-                mask = prune_lowest_globally(synflow(trained_model, mask, lottery), mask, fraction, ignored)
-        return mask
-
-
 register_global_strategy("sparse_snip", "the smallest |w g| (SNIP), averaged over training images", snip, ())
 register_global_strategy("sparse_grasp", "those that cost the gradient least (GraSP)", grasp, ())
-STRATEGIES.register("sparse_synflow")(SynFlow)
+register_global_strategy(
+    "sparse_synflow", "the smallest flow through a weight, in 100 rounds (SynFlow)", synflow, (), rounds=ROUNDS
+)

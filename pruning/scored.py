@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from foundations.errors import UserError
 from pruning.circumstances import PruningCircumstances
 from pruning.mask import Mask
-from pruning.selection import prune_lowest_globally
+from pruning.selection import fraction_to_keep, prune_lowest_globally, remaining_after
 from pruning.strategy import STRATEGIES, GlobalPruningHparams, PruningHparams, Strategy
 
 Score = Callable[..., dict[str, Tensor]]
@@ -40,6 +41,7 @@ def register_global_strategy(
     variants: tuple[str, ...],
     remark: Remark | None = None,
     select: Select = prune_lowest_globally,
+    rounds: int = 1,
 ) -> None:
     """Register a strategy that prunes the lowest scores, of all layers together unless it is told otherwise.
 
@@ -49,6 +51,8 @@ def register_global_strategy(
         variants: the variants that the score understands; empty means all.
         remark: what to say of a mask, if anything.
         select: makes the next mask of the scores.
+        rounds: in how many steps a level prunes as many weights in all; each keeps the same fraction, by new scores.
+            With more than one the score has to ask for the lottery, and weights of all layers go together.
     """
     takes_lottery = len(inspect.signature(score).parameters) > _WITHOUT_LOTTERY
 
@@ -80,7 +84,21 @@ def register_global_strategy(
             lottery: PruningCircumstances,
         ) -> Mask:
             more = (lottery,) if takes_lottery else ()
-            return chosen(pruning_hparams, current_mask, score(trained_model, current_mask, generator, *more))
+
+            def pruned(hparams: PruningHparams, mask: Mask) -> Mask:
+                return chosen(hparams, mask, score(trained_model, mask, generator, *more))
+
+            if rounds == 1:
+                return pruned(pruning_hparams, current_mask)
+            assert isinstance(pruning_hparams, GlobalPruningHparams)
+            first = current_mask.unpruned
+            last = remaining_after(current_mask, pruning_hparams.pruning_fraction, pruning_hparams.ignored)
+            mask = current_mask
+            for number in range(1, rounds + 1):
+                wanted = max(round(first * (last / first) ** (number / rounds)), last)
+                if wanted < mask.unpruned:
+                    mask = pruned(replace(pruning_hparams, pruning_fraction=fraction_to_keep(mask, wanted)), mask)
+            return mask
 
         @staticmethod
         def remark(

@@ -37,7 +37,13 @@ from training.passes import Passes, logits_of
 from training.placement import place
 from training.precision import Precision
 from training.prediction import Prediction, average
-from training.probing import average_gradient, training_batches
+from training.probing import (
+    average_gradient,
+    endless_batches,
+    mean_gradient,
+    probing_loader,
+    training_batches,
+)
 from training.reports import Report
 from training.run import TrainingRun
 from training.sinks import SINKS
@@ -97,11 +103,14 @@ __all__ = [
     "constant_name",
     "cross_fitted_temperatures",
     "detection_measures",
+    "endless_batches",
     "fit_temperature",
     "logits_of",
     "loss_of",
+    "mean_gradient",
     "measure",
     "place",
+    "probing_loader",
     "recalibrate",
     "reliability",
     "run_at_step",

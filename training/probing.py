@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from datasets import Batch, Loader
 from foundations.randomness import RandomStreams, default_generator_seeded
 from foundations.step import Step
 from training.data import load_train_for
-from training.objective import TrainingCircumstances, loss_of
+from training.objective import Objective, TrainingCircumstances, loss_of
 from training.placement import place
 from training.precision import Precision
 from training.run import TrainingRun
@@ -25,7 +25,17 @@ def training_batches(run: TrainingRun, purpose: str) -> Iterator[Batch]:
     Args:
         purpose: what they are for; the same one has the same batches, which training does not see in this order.
     """
-    loader = _loader(run, _streams(run, purpose))
+    return endless_batches(probing_loader(run, purpose))
+
+
+def probing_loader(run: TrainingRun, purpose: str) -> Loader:
+    """Load a run's training data for a look at them, on its device; see `training_batches`."""
+    streams, context = _streams(run, purpose), run.context.without_ranks()
+    return load_train_for(run.model_hparams, run.dataset_hparams, streams, context, None)
+
+
+def endless_batches(loader: Loader) -> Iterator[Batch]:
+    """Iterate over the batches of a loader, epoch after epoch from the first one."""
     return itertools.chain.from_iterable(loader.epoch(number) for number in itertools.count())
 
 
@@ -40,7 +50,7 @@ def average_gradient(run: TrainingRun, model: nn.Module, batches: int, purpose: 
     """
     run, streams = run.without_ranks(), _streams(run, purpose)
     model = place(copy.deepcopy(model), run.context).train()
-    loader = _loader(run, streams)
+    loader = probing_loader(run, purpose)
     circumstances = TrainingCircumstances(
         num_examples=loader.num_examples,
         streams=streams,
@@ -48,17 +58,28 @@ def average_gradient(run: TrainingRun, model: nn.Module, batches: int, purpose: 
         loss=loss_of(run.training_hparams.objective, run.training_hparams),
     )
     objective = run.variant.objective(model, circumstances)
+    looked_at = itertools.islice(endless_batches(loader), batches)
+    return mean_gradient(objective, model, looked_at, loader.iterations_per_epoch, streams)
+
+
+def mean_gradient(
+    objective: Objective, model: nn.Module, batches: Iterable[Batch], per_epoch: int, streams: RandomStreams
+) -> dict[str, Tensor]:
+    """Return the gradient of an objective of a network, by parameter, averaged over batches, on the CPU.
+
+    Args:
+        per_epoch: how many batches an epoch has.
+        streams: where layers that draw for themselves, such as dropout, get their numbers from.
+    """
     model.zero_grad()
-    for index, (images, labels) in zip(range(batches), training_batches(run, purpose), strict=False):
-        with default_generator_seeded(streams.seed("layers", index)):
-            objective.backward(images, labels, Step(index, loader.iterations_per_epoch))
+    count = 0
+    for images, labels in batches:
+        with default_generator_seeded(streams.seed("layers", count)):
+            objective.backward(images, labels, Step(count, per_epoch))
+        count += 1
     found = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
-    return {name: (gradient / batches).cpu() for name, gradient in found.items()}
+    return {name: (gradient / count).cpu() for name, gradient in found.items()}
 
 
 def _streams(run: TrainingRun, purpose: str) -> RandomStreams:
     return replace(run.streams, level=f"{run.streams.level}/{purpose}")
-
-
-def _loader(run: TrainingRun, streams: RandomStreams) -> Loader:
-    return load_train_for(run.model_hparams, run.dataset_hparams, streams, run.context.without_ranks(), None)

@@ -36,6 +36,7 @@ from training import (
     PredictionRequest,
     TrainingCircumstances,
     loss_of,
+    mean_gradient,
     measure,
 )
 
@@ -97,16 +98,19 @@ class Network:
 
     def _begin(self) -> None:
         """Begin with a new optimiser, under the mask."""
-        circumstances = TrainingCircumstances(
+        circumstances = self._training_circumstances()
+        self._objective = self.variant.objective(self.model, circumstances)
+        self._optimizer = self.variant.optimizer(self.model, self._hparams, circumstances)
+        MaskEnforcement(self._optimizer, self.variant.prunable(self.model), self.mask)
+
+    def _training_circumstances(self) -> TrainingCircumstances:
+        return TrainingCircumstances(
             num_examples=self._data.num_examples,
             streams=self._streams,
             precision=Precision("fp32", self._device),
             loss=loss_of(self._hparams.objective, self._hparams),
             steps=self._steps,
         )
-        self._objective = self.variant.objective(self.model, circumstances)
-        self._optimizer = self.variant.optimizer(self.model, self._hparams, circumstances)
-        MaskEnforcement(self._optimizer, self.variant.prunable(self.model), self.mask)
 
     @property
     def _streams(self) -> RandomStreams:
@@ -194,14 +198,13 @@ class Network:
             return self.variant.sampled_weights(network, generator)
 
         def gradients(network: nn.Module, batches: int) -> Mapping[str, Tensor]:
-            other = copy.deepcopy(self)
-            other.model.load_state_dict(network.state_dict())
-            other._begin()
-            other.model.zero_grad()
-            for index, (images, labels) in enumerate(itertools.islice(self._data.endless(), batches)):
-                other._objective.backward(images, labels, Step(index, max(1, self._steps)))
-            found = {name: p.grad for name, p in other.model.named_parameters() if p.grad is not None}
-            return {name: (gradient / batches).cpu() for name, gradient in found.items()}
+            other = copy.deepcopy(network).train()
+            objective = self.variant.objective(other, self._training_circumstances())
+            looked_at = itertools.islice(self._data.endless(), batches)
+            return mean_gradient(objective, other, looked_at, max(1, self._steps), self._streams)
+
+        def num_classes() -> int:
+            return self.predict(next(self._data.epoch())[0][:2]).log_probabilities.shape[1]
 
         return PruningCircumstances(
             level=self.level + 1,
@@ -210,7 +213,7 @@ class Network:
             rewound_network=kept,
             batches=self._data.endless,
             gradients=gradients,
-            num_classes=self.predict(next(self._data.epoch())[0][:2]).log_probabilities.shape[1],
+            num_classes=num_classes,
             loss=loss_of(self._hparams.objective, self._hparams),
             draws=draws,
             on_device=copy.deepcopy,

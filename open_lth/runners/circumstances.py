@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from foundations.paths import PRETRAIN
 from open_lth.runners.lottery import Lottery
 from pruning import PruningCircumstances
-from training import average_gradient, loss_of, place, training_batches
+from training import average_gradient, endless_batches, loss_of, place, probing_loader
 
 _PURPOSE = "pruning"
 
@@ -22,6 +23,7 @@ def circumstances_of(lottery: Lottery, level: int, begun_with: nn.Module | None 
         begun_with: the network with which level 0 begins, if it has not been saved yet.
     """
     run = lottery.training(level)
+    loader = functools.cache(lambda: probing_loader(run, _PURPOSE))  # once, however often it is looked at
 
     def beginning() -> nn.Module:
         return lottery.load_network(0, lottery.desc.start) if begun_with is None else copy.deepcopy(begun_with)
@@ -41,9 +43,9 @@ def circumstances_of(lottery: Lottery, level: int, begun_with: nn.Module | None 
         hparams=lottery.desc.groups(),
         initial_network=initial,
         rewound_network=beginning,
-        batches=lambda: training_batches(run, _PURPOSE),
+        batches=lambda: endless_batches(loader()),
         gradients=lambda network, batches: average_gradient(run, network, batches, _PURPOSE),
-        num_classes=lottery.desc.num_classes,
+        num_classes=lambda: lottery.desc.num_classes,
         loss=loss_of(lottery.desc.training_hparams.objective, lottery.desc.training_hparams),
         draws=draws,
         on_device=lambda network: place(copy.deepcopy(network), lottery.context),

@@ -54,14 +54,14 @@ def find_runs(series: Iterable[Series], read: CommandReader) -> SuiteRuns:
     trainings: dict[str, TrainingRun] = {}
     missing: dict[tuple[str, str], list[int]] = {}
     for one in series:
-        for replicate, experiment in enumerate(one.experiments, start=1):
+        for experiment in one.experiments:
             runs, request = read(experiment.command)
             results += [(one.panel, one.method, str(path.parent)) for path in request.results if path.exists()]
             done = {str(directory): run for directory, run in _finished(runs, request)}
             places += [(one.panel, one.method, directory) for directory in done]
             trainings |= done
             for what in _missing(runs, request):
-                missing.setdefault((f"{one.panel}, {one.method}", what), []).append(replicate)
+                missing.setdefault((f"{one.panel}, {one.method}", what), []).append(_replicate(runs, request))
     table = read_runs(dict.fromkeys(directory for _, _, directory in places))
     labelled = pd.DataFrame(places, columns=["panel", "method", "directory"]).astype("string").drop_duplicates()
     lines = [f"{which}, {_several('replicate', numbers)}: {what}" for (which, what), numbers in missing.items()]
@@ -76,6 +76,10 @@ def _finished(runs: Sequence[TrainingRun], request: EvaluationRequest) -> Iterat
         paths = run.paths.ensemble(request.ensemble) if request.ensemble else run.paths
         if paths.evaluation.exists() if request.ensemble else paths.is_finished:
             yield paths.directory, run
+
+
+def _replicate(runs: Sequence[TrainingRun], request: EvaluationRequest) -> int:
+    return runs[0].streams.replicate if runs else RunPaths(request.results[0].parent).replicate.number
 
 
 def _missing(runs: Sequence[TrainingRun], request: EvaluationRequest) -> Iterator[str]:

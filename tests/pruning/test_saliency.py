@@ -35,7 +35,7 @@ def circumstances(batches: list[tuple[Tensor, Tensor]], loss: Any = None, classe
         rewound_network=nn.Identity,
         batches=lambda: itertools.cycle(batches),
         gradients=lambda network, count: {},
-        num_classes=classes,
+        num_classes=lambda: classes,
         loss=loss or cross_entropy,
         draws=draws or own,
         on_device=copy.deepcopy,
@@ -127,7 +127,7 @@ IMAGES = [(torch.randn(4, 2, 4, 4, generator=torch.Generator().manual_seed(0)), 
 
 def test_the_flow_through_every_layer_is_the_same_and_is_that_through_the_network():
     model = network()
-    scores = synflow(model, mask_of(model), circumstances(IMAGES))
+    scores = synflow(model, mask_of(model), GENERATOR, circumstances(IMAGES))
     sums = [float(score.sum()) for score in scores.values()]
     assert all(bool((score >= 0).all()) for score in scores.values())
     assert sums == pytest.approx([sums[0]] * 3) and sums[0] > 0
@@ -142,7 +142,7 @@ def test_the_flow_through_every_layer_is_the_same_and_is_that_through_the_networ
 def test_the_flow_through_pruned_weights_and_what_they_alone_lead_to_is_nothing():
     model, mask = network(), mask_of(network())
     mask["5.weight"] = torch.cat([torch.zeros(1, 16), torch.ones(7, 16)])
-    scores = synflow(model, mask, circumstances(IMAGES))
+    scores = synflow(model, mask, GENERATOR, circumstances(IMAGES))
     assert not scores["5.weight"][0].any() and not scores["7.weight"][:, 0].any() and scores["7.weight"][:, 1:].all()
 
 
@@ -170,7 +170,7 @@ def test_synflow_leaves_a_path_at_999_in_a_thousand_where_one_round_does_not():
     found = STRATEGIES.get("sparse_synflow").prune_in(hparams, model, mask, GENERATOR, circumstances(IMAGES))
     assert found.density == pytest.approx(0.001, rel=0.1)
     assert all(density > 0 for density in found.densities.values())
-    assert float(synflow(model, found, circumstances(IMAGES))["1.weight"].sum()) > 0
+    assert float(synflow(model, found, GENERATOR, circumstances(IMAGES))["1.weight"].sum()) > 0
 
 
 def test_synflow_keeps_what_is_to_be_ignored():

@@ -189,3 +189,14 @@ def test_training_that_diverges_is_said():
     network = Network(own(), TRAIN, optimizer="sgd", lr=1e20, device="cpu")
     with pytest.raises(UserError, match="diverged"):
         network.train(epochs=3)
+
+
+def test_a_strategy_that_asks_for_gradients_gets_their_mean_over_batches():
+    network = Network(nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), TRAIN, device="cpu")
+    found = network._circumstances().gradients(network.model, 3)["1.weight"]
+    expected = torch.zeros(3, 36)
+    for images, labels in TRAIN:
+        residuals = network.model(images).softmax(dim=1) - nn.functional.one_hot(labels, 3)
+        expected += (residuals.T @ images.flatten(1) / len(images)).detach() / 3
+    torch.testing.assert_close(found, expected)
+    assert network.model[1].weight.grad is None
