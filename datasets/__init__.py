@@ -12,6 +12,7 @@ from datasets.fit import ImageShape
 from datasets.hparams import DatasetHparams
 from datasets.loader import Batches, EvaluationLoader, Loader
 from datasets.ood import OOD_CHANGES
+from datasets.own import OWN_DATASETS, OwnSource, channel_statistics, check_classes
 from datasets.source import (
     DATASETS,
     STREAMED_DATASETS,
@@ -27,6 +28,7 @@ __all__ = [
     "CORRUPTIONS",
     "DATASETS",
     "OOD_CHANGES",
+    "OWN_DATASETS",
     "SEVERITIES",
     "STREAMED_DATASETS",
     "TRAINING_CHANGES",
@@ -39,8 +41,11 @@ __all__ = [
     "ImageShape",
     "LabelledImages",
     "Loader",
+    "OwnSource",
     "Source",
     "StreamedSource",
+    "channel_statistics",
+    "check_classes",
     "dataset_names",
     "evaluation_batch_size",
     "find_source",

@@ -13,21 +13,22 @@ from datasets.fit import ImageShape, fit_examples, fitted_shape
 from datasets.hparams import DatasetHparams, portion
 from datasets.image_files import open_files
 from datasets.loader import DeviceLoader, Loader
-from datasets.source import DATASETS, STREAMED_DATASETS, LabelledImages, checked, find_source
+from datasets.source import DATASETS, STREAMED_DATASETS, DatasetSource, LabelledImages, checked
 from datasets.streaming import Reader, StreamingLoader
-from datasets.transforms import NUM_ROTATIONS
+from datasets.transforms import NUM_ROTATIONS, square
 from foundations.context import RunContext
+from foundations.errors import InvalidValue
 from foundations.randomness import RandomStreams
 
 
 def num_classes(hparams: DatasetHparams) -> int:
     """Return the number of classes a network has to tell apart."""
-    return NUM_ROTATIONS if hparams.rotations else find_source(hparams.dataset_name).num_classes
+    return NUM_ROTATIONS if hparams.rotations else hparams.source.num_classes
 
 
 def num_train_examples(hparams: DatasetHparams) -> int:
     """Return the number of training examples, without loading them: none is held out, and all are in the subsample."""
-    count = find_source(hparams.dataset_name).num_train
+    count = hparams.source.num_train
     held_out = 0 if hparams.validation_fraction is None else portion(count, hparams.validation_fraction)
     return portion(count - held_out, hparams.subsample_fraction)
 
@@ -47,8 +48,7 @@ def input_shape(hparams: DatasetHparams, image_shape: ImageShape | None, model_n
     Raises:
         InvalidValue: if the data set's images cannot be brought to what the network takes.
     """
-    shape = find_source(hparams.dataset_name).image_shape
-    return fitted_shape(shape, image_shape, hparams.dataset_name, model_name)
+    return fitted_shape(hparams.image_shape, image_shape, hparams.dataset_name, model_name)
 
 
 def load_train(
@@ -76,8 +76,8 @@ def load_train(
     seeds = EpochStreams(streams, data_order_seed, hparams.transformation_seed)
     if hparams.dataset_name in STREAMED_DATASETS:
         return _streamed_train(hparams, seeds, context, memory_format)
-    source = find_source(hparams.dataset_name)
-    examples = load_examples(hparams.dataset_name, context, train=True)
+    source = hparams.source
+    examples = load_examples(hparams, context, train=True)
     examples = change_images(examples, hparams, source.num_classes)
     examples = fit_examples(examples, image_shape, hparams.dataset_name, model_name)
     return DeviceLoader(
@@ -92,14 +92,27 @@ def load_train(
     )
 
 
-def load_examples(dataset_name: str, context: RunContext, *, train: bool) -> LabelledImages:
-    """Return the training or the test examples of a data set in memory, as it has them.
+def load_examples(hparams: DatasetHparams, context: RunContext, *, train: bool) -> LabelledImages:
+    """Return the training or the test examples of a data set in memory, as it has them, in the size that is asked for.
 
     Raises:
         UserError: if the data are not there and cannot be had, or are damaged.
     """
-    source = DATASETS.get(dataset_name)()
-    return checked(dataset_name, source, source.load(context.dataset_root, train), train)
+    source, side = hparams.source, hparams.image_size
+    if not isinstance(source, DatasetSource):
+        raise InvalidValue("dataset_name", hparams.dataset_name, "its images do not fit in memory")
+    examples = checked(hparams.dataset_name, source, source.load(context.dataset_root, train), train)
+    return examples if side is None else LabelledImages(square(examples.images, side), examples.labels)
+
+
+def load_other_test(name: str, context: RunContext) -> LabelledImages:
+    """Return the test examples of a data set that is known by its name alone, as it has them.
+
+    Raises:
+        UserError: if the data are not there and cannot be had, or are damaged.
+    """
+    source = DATASETS.get(name)()
+    return checked(name, source, source.load(context.dataset_root, False), False)
 
 
 def _streamed_train(

@@ -13,7 +13,7 @@ from datasets.fit import ImageShape, fit_examples
 from datasets.hparams import DatasetHparams
 from datasets.image_files import ImageFiles, open_files
 from datasets.loader import DeviceEvaluationLoader, EvaluationLoader
-from datasets.source import STREAMED_DATASETS, LabelledImages, find_source
+from datasets.source import STREAMED_DATASETS, LabelledImages
 from datasets.streaming import Reader, StreamingEvaluationLoader
 from datasets.transforms import rotation_task, split_indices
 from foundations.context import RunContext
@@ -43,7 +43,7 @@ def load_test(
     input_shape(hparams, image_shape, model_name)
     if hparams.dataset_name in STREAMED_DATASETS:
         return _streamed(_open(hparams, context, train=False), TEST, hparams, context, memory_format)
-    examples = load_examples(hparams.dataset_name, context, train=False)
+    examples = load_examples(hparams, context, train=False)
     return evaluation_loader(examples, hparams, image_shape, model_name, context, memory_format=memory_format)
 
 
@@ -67,7 +67,7 @@ def load_validation(
         files = _open(hparams, context, train=True)
         held_out = files.select(split_indices(len(files), hparams.validation_fraction)[1])
         return _streamed(held_out, VALIDATION, hparams, context, memory_format)
-    examples = load_examples(hparams.dataset_name, context, train=True)
+    examples = load_examples(hparams, context, train=True)
     examples = examples.select(split_indices(len(examples), hparams.validation_fraction)[1])
     return evaluation_loader(
         examples, hparams, image_shape, model_name, context, split=VALIDATION, memory_format=memory_format
@@ -88,12 +88,12 @@ def load_training_set(
         UserError: as `load_train` does.
     """
     input_shape(hparams, image_shape, model_name)
-    classes = find_source(hparams.dataset_name).num_classes
+    classes = hparams.source.num_classes
     unturned = replace(hparams, unsupervised_labels=None)  # whoever makes batches of them turns images and labels
     if hparams.dataset_name in STREAMED_DATASETS:
         files = change_files(_open(hparams, context, train=True), unturned, classes)
         return _streamed(files, TRAIN, hparams, context, memory_format)
-    examples = change_images(load_examples(hparams.dataset_name, context, train=True), unturned, classes)
+    examples = change_images(load_examples(hparams, context, train=True), unturned, classes)
     return evaluation_loader(
         examples, hparams, image_shape, model_name, context, split=TRAIN, memory_format=memory_format
     )
@@ -117,7 +117,7 @@ def evaluation_loader(
     Raises:
         InvalidValue: if they do not fit the network.
     """
-    source = find_source(hparams.dataset_name)
+    source = hparams.source
     examples = fit_examples(examples, image_shape, hparams.dataset_name, model_name)
     if hparams.rotations:
         examples = rotation_task(examples, rotation_generator(hparams, split))
@@ -143,7 +143,7 @@ def _open(hparams: DatasetHparams, context: RunContext, *, train: bool) -> Image
 def _streamed(
     files: ImageFiles, split: str, hparams: DatasetHparams, context: RunContext, memory_format: torch.memory_format
 ) -> EvaluationLoader:
-    source = find_source(hparams.dataset_name)
+    source = hparams.source
     return StreamingEvaluationLoader(
         turn_files(files, hparams, split) if hparams.rotations else files,
         num_classes=num_classes(hparams),

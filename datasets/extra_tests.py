@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from datasets.build import input_shape, load_examples, num_classes
+from datasets.build import input_shape, load_examples, load_other_test, num_classes
 from datasets.build_evaluation import evaluation_loader
 from datasets.cifar_c import DATA_SETS as OF_CIFAR_C
 from datasets.cifar_c import corruptions_there, load_cifar_c
@@ -17,7 +17,7 @@ from datasets.fit import ImageShape, bring_to_shape
 from datasets.hparams import DatasetHparams
 from datasets.loader import EvaluationLoader
 from datasets.ood import OOD_CHANGES, check_ood
-from datasets.source import DATASETS, STREAMED_DATASETS, LabelledImages, find_source
+from datasets.source import DATASETS, STREAMED_DATASETS, LabelledImages
 from foundations.context import RunContext
 from foundations.errors import InvalidValue, one_of
 
@@ -93,7 +93,7 @@ class ExtraTests:
         """
         name, _, corruption = shift.partition("/")
         if corruption:
-            root, count = self.context.dataset_root, find_source(self.hparams.dataset_name).num_test
+            root, count = self.context.dataset_root, self.hparams.source.num_test
             return self._batches(load_cifar_c(name, corruption, severity, root, count))
         return self._batches(LabelledImages(corrupt(self._own.images, shift, severity), self._own.labels))
 
@@ -112,8 +112,8 @@ class ExtraTests:
         if name in OOD_CHANGES:
             images = OOD_CHANGES.get(name)(self._own.images)
         else:
-            images = load_examples(name, self.context, train=False).images.to(self.context.device)
-        images = bring_to_shape(images, find_source(self.hparams.dataset_name).image_shape)
+            images = load_other_test(name, self.context).images.to(self.context.device)
+        images = bring_to_shape(images, self.hparams.image_shape)
         return self._batches(LabelledImages(images, images.new_zeros(len(images), dtype=torch.int64)))
 
     def of_data_set(self, name: str) -> EvaluationLoader:
@@ -124,8 +124,8 @@ class ExtraTests:
             UserError: if the data are not there and cannot be had, or are damaged.
         """
         self.check_same_classes(name)
-        examples = load_examples(name, self.context, train=False).to(self.context.device)
-        images = bring_to_shape(examples.images, find_source(self.hparams.dataset_name).image_shape)
+        examples = load_other_test(name, self.context).to(self.context.device)
+        images = bring_to_shape(examples.images, self.hparams.image_shape)
         return self._batches(LabelledImages(images, examples.labels))
 
     def check_same_classes(self, name: str) -> None:
@@ -142,7 +142,7 @@ class ExtraTests:
 
     @functools.cached_property
     def _own(self) -> LabelledImages:
-        return load_examples(self.hparams.dataset_name, self.context, train=False).to(self.context.device)
+        return load_examples(self.hparams, self.context, train=False).to(self.context.device)
 
     def _batches(self, examples: LabelledImages) -> EvaluationLoader:
         return evaluation_loader(

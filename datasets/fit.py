@@ -37,9 +37,9 @@ def fitted_shape(
     if not sides_fit or (channels != target[0] and (channels, target[0]) != (1, 3)):
         takes = "x".join("any" if side is None else str(side) for side in (c, h, w))
         has = "x".join(map(str, shape))
-        raise InvalidValue(
-            "dataset_name", dataset_name, f"its images of {has} do not fit {model_name}, a network that takes {takes}"
-        )
+        reason = f"its images of {has} do not fit {model_name}, a network that takes {takes}"
+        hint = f"; --image_size={target[1]} brings them to it" if not sides_fit and target[1] == target[2] else ""
+        raise InvalidValue("dataset_name", dataset_name, reason + hint)
     return target
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import Field, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
-from datasets.source import find_source
+from datasets.own import OwnSource, chosen_names, open_source
+from datasets.source import Source
 from foundations.errors import InvalidValue, one_of
 from foundations.hparams import Hparams, hparam
 
 UNSUPERVISED_LABELS = ("rotation",)
+_LARGEST = 4096
 
 
 def portion(count: int, fraction: float | None) -> int:
@@ -29,7 +33,7 @@ class DatasetHparams(Hparams):
     title: ClassVar[str] = "Dataset Hyperparameters"
     about: ClassVar[str] = "Which data a network is trained and tested on, and how they are changed."
 
-    dataset_name: str = hparam("the data set")
+    dataset_name: str = hparam("the data set; `folder` and `npz` are your own, in --dataset_dir", choices=chosen_names)
     batch_size: int = hparam("the number of training examples in a batch")
     do_not_augment: bool = hparam("neither mirror nor crop training images at random", False)
     transformation_seed: int | None = hparam(
@@ -44,9 +48,19 @@ class DatasetHparams(Hparams):
     validation_fraction: float | None = hparam(
         "the fraction of the training examples that is held out, to be measured as the test examples are", None
     )
+    dataset_dir: str | None = hparam(
+        "your own data, by whose content experiments are named: for folder, one with train/CLASS and test/CLASS, "
+        "for npz a file with x_train, y_train, x_test, y_test",
+        None,
+    )
+    image_size: int | None = hparam("bring images to squares of so many pixels a side", None)
 
     def __post_init__(self) -> None:
-        num_train = find_source(self.dataset_name).num_train
+        if self.dataset_dir is not None:  # another working directory must not lead elsewhere
+            object.__setattr__(self, "dataset_dir", str(Path(self.dataset_dir).expanduser().absolute()))
+        if self.image_size is not None and not 1 <= self.image_size <= _LARGEST:
+            raise InvalidValue("image_size", self.image_size, f"must be between 1 and {_LARGEST}")
+        num_train = self.source.num_train
         if self.batch_size < 1:
             raise InvalidValue("batch_size", self.batch_size, "must be at least 1")
         if self.transformation_seed is not None and not 0 <= self.transformation_seed < 2**32 - 1:
@@ -64,6 +78,24 @@ class DatasetHparams(Hparams):
                 raise InvalidValue("validation_fraction", self.validation_fraction, "must be above 0 and below 1")
             if portion(num_train, self.validation_fraction) == num_train:
                 raise InvalidValue("validation_fraction", self.validation_fraction, "leaves nothing to train on")
+
+    @functools.cached_property
+    def source(self) -> Source:
+        """The data set, of which facts are known without loading it."""
+        return open_source(self.dataset_name, self.dataset_dir, self.image_size)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images, before they are fitted to a network."""
+        channels, height, width = self.source.image_shape
+        side = self.image_size
+        return (channels, height, width) if side is None else (channels, side, side)
+
+    def _text(self, f: Field[Any]) -> str:
+        """Return a field as it enters the hash: one's own data by their content, wherever they lie."""
+        if f.name == "dataset_dir" and isinstance(self.source, OwnSource):
+            return f"'{self.source.digest}'"
+        return super()._text(f)
 
     @property
     def augment(self) -> bool:

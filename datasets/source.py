@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 
@@ -51,14 +50,14 @@ class Source(ABC):
         crop_padding: pixels of black border from which augmentation crops at random; 0 for no cropping.
     """
 
-    num_classes: ClassVar[int]
-    num_train: ClassVar[int]
-    num_test: ClassVar[int]
-    image_shape: ClassVar[tuple[int, int, int]]
-    mean: ClassVar[tuple[float, ...]]
-    std: ClassVar[tuple[float, ...]]
-    flip: ClassVar[bool]
-    crop_padding: ClassVar[int]
+    num_classes: int
+    num_train: int
+    num_test: int
+    image_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    flip: bool
+    crop_padding: int
 
     def count(self, train: bool) -> int:
         """Return the number of training or test examples."""
@@ -102,12 +101,12 @@ STREAMED_DATASETS: Registry[type[StreamedSource]] = Registry("dataset_name")
 
 
 def dataset_names() -> list[str]:
-    """Return the names of all data sets, in memory and streamed."""
+    """Return the names of all data sets that are known by name alone, in memory and streamed."""
     return [*DATASETS.names(), *STREAMED_DATASETS.names()]
 
 
 def find_source(name: str) -> Source:
-    """Return the data set of a name.
+    """Return a data set that is known by its name alone.
 
     Raises:
         InvalidValue: if there is none; the message lists the valid names.

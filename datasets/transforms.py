@@ -66,6 +66,19 @@ def resize(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return torch.cat([resized(part) for part in images.split(_CHUNK)])
 
 
+def square(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Return the squares in the centres of images, brought to a side.
+
+    Args:
+        images: uint8, (N, C, H, W).
+    """
+    height, width = images.shape[-2:]
+    shorter = min(height, width)
+    top, left = (height - shorter) // 2, (width - shorter) // 2
+    centres = images[..., top : top + shorter, left : left + shorter]
+    return centres if shorter == side else resize(centres, side, side)
+
+
 def blur(images: torch.Tensor, factor: int) -> torch.Tensor:
     """Return images shrunk by a factor and enlarged again.
 

@@ -1,6 +1,6 @@
 """Networks as plain `nn.Module`s, chosen by name, and the names of their prunable tensors."""
 
-from models import cifar_resnet, cifar_vgg, cifar_vit, imagenet_resnet, lenet  # noqa: F401 - registers the families
+from models import cifar_resnet, cifar_vgg, cifar_vit, imagenet_resnet, lenet, library_networks  # noqa: F401 - registers the families
 from models.build import build_network
 from models.family import MODEL_FAMILIES, ModelFamily, find_family, numbers_in, register_family
 from models.hparams import ModelHparams

@@ -28,13 +28,21 @@ class ModelFamily(ABC):
 
     pattern: ClassVar[str]
     examples: ClassVar[tuple[str, ...]]
-    image_shape: ClassVar[tuple[int, int | None, int | None]]
-    output_layer: ClassVar[str]
+    image_shape: tuple[int, int | None, int | None]
+    output_layer: str
     defaults: ClassVar[Mapping[str, object]]
 
     @abstractmethod
     def matches(self, name: str) -> bool:
         """Return whether a name belongs to this family."""
+
+    def of(self, name: str) -> ModelFamily:
+        """Return what holds for the member of a name: the family itself, if all have the same attributes."""
+        return self
+
+    def takes(self, name: str, height: int, width: int) -> bool:
+        """Return whether the network of a name can compute with images of a size that `image_shape` allows."""
+        return True
 
     @abstractmethod
     def build(self, name: str, num_classes: int) -> nn.Module:
@@ -81,7 +89,7 @@ def find_family(name: str) -> ModelFamily:
     # Nearly all have the family's name in front.
     for _, family in sorted(MODEL_FAMILIES.items(), key=lambda item: not name.startswith(item[0])):
         if family.matches(name):
-            return family
+            return family.of(name)
     raise InvalidValue(MODEL_FAMILIES.flag, name, _valid_names(name))
 
 

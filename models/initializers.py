@@ -70,6 +70,11 @@ def orthogonal(module: nn.Module) -> None:
         nn.init.orthogonal_(module.weight)
 
 
+@INITIALIZERS.register("as_built")
+def as_built(module: nn.Module) -> None:
+    """Leave weights as the network's own code has drawn them."""
+
+
 @BATCHNORM_INITIALIZERS.register("uniform")
 def uniform(module: nn.Module) -> None:
     """Draw weights from U[0, 1) and set biases to 0."""
@@ -100,3 +105,8 @@ def positivenegative(module: nn.Module) -> None:
     if isinstance(module, nn.BatchNorm2d) and module.affine:
         nn.init.uniform_(module.weight, -1, 1)
         nn.init.zeros_(module.bias)
+
+
+@BATCHNORM_INITIALIZERS.register("as_built")
+def batchnorm_as_built(module: nn.Module) -> None:
+    """Leave weights and biases as the network's own code has set them."""

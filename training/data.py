@@ -16,6 +16,7 @@ from datasets import (
     load_validation,
 )
 from foundations.context import RunContext
+from foundations.errors import InvalidValue
 from foundations.randomness import RandomStreams
 from models import ModelHparams, find_family
 
@@ -26,7 +27,12 @@ def check_images_fit(model: ModelHparams, data: DatasetHparams) -> None:
     Raises:
         InvalidValue: if they cannot.
     """
-    input_shape(data, find_family(model.model_name).image_shape, model.model_name)
+    family = find_family(model.model_name)
+    _, height, width = input_shape(data, family.image_shape, model.model_name)
+    if not family.takes(model.model_name, height, width):
+        has = f"{height}x{width} pixels, with which {model.model_name} cannot compute"
+        reason = f"its images have {has}; --image_size brings them to another size"
+        raise InvalidValue("dataset_name", data.dataset_name, reason)
 
 
 def load_train_for(

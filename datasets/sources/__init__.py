@@ -1,5 +1,5 @@
 """The data sets, one file for each kind of files; importing this registers them."""
 
-from datasets.sources import cifar, digits, idx, imagenet, svhn
+from datasets.sources import arrays, cifar, digits, folder, idx, imagenet, svhn
 
-__all__ = ["cifar", "digits", "idx", "imagenet", "svhn"]
+__all__ = ["arrays", "cifar", "digits", "folder", "idx", "imagenet", "svhn"]

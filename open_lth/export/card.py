@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from datasets import find_source, input_shape
+from datasets import OwnSource, input_shape
 from foundations.errors import UserError
 from foundations.storage import read_json
 from models import find_family
@@ -69,10 +69,11 @@ def _network(run: TrainingRun) -> dict[str, Any]:
 def _data(run: TrainingRun) -> dict[str, Any]:
     """Return what images are brought to before the network sees them."""
     hparams, model = run.dataset_hparams, run.model_hparams.model_name
-    source = find_source(hparams.dataset_name)
+    source = hparams.source
     shape = input_shape(hparams, find_family(model).image_shape, model)
     normalisation = {"mean": list(source.mean), "std": list(source.std)}
-    return {"name": hparams.dataset_name, "image_shape": list(shape), **normalisation}
+    own = {"digest": source.digest} if isinstance(source, OwnSource) else {}
+    return {"name": hparams.dataset_name, "image_shape": list(shape), **normalisation, **own}
 
 
 def as_markdown(card: Mapping[str, Any], description: str) -> str:

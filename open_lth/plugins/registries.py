@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from datasets import CORRUPTIONS, DATASETS, OOD_CHANGES, STREAMED_DATASETS, TRAINING_CHANGES
+from datasets import CORRUPTIONS, DATASETS, OOD_CHANGES, OWN_DATASETS, STREAMED_DATASETS, TRAINING_CHANGES
 from foundations.extension import EXTENSIONS
 from foundations.registry import Registry
 from models import BATCHNORM_INITIALIZERS, INITIALIZERS, MODEL_FAMILIES
@@ -25,6 +25,7 @@ _CORE: Mapping[str, Registry[Any]] = {
     "BatchNorm initializer": BATCHNORM_INITIALIZERS,
     "data set": DATASETS,
     "streamed data set": STREAMED_DATASETS,
+    "data set of one's own": OWN_DATASETS,
     "corruption": CORRUPTIONS,
     "OOD change": OOD_CHANGES,
     "training change": TRAINING_CHANGES,

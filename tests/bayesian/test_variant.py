@@ -13,7 +13,7 @@ from bayesian.posterior import Posterior
 from bayesian.variant import BAYESIAN, Bayesian
 from datasets import DatasetHparams
 from foundations.step import Step
-from models import MODEL_FAMILIES, ModelHparams, prunable_tensor_names
+from models import MODEL_FAMILIES, ModelHparams, find_family, prunable_tensor_names
 from pruning import (
     STRATEGIES,
     GlobalPruningHparams,
@@ -276,6 +276,7 @@ def test_the_preset_is_the_papers_curriculum_on_the_familys_data_with_the_output
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: type(family).__name__)
 def test_the_preset_makes_valid_hyperparameters_and_ignores_a_layer_that_exists(family):
+    family = find_family(family.examples[0])
     preset = dict(Bayesian.preset(family))
     kinds = (ModelHparams, DatasetHparams, TrainingHparams, STRATEGIES.get("sparse_global_snr").get_pruning_hparams())
     preset["model_name"] = family.examples[0]

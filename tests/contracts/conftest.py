@@ -60,7 +60,8 @@ def case(request: pytest.FixtureRequest) -> Case:
 def finished(case: Case, dataset_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trunk]:
     """The case's lottery, levels 0 and 1; it is not to be changed."""
     root = tmp_path_factory.mktemp("finished") / "results"
-    trunk = Trunk(Workplace(root, dataset_root), case.words)
+    words = tuple(word.format(dataset_root=dataset_root) for word in case.words)
+    trunk = Trunk(Workplace(root, dataset_root), words)
     trunk.find_tickets(levels=1)
     yield trunk
     shutil.rmtree(root)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from datasets import dataset_names, find_source
-from tests.datasets.sources import test_cifar, test_idx, test_svhn
+from tests.datasets.sources import test_arrays, test_cifar, test_folder, test_idx, test_svhn
 
 Writer = Callable[[Path, pytest.MonkeyPatch], tuple[int, int]]
 """(root of data sets, patches of digests and the like) -> the numbers of training and test images."""
@@ -69,6 +69,8 @@ def write_data_sets(root: Path, patches: pytest.MonkeyPatch) -> dict[str, tuple[
     """Write all data sets, let their sources expect so few images, and return how many there are."""
     # A plugin's data set is taken as it is.
     counts = {name: (source.num_train, source.num_test) for name in dataset_names() for source in [find_source(name)]}
+    test_arrays.write(root / "own.npz")
+    test_folder.write(root / "own")
     for name, write in WRITERS.items():
         counts[name] = write(root, patches)
         source = type(find_source(name))

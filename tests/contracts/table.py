@@ -12,7 +12,7 @@ from typing import Any
 
 from bayesian.estimators import ESTIMATORS
 from bayesian.hparams import OPTIMIZERS as POSTERIOR_OPTIMIZERS
-from datasets import CORRUPTIONS, DATASETS, OOD_CHANGES, STREAMED_DATASETS
+from datasets import CORRUPTIONS, DATASETS, OOD_CHANGES, OWN_DATASETS, STREAMED_DATASETS
 from models import MODEL_FAMILIES
 from open_lth.branch import BRANCHES
 from open_lth.command import COMMANDS, read_command
@@ -48,6 +48,7 @@ REGISTRIES: Mapping[str, Any] = {
     "variant": VARIANTS,
     "dataset": DATASETS,
     "streamed dataset": STREAMED_DATASETS,
+    "own dataset": OWN_DATASETS,
     "strategy": STRATEGIES,
     "branch": BRANCHES,
     "estimator": ESTIMATORS,
@@ -83,6 +84,8 @@ ROWS: dict[str, dict[str, Words]] = {
         "cifar_vit": ("--default_hparams=cifar_vit_1_32_2", "--pruning_layers_to_ignore=head.weight", *FEW_IMAGES),
         "imagenet_resnet": ("--default_hparams=imagenet_resnet_18_2", "--pruning_layers_to_ignore=model.fc.weight"),
         "mnist_lenet": LENET,
+        "timm": ("--default_hparams=timm:test_resnet",),
+        "torchvision": ("--default_hparams=torchvision:shufflenet_v2_x0_5",),
     },
     # The flags that make a network of the variant, and a curriculum longer than an epoch.
     "variant": {name: ("--training_steps=7it", *words) for name, words in VARIANT_FLAGS.items()},
@@ -101,6 +104,11 @@ ROWS: dict[str, dict[str, Words]] = {
             "--dataset_name=imagenet",
             "--pruning_layers_to_ignore=model.fc.weight",
         ),
+    },
+    # What it is and where: `data.py` writes it.
+    "own dataset": {
+        "folder": ("--dataset_name=folder", "--dataset_dir={dataset_root}/own", "--image_size=32"),
+        "npz": ("--default_hparams=mnist_lenet_12", "--dataset_name=npz", "--dataset_dir={dataset_root}/own.npz"),
     },
     # The strategy's own flags besides its name.
     "strategy": {
@@ -194,7 +202,7 @@ def cases() -> list[Case]:
 
 def _cases_of(registry: str, name: str, row: Words) -> list[Case]:
     label = f"{registry}-{name}".replace(" ", "_")
-    if registry in ("variant", "dataset", "streamed dataset"):
+    if registry in ("variant", "dataset", "streamed dataset", "own dataset"):
         return [Case(label, (*BASE, *row))]
     if registry in ("estimator", "posterior optimizer"):
         return [Case(label, (*BASE, *BAYESIAN, f"--bayesian_{registry.split()[-1]}={name}", *row))]

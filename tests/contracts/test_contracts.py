@@ -165,9 +165,9 @@ def test_it_resumes_to_the_same_bits(trunk: Trunk, finished: Trunk, monkeypatch:
 def test_a_branch_trains_prunes_and_resumes(
     case: Case, trunk: Trunk, finished: Trunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ("lottery_branch", case.branch[0], "--levels=1", "--quiet", *case.words, *case.branch[1:])
+    command = ("lottery_branch", case.branch[0], "--levels=1", "--quiet", *trunk.words, *case.branch[1:])
     for earlier in BEFORE.get(case.branch[0], ()):
-        trunk.workplace.done("lottery_branch", earlier, "--levels=1", "--quiet", *case.words)
+        trunk.workplace.done("lottery_branch", earlier, "--levels=1", "--quiet", *trunk.words)
     place = RunPaths(trunk.workplace.place(*command))
     places = (f"--root={trunk.workplace.root}", f"--dataset_root={trunk.workplace.dataset_root}")
     runs = read_trainings(*command, *places)

@@ -9,7 +9,7 @@ from datasets import DatasetHparams
 from foundations.errors import InvalidValue
 
 
-def test_the_fields_are_openlths_in_openlths_order_and_one_more() -> None:
+def test_the_fields_are_openlths_in_openlths_order_and_three_more() -> None:
     assert [f.name for f in fields(DatasetHparams)] == [
         "dataset_name",
         "batch_size",
@@ -20,6 +20,8 @@ def test_the_fields_are_openlths_in_openlths_order_and_one_more() -> None:
         "unsupervised_labels",
         "blur_factor",
         "validation_fraction",
+        "dataset_dir",
+        "image_size",
     ]
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import PROJECT, Block
+from tests.datasets.sources import test_arrays, test_folder
 from tests.docs.commands import Outcome, Untested, tested
 
 TOOLS = (
@@ -129,6 +130,8 @@ class Shell:
         return not checked.returncode and block.mode != "syntax"
 
     def _make_home(self) -> None:
+        test_folder.write(self._home / "my_images")  # data of the reader's own
+        test_arrays.write(self._home / "my_arrays.npz")
         (self._home / "bin").mkdir()
         for tool in TOOLS:
             if found := shutil.which(tool):

@@ -49,7 +49,7 @@ def test_names_are_required(missing):
     [
         ("model_name", "cifar_resnet_21", "D = 6n+2"),
         ("model_name", "", "mnist_lenet_N1"),
-        ("model_init", "xavier", "binary, kaiming_normal, kaiming_uniform, torch_default, orthogonal"),
+        ("model_init", "xavier", "binary, kaiming_normal, kaiming_uniform, torch_default, orthogonal, as_built"),
         ("batchnorm_init", "zero", "uniform, fixed, oneone, positivenegative"),
     ],
 )

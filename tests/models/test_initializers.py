@@ -23,8 +23,9 @@ def initialised(name: str, layer, seed: int = 0) -> nn.Module:
     return module
 
 
-def test_the_names_are_those_of_openlth():
-    assert INITIALIZERS.names() == ["binary", "kaiming_normal", "kaiming_uniform", "torch_default", "orthogonal"]
+def test_the_names_are_those_of_openlth_and_two_more():
+    names = ["binary", "kaiming_normal", "kaiming_uniform", "torch_default", "orthogonal", "as_built"]
+    assert INITIALIZERS.names() == names
 
 
 @pytest.mark.parametrize(("layer", "fan_in"), LAYERS)
@@ -99,8 +100,8 @@ def batchnorm_initialised(name: str) -> nn.BatchNorm2d:
     return module
 
 
-def test_batchnorms_names_are_those_of_openlth():
-    assert BATCHNORM_INITIALIZERS.names() == ["uniform", "fixed", "oneone", "positivenegative"]
+def test_batchnorms_names_are_those_of_openlth_and_one_more():
+    assert BATCHNORM_INITIALIZERS.names() == ["uniform", "fixed", "oneone", "positivenegative", "as_built"]
 
 
 @pytest.mark.parametrize(("name", "weight", "bias"), [("fixed", 1, 0), ("oneone", 1, 1)])
