@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import PROJECT, Block
 from tests.datasets.sources import test_arrays, test_folder
+from tests.docs.blocks import PROJECT, Block
 from tests.docs.commands import Outcome, Untested, tested
 
 TOOLS = (
