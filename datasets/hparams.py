@@ -8,7 +8,7 @@ from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from datasets.own import OwnSource, chosen_names, open_source
+from datasets.own import OwnSource, open_source
 from datasets.source import Source
 from foundations.errors import InvalidValue, one_of
 from foundations.hparams import Hparams, hparam
@@ -33,7 +33,7 @@ class DatasetHparams(Hparams):
     title: ClassVar[str] = "Dataset Hyperparameters"
     about: ClassVar[str] = "Which data a network is trained and tested on, and how they are changed."
 
-    dataset_name: str = hparam("the data set; `folder` and `npz` are your own, in --dataset_dir", choices=chosen_names)
+    dataset_name: str = hparam("the data set")
     batch_size: int = hparam("the number of training examples in a batch")
     do_not_augment: bool = hparam("neither mirror nor crop training images at random", False)
     transformation_seed: int | None = hparam(
@@ -49,8 +49,8 @@ class DatasetHparams(Hparams):
         "the fraction of the training examples that is held out, to be measured as the test examples are", None
     )
     dataset_dir: str | None = hparam(
-        "your own data, by whose content experiments are named: for folder, one with train/CLASS and test/CLASS, "
-        "for npz a file with x_train, y_train, x_test, y_test",
+        "your own data, by whose content experiments are named: with --dataset_name=folder a directory with train/CLASS "
+        "and test/CLASS, with npz a file with x_train, y_train, x_test, y_test",
         None,
     )
     image_size: int | None = hparam("bring images to squares of so many pixels a side", None)

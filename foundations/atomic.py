@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -82,6 +83,11 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a file is called as those that are being written."""
+    return fnmatch.fnmatch(name, f".*{_TEMPORARY}")
 
 
 def sweep_temporaries(directory: Path, name: str = "*") -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from foundations.suggestions import nearest
 
+_OF_THE_TIME = ("timing.json", "command.json")
+"""Files that say when and where something was done."""
+
 
 class UserError(Exception):
     """Something the user asked for cannot be done; the message is one line and says what can be."""
@@ -51,18 +54,24 @@ class RankLost(UserError):
     """Another process of the run is gone; what has been saved stays, and the same command goes on from there."""
 
 
+def remedy_for(path: Path) -> str:
+    """Return what a user can do about a damaged file: the command that made it makes nearly any again."""
+    if path.name in _OF_THE_TIME:
+        return "delete it to go on without it; what it said of when and where cannot be had again"
+    return "delete it to have it made again"
+
+
 class UnreadableFile(UserError):
     """A file is missing or damaged, or holds what it should not.
 
     Args:
         reason: what is wrong with it.
-        remedy: what the user can do.
+        remedy: what the user can do; the usual if None.
         is_transient: whether the reason lies outside the file, which may be readable later.
     """
 
-    def __init__(
-        self, path: Path, reason: str, remedy: str = "delete it to have it made again", is_transient: bool = False
-    ) -> None:
+    def __init__(self, path: Path, reason: str, remedy: str | None = None, is_transient: bool = False) -> None:
+        remedy = remedy_for(path) if remedy is None else remedy
         self.path = path
         self.reason = reason
         self.is_transient = is_transient

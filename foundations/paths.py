@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,16 @@ _ENSEMBLE = re.compile(rf"ensemble_of_({REPLICATES}|{LEVELS})", re.ASCII)
 _BRANCH = re.compile(rf"{BRANCH}_(\w+)_[0-9a-f]+", re.ASCII)
 _PART = re.compile(r"part_(\w+)", re.ASCII)
 _MODEL = re.compile(r"model_ep(\d+)_it(\d+)\.pth", re.ASCII)
+
+
+def place_of(file: Path) -> str:
+    """Return the directory of a file from its experiment on, e.g. `lottery_.../replicate_1/level_2/main`.
+
+    It stays the same wherever the root is moved. Of a file that lies in no replicate it is nothing.
+    """
+    parts = file.absolute().parts[:-1]
+    inside = [number for number, part in enumerate(parts) if number and _REPLICATE.fullmatch(part)]
+    return "/".join(parts[inside[-1] - 1 :]) if inside else ""
 
 
 class Rewinding(enum.Enum):
@@ -131,7 +142,12 @@ class RunPaths:
 
     def models(self) -> dict[tuple[int, int], Path]:
         """Return the networks that are kept, by epoch and iteration within it, ascending."""
-        found = ((_MODEL.fullmatch(path.name), path) for path in self.directory.glob("model_ep*_it*.pth"))
+        return self.models_among(self.directory.glob("model_ep*_it*.pth"))
+
+    @staticmethod
+    def models_among(files: Iterable[Path]) -> dict[tuple[int, int], Path]:
+        """Return those of some files that are called as networks, by epoch and iteration within it, ascending."""
+        found = ((_MODEL.fullmatch(path.name), path) for path in files)
         return dict(sorted(((int(match[1]), int(match[2])), path) for match, path in found if match))
 
     @property

@@ -78,8 +78,12 @@ class Mask(dict[str, Tensor]):
 
     def save(self, paths: RunPaths) -> None:
         """Write the mask and its sparsity report into a run's directory; the mask itself comes last."""
-        write_json(paths.sparsity_report, {"total": float(self.total), "unpruned": float(self.unpruned)})
+        self.save_report(paths)
         save_tensors(paths.mask, dict(self))
+
+    def save_report(self, paths: RunPaths) -> None:
+        """Write how many weights there are and how many are kept into a run's directory."""
+        write_json(paths.sparsity_report, {"total": float(self.total), "unpruned": float(self.unpruned)})
 
     @staticmethod
     def load(path: Path) -> Mask:

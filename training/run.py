@@ -22,7 +22,7 @@ from foundations.randomness import RandomStreams
 from foundations.ranks import Ranks
 from foundations.sink import SinkRun
 from foundations.step import Step
-from foundations.storage import load_tensors
+from foundations.storage import load_tensors, save_tensors
 from models import ModelHparams
 from pruning import Mask, MaskEnforcement
 from training.callbacks import Callback, evaluate, in_turn, show_progress, standard_callbacks
@@ -166,7 +166,7 @@ class TrainingRun:
         return SinkRun(self.paths, name, start, config)
 
     def train(self, model: nn.Module, mask: Mask, start: Step) -> None:
-        """Train a network from a step to the end, unless that has been done already.
+        """Train a network from a step to the end, unless that has been done already and only the start has got lost.
 
         Args:
             model: the network at `start`, changed in place.
@@ -177,6 +177,8 @@ class TrainingRun:
             Diverged: if a number is no longer finite.
         """
         if self.is_done:
+            if not self.paths.model(start).exists():
+                save_tensors(self.paths.model(start), model.state_dict())
             return
         ranks = self.context.ranks
         self.variant.check_objective(self.training_hparams)

@@ -21,7 +21,7 @@ from foundations.registry import Registry
 from foundations.step import Step
 from foundations.storage import write_json
 from open_lth.runners.lottery import Lottery
-from open_lth.runners.once import do_once
+from open_lth.runners.once import do_once, is_whole
 from open_lth.runners.provenance import save_command, save_hparams
 from pruning import Mask, apply_mask
 from training import TrainingRun
@@ -102,7 +102,8 @@ class Branch(ABC):
     @property
     def is_done(self) -> bool:
         """Whether all that it trains and finds out is there."""
-        return all(run.is_done for run in self.trainings()) and (not self.finds_out or self.paths.results.exists())
+        trained = all(run.is_done and is_whole(run.paths) for run in self.trainings())
+        return trained and is_whole(self.paths) and (not self.finds_out or self.paths.results.exists())
 
     def _run(self) -> None:
         # Each of several trainings can be read by itself; and an interrupted branch shows which are to come.
@@ -166,7 +167,7 @@ class Branch(ABC):
             part: which of several trainings.
         """
         training = self.training_of(part) if part else self.labelled_training()
-        if not training.paths.mask.exists():
+        if not training.paths.mask.exists() or not training.paths.sparsity_report.exists():
             mask.save(training.paths)
         further = {**training.further_hparams, "branch_hparams": self.branch_hparams}
         training = dataclasses.replace(training, further_hparams=further)

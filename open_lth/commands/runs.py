@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from foundations.stored import stored_runs
 from foundations.texts import as_csv_cell
 from open_lth.commands.table import table
 from open_lth.results.chosen import choose, differences
+from open_lth.results.inspection import UNLISTED, WHOLE, inspect_files
 from open_lth.results.named import holders
 from open_lth.results.replicates import NOT_KEPT, Replicate, find_replicates
 from open_lth.runners.levels import COLUMNS, level_rows
@@ -52,6 +54,8 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("--format", default="text", metavar="NAME", help=formats)
     compare = "show the hyperparameters in which experiments or branches differ, by names as above"
     parser.add_argument("--compare", nargs="+", metavar="NAME", help=compare)
+    check = "read every file and list what is damaged, misplaced, missing or left over; exit code 2 if anything is"
+    parser.add_argument("--check", action="store_true", help=check)
     add_place_flags(parser, "root")
 
 
@@ -63,7 +67,9 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     """
     if args.format not in _FORMATS:
         raise InvalidValue("format", args.format, one_of(_FORMATS, args.format))
-    if args.compare:
+    if args.check:
+        _check(args)
+    elif args.compare:
         _compare(args)
     elif args.action == "list":
         _list(args)
@@ -73,6 +79,19 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
         _show(holders(args.root, args.name))
     else:
         raise InvalidValue("action", args.action, one_of(("list", "show"), args.action))
+
+
+def _check(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    found = [*tqdm(inspect_files(args.root), desc="checking", unit=" files", disable=None, leave=False)]
+    counts = Counter(one.state for one in found)
+    wrong = [one for one in found if one.state not in (WHOLE, UNLISTED)]
+    if wrong:
+        print(table([("state", "file", "why"), *((one.state, str(one.path), one.reason) for one in wrong)]))
+    print(", ".join(f"{count} {state}" for state, count in counts.items()) or f"no experiment lies under {args.root}")
+    if wrong:
+        raise UserError(f"{len(wrong)} of {len(found)} files under {args.root} are not as they were written")
 
 
 def _compare(args: argparse.Namespace) -> None:

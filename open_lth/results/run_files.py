@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from foundations.errors import UserError
+from foundations.errors import UnreadableFile
 from foundations.metric_logger import MetricLogger
 from foundations.paths import REPLICATES, RunPaths
 from foundations.storage import read_json, read_text
 from open_lth.results.replicates import Replicate, displayed_fields
 from open_lth.runners.evaluation import peak_measures
+from open_lth.runners.levels import density_of
 
 HYPERPARAMETERS = ("model_name", "dataset_name", "variant_name", "pruning_strategy")
 """The hyperparameters that the table of runs has in any case; the others are in its last columns."""
@@ -37,9 +38,9 @@ def summary_of(paths: RunPaths) -> list[Row]:
     if not paths.is_finished:
         return []
     row = {**_identity(paths), **_described(paths), **_logged(paths)}
-    for path, take in ((paths.evaluation, _evaluated), (paths.timing, _cost), (paths.sparsity_report, _density)):
+    for path, take in ((paths.evaluation, _evaluated), (paths.timing, _cost)):
         row.update(*_read(path, take))
-    return [row]
+    return [{**row, "density": density_of(paths)}]
 
 
 def curves_of(paths: RunPaths) -> list[Row]:
@@ -137,7 +138,7 @@ def _ensemble(paths: RunPaths) -> Callable[[Mapping[str, Any]], Row]:
         row = {**_described(first), **_evaluated(kept), "members": len(members)}
         row["test_examples"] = float(kept["final"]["examples"]["mean"])
         if isinstance(paths.level, int):
-            row.update(*_read(first.sparsity_report, _density))
+            row["density"] = density_of(first)
         return row
 
     return take
@@ -177,10 +178,6 @@ def _cost(timing: Mapping[str, Any]) -> Row:
     return {"seconds": float(timing["seconds"]), **machine, "threads": None if threads is None else int(threads)}
 
 
-def _density(report: Mapping[str, Any]) -> Row:
-    return {"density": float(report["unpruned"] / report["total"])}
-
-
 def _iterations_per_epoch(paths: RunPaths, last: int) -> float:
     """Return the length of an epoch, or NaN: of the two networks that are kept, the second is of the last iteration."""
     kept = [*paths.models()]
@@ -196,4 +193,4 @@ def _read(path: Path, take: Callable[[Mapping[str, Any]], Any]) -> list[Any]:
     try:
         return [take(content)]
     except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, LookupError, StopIteration):
-        raise UserError(f"{path}: does not hold what it should; delete it to have it made again") from None
+        raise UnreadableFile(path, "does not hold what it should") from None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from foundations.errors import UserError
+from foundations.errors import UnreadableFile, UserError
 from foundations.metric_logger import MetricLogger
 from foundations.paths import RunPaths
-from foundations.storage import read_text
+from foundations.storage import read_json
 
 COLUMNS = ("level", "density", "accuracy", "NLL", "where")
 """The accuracy and the negative log likelihood are those at the end of training."""
@@ -35,10 +34,29 @@ def _row(run: RunPaths, below: Path) -> tuple[str, ...]:
 
 def _density(run: RunPaths) -> str:
     try:
-        report = json.loads(read_text(run.sparsity_report))
-        return f"{100 * float(report['unpruned'] / report['total']):.2f} %"
-    except (UserError, ValueError, KeyError, TypeError, ArithmeticError):
+        density = density_of(run)
+    except UserError:
         return "-"
+    return "-" if density is None else f"{100 * density:.2f} %"
+
+
+def density_of(run: RunPaths) -> float | None:
+    """Return the fraction of the weights that a run keeps, as its report or, where that is gone, its mask says.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    if run.sparsity_report.exists():
+        report = read_json(run.sparsity_report)
+        try:
+            return float(report["unpruned"] / report["total"])
+        except (KeyError, TypeError, ArithmeticError):
+            raise UnreadableFile(run.sparsity_report, "does not hold what it should") from None
+    if run.mask.exists():
+        from pruning import Mask  # and with it torch, for which those who read texts need not wait
+
+        return Mask.load(run.mask).density
+    return None
 
 
 def _last(run: RunPaths, measure: str) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -98,6 +99,14 @@ class Lottery:
         """
         path = self.paths(level).mask
         self._check_there(path.exists(), level)
+        return self.mask_at(path)
+
+    def mask_at(self, path: Path) -> Mask:
+        """Return the mask in a file.
+
+        Raises:
+            UserError: if it is damaged, or does not fit the network.
+        """
         mask = Mask.load(path)
         check_same_tensors(mask, self.prunable_shapes, str(path))
         return mask

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 from dataclasses import dataclass, replace
 
+import torch
 from torch import nn
 
 from foundations.errors import UserError
 from foundations.messages import LOGGER
 from foundations.paths import Rewinding
-from foundations.storage import read_json, save_tensors
+from foundations.storage import load_tensors, read_json, save_tensors
 from models import find_family
 from open_lth.runners.circumstances import circumstances_of
 from open_lth.runners.lottery import Lottery
-from open_lth.runners.once import do_once
+from open_lth.runners.once import do_once, is_whole
 from open_lth.runners.provenance import save_command, save_hparams
 from pruning import (
     STRATEGIES,
@@ -71,19 +73,14 @@ class LotteryRunner:
     def _is_complete(self, level: int) -> bool:
         lottery = self.lottery
         paths = lottery.paths(level)
-        return lottery.training(level).is_done and paths.mask.exists() and paths.model(lottery.desc.start).exists()
+        there = lottery.training(level).is_done and paths.mask.exists() and paths.model(lottery.desc.start).exists()
+        return there and is_whole(paths)
 
     def _initial_network(self) -> nn.Module:
         """Return the network with which level 0 starts, as it was saved; or a new one, which lacks any pretraining."""
         lottery = self.lottery
-        path = lottery.paths(0).model(lottery.desc.start)
-        if path.exists():
+        if lottery.paths(0).model(lottery.desc.start).exists():
             return lottery.load_network(0, lottery.desc.start)
-        if lottery.paths(0).is_finished:
-            raise UserError(
-                f"{path}: missing, though level 0 was trained from it, and new weights may be others; "
-                f"put a copy of it back, or delete {lottery.directories.directory} to begin again"
-            )
         return lottery.new_network(lottery.streams(0).seed("initial_weights"))
 
     def _try_pruning(self, network: nn.Module) -> None:
@@ -99,10 +96,32 @@ class LotteryRunner:
         if not paths.model(lottery.desc.start).exists():
             if lottery.desc.pretrain_training_hparams is not None:
                 self._load_pretrained_weights(network)
+            if paths.is_finished:
+                self._check_made_again(network)
             save_tensors(paths.model(lottery.desc.start), network.state_dict())
-        if not paths.mask.exists():
+        if not paths.mask.exists() or not paths.sparsity_report.exists():
             Mask.ones(lottery.prunable_shapes).save(paths)
         self._train(0, network)
+
+    def _check_made_again(self, network: nn.Module) -> None:
+        """Check that new initial weights are those that got lost, by the start of level 1, which has those of its mask.
+
+        Raises:
+            UserError: if they are not: another version of PyTorch may draw others.
+        """
+        lottery, start = self.lottery, self.lottery.desc.start
+        path, ticket = lottery.paths(0).model(start), lottery.directories.level(1)
+        if not ticket.model(start).exists() or not ticket.mask.exists():
+            LOGGER.warning("%s: made again from the seed of the replicate; there is no level 1 to check it by", path)
+            return
+        again = copy.deepcopy(network)
+        apply_mask(lottery.variant.prunable(again), lottery.mask_at(ticket.mask))
+        kept = load_tensors(ticket.model(start))
+        if not all(torch.equal(tensor, kept[name]) for name, tensor in again.state_dict().items()):
+            raise UserError(
+                f"{path}: missing, and the weights that this version of PyTorch draws are not those of level 1; "
+                f"put a copy of it back, or delete {lottery.directories.directory} to begin again"
+            )
 
     def _pretrain(self) -> None:
         lottery = self.lottery
@@ -129,6 +148,8 @@ class LotteryRunner:
         before, end = level - 1, lottery.training(level - 1).end
         if not lottery.paths(level).mask.exists():
             self._prune(level, lottery.load_network(before, end, into=network))
+        elif not lottery.paths(level).sparsity_report.exists():
+            lottery.load_mask(level).save_report(lottery.paths(level))
         if lottery.rewind is Rewinding.WEIGHTS:
             lottery.load_network(0, lottery.desc.start, into=network)
         else:
@@ -167,9 +188,7 @@ class LotteryRunner:
         apply_mask(lottery.variant.prunable(network), mask)
         if not run.is_done:
             save_command(run.paths, lottery.context)
-            run.train(network, mask, lottery.desc.start)
-        elif not run.paths.model(lottery.desc.start).exists():
-            save_tensors(run.paths.model(lottery.desc.start), network.state_dict())
+        run.train(network, mask, lottery.desc.start)
 
     def _pruned(self, level: int, trained: nn.Module, mask: Mask, begun_with: nn.Module | None = None) -> Mask:
         hparams = self._pruning_hparams(mask)

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from foundations.checksum import remove
+from foundations.checksum import lost_files, remove, settle, unsettled_files
 from foundations.context import RunContext
 from foundations.errors import UserError
 from foundations.lock import HOLDER_NAME, LOCK_NAME, exclusive
 from foundations.paths import RunPaths
 from foundations.stored import stored_runs
+
+_BELOW = ("level_*/main", "level_*/lrr", "part_*")
+"""The directories that a directory's lock protects besides it; branches have locks of their own."""
 
 
 def do_once(directory: Path, context: RunContext, is_done: Callable[[], bool], work: Callable[[], object]) -> None:
@@ -21,12 +24,22 @@ def do_once(directory: Path, context: RunContext, is_done: Callable[[], bool], w
     Raises:
         RunIsLocked: if another process is at it, and goes on for longer than this one may wait.
     """
-    if is_done():
+    own = [directory, *(place for pattern in _BELOW for place in directory.glob(pattern))]
+    if is_done() and not any(map(unsettled_files, own)):
         return
     say = None if context.quiet else lambda text: print(text, file=sys.stderr, flush=True)
     with exclusive(directory, context.lock_timeout, say), _nothing_left_if_refused(directory, context.root):
+        for place in own:
+            settle(place)
         if not is_done():  # it may have been what this process waited for
             work()
+
+
+def is_whole(paths: RunPaths) -> bool:
+    """Return whether no file of a run is gone that its command makes again from the others: see `lost_files`."""
+    lost = {*lost_files(paths.directory)}
+    first = list(paths.models_among({*paths.models().values(), *lost}).values())[:1]  # training began from it
+    return lost.isdisjoint({paths.hparams, paths.mask, paths.sparsity_report, *first})
 
 
 @contextlib.contextmanager

@@ -13,11 +13,14 @@ from foundations import checksum
 from foundations.checksum import (
     digest_of,
     listed_digests,
+    lost_files,
     move,
     open_checked,
     put_in_place,
     remove,
+    settle,
     sidecar,
+    unsettled_files,
 )
 from foundations.errors import UnreadableFile
 
@@ -202,3 +205,67 @@ def test_hashing_takes_no_memory_to_speak_of(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4_000_000
+
+
+RUN = "lottery_0/replicate_1/level_2/main"
+
+
+def test_whose_file_it_is_stands_in_the_list_as_a_comment(tmp_path):
+    path = tmp_path / RUN / "mask.pth"
+    path.parent.mkdir(parents=True)
+    put(path, b"content")
+    assert sidecar(path).read_text() == f"# of {RUN}\n{sha256(b'content')}  mask.pth\n"
+    if shutil.which("sha256sum"):
+        check = ["sha256sum", "--check", "--status", "--strict", sidecar(path).name]
+        subprocess.run(check, cwd=path.parent, check=True)
+
+
+@pytest.mark.parametrize("other", [RUN.replace("_2", "_3"), RUN.replace("_1", "_2"), RUN.replace("main", "lrr")])
+def test_a_file_of_another_run_is_refused_with_two_ways_out(other, tmp_path):
+    here, there = tmp_path / RUN, tmp_path / other
+    for directory in (here, there):
+        directory.mkdir(parents=True)
+    put(here / "mask.pth", b"content")
+    for name in ("mask.pth", ".mask.pth.sha256"):
+        shutil.copy(here / name, there / name)
+    advice = f"put it back there, or delete {sidecar(there / 'mask.pth')} to take it for this run's"
+    with pytest.raises(UnreadableFile, match=re.escape(f"mask.pth: belongs to {RUN}, not to this run; {advice}")):
+        read(there / "mask.pth")
+    sidecar(there / "mask.pth").unlink()
+    assert read(there / "mask.pth") == b"content"
+
+
+def test_a_root_may_be_moved_and_lists_of_before_are_taken(tmp_path):
+    path = tmp_path / "root" / RUN / "mask.pth"
+    path.parent.mkdir(parents=True)
+    put(path, b"content")
+    shutil.move(tmp_path / "root", tmp_path / "elsewhere")
+    moved = tmp_path / "elsewhere" / RUN / "mask.pth"
+    assert read(moved) == b"content"
+    sidecar(moved).write_text(f"{sha256(b'content')}  mask.pth\n")
+    assert read(moved) == b"content"
+
+
+def test_a_list_without_its_file_tells_that_the_file_was_deleted(path):
+    put(path, b"content")
+    assert lost_files(path.parent) == []
+    path.unlink()
+    assert lost_files(path.parent) == [path]
+    remove(path)
+    assert lost_files(path.parent) == []
+
+
+def test_settling_leaves_the_digest_that_the_file_has(path):
+    put(path, b"new")
+    sidecar(path).write_text(f"{sha256(b'old')}  mask.pth\n{sha256(b'new')}  mask.pth\n")
+    assert unsettled_files(path.parent) == [path]
+    settle(path.parent)
+    assert listed_digests(path) == (sha256(b"new"),) and unsettled_files(path.parent) == []
+
+
+def test_settling_does_not_make_a_damaged_file_right(path):
+    put(path, b"damaged")
+    both = f"{sha256(b'old')}  mask.pth\n{sha256(b'new')}  mask.pth\n"
+    sidecar(path).write_text(both)
+    settle(path.parent)
+    assert sidecar(path).read_text() == both

@@ -243,17 +243,6 @@ def test_masks_and_initial_weights_of_finished_levels_are_made_again_if_they_are
     assert others.stat().st_mtime_ns == before
 
 
-def test_initial_weights_that_levels_were_trained_from_are_not_drawn_anew(unbroken, tmp_path):
-    trunk = copied(unbroken, tmp_path)
-    path = trunk.level(0) / "model_ep0_it0.pth"
-    path.unlink()
-    message = trunk.workplace.refused("lottery", LEVELS, "--quiet", *trunk.words)
-    assert message.startswith(f"error: {path}: missing, though level 0 was trained from it")
-    assert message.endswith(f"; put a copy of it back, or delete {trunk.directory} to begin again")
-    shutil.copy(unbroken.level(0) / path.name, path)
-    trunk.find_tickets(levels=1)
-
-
 @pytest.mark.parametrize("name", ["logger", "command.json", "hparams.log"])
 def test_damage_does_not_hide_other_runs_from_the_list_and_is_shown(name, unbroken, tmp_path, capsys):
     trunk = copied(unbroken, tmp_path)
