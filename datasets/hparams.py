@@ -49,7 +49,7 @@ class DatasetHparams(Hparams):
         "the fraction of the training examples that is held out, to be measured as the test examples are", None
     )
     dataset_dir: str | None = hparam(
-        "your own data, by whose content experiments are named: with --dataset_name=folder a directory with train/CLASS "
+        "your own data, by whose content experiments are named: with --dataset_name=folder one with train/CLASS "
         "and test/CLASS, with npz a file with x_train, y_train, x_test, y_test",
         None,
     )

@@ -56,11 +56,13 @@ class FigureScale:
 
     Args:
         networks: those of the scale's networks that it has.
+        optimizers: those of the scale's optimizers that it has.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
     networks: tuple[str, ...] | None = None
+    optimizers: tuple[str, ...] | None = None
     replicates: Count | None = None
 
 
@@ -122,7 +124,9 @@ class PaperScale:
             raise InvalidValue("scale", scale.name, complaint)
         own = read.figures.get(figure, FigureScale())
         networks = {label: read.networks[label] for label in own.networks or read.networks}
-        return replace(read, networks=networks, replicates=own.replicates or read.replicates)
+        optimizers = {label: read.optimizers[label] for label in own.optimizers or read.optimizers}
+        replicates = own.replicates or read.replicates
+        return replace(read, networks=networks, optimizers=optimizers, replicates=replicates)
 
 
 def merged(*parts: Words) -> Words:
@@ -147,6 +151,9 @@ def _about_networks(scale: PaperScale) -> Iterator[str]:
     for figure, own in scale.figures.items():
         if own.networks is not None and (not own.networks or not scale.networks.keys() >= {*own.networks}):
             yield f"figures: {figure}: networks must be a list of {listed}, not {[*own.networks]}"
+        if own.optimizers is not None and (not own.optimizers or not scale.optimizers.keys() >= {*own.optimizers}):
+            known = "; ".join(scale.optimizers)
+            yield f"figures: {figure}: optimizers must be a list of {known}, not {[*own.optimizers]}"
 
 
 def _about_flags(scale: PaperScale) -> Iterator[str]:
