@@ -27,6 +27,7 @@ INIT_SCALES: Mapping[str, Callable[[int], float]] = {
 """From a layer's fan-in to the unit of its initial standard deviations."""
 
 _GREATEST = 1e6
+_LEAST = 1e-30  # smaller ones vanish in single precision once they are scaled by fan-in
 """Products of these numbers with each other and the learning rate stay within single precision."""
 
 
@@ -114,8 +115,9 @@ class BayesianHparams(VariantHparams):
             except ValueError as error:
                 raise InvalidValue("kl_warmup", self.kl_warmup, str(error)) from None
         for name in ("init_std", "std_lr_factor"):
-            if not 0 < getattr(self, name) <= _GREATEST:
-                raise InvalidValue(name, getattr(self, name), f"must be greater than 0, and no more than {_GREATEST:g}")
+            if not _LEAST <= getattr(self, name) <= _GREATEST:
+                least = f"must be greater than 0 (at least {_LEAST:g}), and no more than {_GREATEST:g}"
+                raise InvalidValue(name, getattr(self, name), least)
         if not 1 / _GREATEST <= self.prior_std <= _GREATEST:
             text = f"must be at least {1 / _GREATEST:g}, and no more than {_GREATEST:g}"
             raise InvalidValue("prior_std", self.prior_std, text)

@@ -1,18 +1,33 @@
-"""Standard output and standard error, which may go away, or lack letters, while the work goes on without them."""
+"""Standard output and standard error, which may go away, or lack letters, while the work goes on without them.
+
+What they show may come from others, such as names of files: a terminal is to show it, and not to obey it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
+import re
 import sys
 from typing import Any
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CURSOR_UP = re.compile(r"(\x1b\[A)+")
+"""What progress bars write to go back, by itself."""
+
+
+def shown(text: str) -> str:
+    """Return a text with what would control a terminal, such as escape sequences, written out as `\\x1b`."""
+    return text if _CURSOR_UP.fullmatch(text) else _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class LastingStream:
     """A text stream that is written to as long as that is possible; afterwards what is written is dropped.
 
-    A pipe whose reader has left, a terminal that was closed and a disk that is full end no training.
+    A pipe whose reader has left, a terminal that was closed and a disk that is full end no training. What would control a
+    terminal is written out.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -21,7 +36,7 @@ class LastingStream:
     def write(self, text: str) -> int:
         """Write a text."""
         try:
-            self._stream.write(text)
+            self._stream.write(shown(text))
         except (OSError, ValueError):
             self._let_go()
         return len(text)
@@ -46,6 +61,7 @@ class LastingStream:
 
 def let_streams_last() -> None:
     """Let the process's streams outlive their readers, and write letters that they lack as escapes."""
+    os.environ.setdefault("PYTHON_COLORS", "0")  # Python's own messages would have their colours written out
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # it was closed before the program began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import os
 import platform
@@ -11,13 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from foundations.atomic import replace_atomically, sweep_temporaries
 from foundations.errors import UserError
 
 LOCK_NAME = ".lock"
 HOLDER_NAME = ".lock_holder.json"
+
+MARKER_NAME = ".lock_marker"
+"""The file that is the lock where the file system has no `flock`; its holder's process is written in it."""
+
+_WITHOUT_FLOCK = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL}
 
 _EVERY = 0.5
 """Seconds between two looks at who holds a lock."""
@@ -51,7 +57,8 @@ def exclusive(directory: Path, timeout: float = 0.0, say: Callable[[str], object
 
 
 def _acquired(directory: Path, timeout: float, say: Callable[[str], object]) -> BaseFileLock:
-    lock, deadline, told = FileLock(directory / LOCK_NAME), time.monotonic() + timeout, ""
+    lock: BaseFileLock = FileLock(directory / LOCK_NAME)
+    deadline, told = time.monotonic() + timeout, ""
     while True:
         directory.mkdir(parents=True, exist_ok=True)
         left = deadline - time.monotonic()
@@ -65,6 +72,10 @@ def _acquired(directory: Path, timeout: float, say: Callable[[str], object]) -> 
             if holder != told:
                 told = holder
                 say(f"{directory}: waiting for {holder}")
+        except OSError as error:
+            if error.errno not in _WITHOUT_FLOCK or isinstance(lock, SoftFileLock):
+                raise
+            lock = SoftFileLock(directory / MARKER_NAME)
 
 
 def worker_of(directory: Path) -> str:

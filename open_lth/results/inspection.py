@@ -10,13 +10,13 @@ from typing import NamedTuple
 from foundations.atomic import is_temporary
 from foundations.checksum import MisplacedFile, listed_files, open_checked, sidecar
 from foundations.errors import UnreadableFile
-from foundations.lock import HOLDER_NAME, LOCK_NAME
+from foundations.lock import HOLDER_NAME, LOCK_NAME, MARKER_NAME
 from foundations.stored import stored_replicates
 
 WHOLE, UNLISTED = "whole", "without a checksum"
 DAMAGED, MISPLACED, MISSING, LEFT_OVER = "damaged", "misplaced", "missing", "left over"
 
-_UNWRITTEN = (LOCK_NAME, HOLDER_NAME)
+_UNWRITTEN = (LOCK_NAME, MARKER_NAME, HOLDER_NAME)
 
 
 class Inspected(NamedTuple):

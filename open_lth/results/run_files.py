@@ -182,7 +182,7 @@ def _iterations_per_epoch(paths: RunPaths, last: int) -> float:
     """Return the length of an epoch, or NaN: of the two networks that are kept, the second is of the last iteration."""
     kept = [*paths.models()]
     epochs, iterations = kept[-1] if len(kept) > 1 else (0, 0)
-    return (last - iterations) / epochs if epochs else math.nan
+    return (last - iterations) / epochs if epochs and last > iterations else math.nan
 
 
 def _read(path: Path, take: Callable[[Mapping[str, Any]], Any]) -> list[Any]:

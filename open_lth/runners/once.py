@@ -10,7 +10,7 @@ from pathlib import Path
 from foundations.checksum import lost_files, remove, settle, unsettled_files
 from foundations.context import RunContext
 from foundations.errors import UserError
-from foundations.lock import HOLDER_NAME, LOCK_NAME, exclusive
+from foundations.lock import HOLDER_NAME, LOCK_NAME, MARKER_NAME, exclusive
 from foundations.paths import RunPaths
 from foundations.stored import stored_runs
 
@@ -49,7 +49,7 @@ def _nothing_left_if_refused(directory: Path, root: Path) -> Iterator[None]:
     Args:
         root: the directory of all results; what is empty below it is removed, too.
     """
-    is_new = all(path.name in (LOCK_NAME, HOLDER_NAME) for path in directory.iterdir())
+    is_new = all(path.name in (LOCK_NAME, MARKER_NAME, HOLDER_NAME) for path in directory.iterdir())
     try:
         yield
     except UserError:

@@ -17,6 +17,7 @@ REFUSED = [
     ({"kl_warmup": "5 epochs"}, "kl_warmup", "160ep"),
     ({"init_std": 0.0}, "init_std", "greater than 0"),
     ({"init_std": -1.0}, "init_std", "greater than 0"),
+    ({"init_std": 5e-324}, "init_std", "at least 1e-30"),
     ({"init_scale": "he"}, "init_scale", "torch_blue, kaiming"),
     ({"std_lr_factor": 0.0}, "std_lr_factor", "greater than 0"),
     ({"prior_std": 0.0}, "prior_std", "at least 1e-06"),

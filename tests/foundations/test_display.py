@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -61,3 +62,19 @@ def test_letters_that_a_stream_lacks_are_escaped(tmp_path, encoding, text):
         [sys.executable, "-c", PROGRAM, str(tmp_path / "done")], capture_output=True, env=environment, timeout=60
     )
     assert found.stdout.decode(encoding).splitlines()[1] == f"{text} 1"
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("a\x07b\x9b2Jc\x00", "a\\x07b\\x9b2Jc\\x00"),
+        ("σ, é\tand\r\n", "σ, é\tand\r\n"),
+        ("\x1b[A\x1b[A", "\x1b[A\x1b[A"),  # progress bars go back up, by themselves
+        ("name\x1b[A", "name\\x1b[A"),
+    ],
+)
+def test_what_would_control_a_terminal_is_written_out(written, seen):
+    under = io.StringIO()
+    LastingStream(under).write(written)
+    assert under.getvalue() == seen

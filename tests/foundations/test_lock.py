@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import platform
 import signal
@@ -77,3 +79,26 @@ def test_a_damaged_note_about_the_holder_does_not_hide_that_the_run_is_locked(tm
         (tmp_path / ".lock_holder.json").write_text(content)
         with pytest.raises(RunIsLocked, match="in use by another process"), exclusive(tmp_path):
             pytest.fail("two hold one lock")
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")  # filelock's own, about ENOSYS
+@pytest.mark.parametrize("reason", ["ENOSYS", "EOPNOTSUPP", "ENOLCK", "EINVAL"])
+def test_a_file_system_without_flock_gets_a_marker_file(reason, tmp_path, monkeypatch):
+    def flock(*_: object) -> None:
+        raise OSError(getattr(errno, reason), os.strerror(getattr(errno, reason)))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    refused = pytest.raises(RunIsLocked, match=f"process {os.getpid()} on")
+    with exclusive(tmp_path / "run"), refused, exclusive(tmp_path / "run"):
+        pytest.fail("two hold one lock")
+    with exclusive(tmp_path / "run"):
+        pass
+
+
+def test_other_failures_of_the_lock_are_not_hidden(tmp_path, monkeypatch):
+    def flock(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), exclusive(tmp_path / "run"):
+        pytest.fail("held without a lock")
