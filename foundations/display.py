@@ -12,22 +12,21 @@ import re
 import sys
 from typing import Any
 
-
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _CURSOR_UP = re.compile(r"(\x1b\[A)+")
 """What progress bars write to go back, by itself."""
 
 
 def shown(text: str) -> str:
-    """Return a text with what would control a terminal, such as escape sequences, written out as `\\x1b`."""
+    """Return a text with what would control a terminal, such as escape sequences, written out in hexadecimal."""
     return text if _CURSOR_UP.fullmatch(text) else _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class LastingStream:
     """A text stream that is written to as long as that is possible; afterwards what is written is dropped.
 
-    A pipe whose reader has left, a terminal that was closed and a disk that is full end no training. What would control a
-    terminal is written out.
+    A pipe whose reader has left, a terminal that was closed and a disk that is full end no training. What would control
+    a terminal is written out.
     """
 
     def __init__(self, stream: Any) -> None:

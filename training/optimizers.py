@@ -74,19 +74,28 @@ def portable_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def fit_to(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Check that a state is of such an optimiser, and leave it to this one's device how steps are computed.
+    """Check that a state is of such an optimiser, and give it this one's settings, which are the command's.
+
+    Another version of PyTorch may know settings that this one does not: such as are off are left out, or stay off.
 
     Raises:
-        ValueError: if it is of another.
+        ValueError: if it is of another optimiser, or settings are on that this version does not have.
     """
     # torch itself loads the state of any optimiser into any other and fails at the next step.
     for group, own in zip(saved["param_groups"], optimizer.param_groups, strict=True):
-        foreign = sorted(set(group) - set(own) - {"initial_lr"})
-        if foreign:
-            raise ValueError(f"another optimiser's, with {', '.join(foreign)}")
-        for name in ("fused", "capturable"):
-            if name in own:
-                group[name] = own[name]
+        foreign = {name for name in set(group) - set(own) - {"initial_lr"} if not _is_off(group.pop(name))}
+        lacking = {name for name in set(own) - set(group) - {"initial_lr"} if not _is_off(own[name])}
+        if foreign or lacking:
+            differing = ", ".join(sorted(foreign or lacking))
+            raise ValueError(f"another optimiser's, or of another version of PyTorch, by {differing}")
+        if type(optimizer).__module__.startswith("torch.optim"):  # others may keep what changes among their settings
+            rate = own.get("initial_lr", own["lr"])
+            group |= {name: value for name, value in own.items() if name not in ("params", "lr")}
+            group["initial_lr"] = float(rate)
+
+
+def _is_off(setting: object) -> bool:
+    return setting is None or setting is False
 
 
 def check_moments(optimizer: torch.optim.Optimizer) -> None:

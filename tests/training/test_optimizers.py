@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from training import OPTIMIZERS, TrainingHparams, unreached_changes
-from training.optimizers import is_capturable, let_capture, portable_state, set_learning_rate
+from training.optimizers import fit_to, is_capturable, let_capture, portable_state, set_learning_rate
 
 
 def one_weight(**changes: object) -> tuple[nn.Parameter, torch.optim.Optimizer]:
@@ -134,3 +134,54 @@ def test_optimisers_that_keep_numbers_on_the_host_cannot_be_captured(make, expec
 def test_what_the_schedule_has_beyond_the_end_of_training_is_known(flags, unreached):
     hparams = TrainingHparams(optimizer_name="sgd", lr=0.1, training_steps="160ep", **flags)
     assert unreached_changes(hparams, iterations_per_epoch=10) == unreached
+
+
+def trained_adam() -> torch.optim.Optimizer:
+    layer = nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1, weight_decay=0.5)
+    layer(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return optimizer
+
+
+@pytest.mark.parametrize("change", [{"of_the_future": False}, {"of_the_future": None}, {"decoupled_weight_decay": ...}])
+def test_a_checkpoint_of_another_version_of_pytorch_is_taken_if_what_it_knows_is_off(change):
+    optimizer = trained_adam()
+    saved = optimizer.state_dict()
+    for name, value in change.items():
+        if value is ...:  # an older version does not have it
+            saved["param_groups"][0].pop(name, None)
+        else:
+            saved["param_groups"][0][name] = value
+    fit_to(optimizer, saved)
+    optimizer.load_state_dict(saved)
+    optimizer.step()
+
+
+@pytest.mark.parametrize("change", [{"of_the_future": True}, {"momentum": 0.9}])
+def test_a_setting_that_this_version_does_not_have_is_named(change):
+    saved = trained_adam().state_dict()
+    saved["param_groups"][0] |= change
+    with pytest.raises(ValueError, match=f"of another version of PyTorch, by {next(iter(change))}"):
+        fit_to(trained_adam(), saved)
+
+
+def test_a_setting_that_is_missing_is_named():
+    saved = trained_adam().state_dict()
+    del saved["param_groups"][0]["betas"]
+    with pytest.raises(ValueError, match="another optimiser's, or of another version of PyTorch, by betas"):
+        fit_to(trained_adam(), saved)
+
+
+@pytest.mark.parametrize(
+    "change", [{"weight_decay": 7.0}, {"betas": ("a", "b")}, {"amsgrad": True}, {"initial_lr": 9.0}]
+)
+def test_the_commands_settings_win_over_those_in_a_checkpoint(change):
+    optimizer, saved = trained_adam(), trained_adam().state_dict()
+    saved["param_groups"][0] |= change
+    fit_to(optimizer, saved)
+    optimizer.load_state_dict(saved)
+    group = optimizer.param_groups[0]
+    assert (group["weight_decay"], group["betas"], group["amsgrad"]) == (0.5, (0.9, 0.999), False)
+    assert group["initial_lr"] == 0.1
+    optimizer.step()
