@@ -37,6 +37,8 @@ class Elbo(RepeatableObjective):
     Processes that share the samples find the gradients of theirs, drawn as one process would draw them, in units in
     which the average over the processes is the batch's gradient.
 
+    With `--bayesian_loss_scale=sum` gradients are N times as large; what is returned and logged stays as it is.
+
     Args:
         way: in which way samples go together, if several do.
     """
@@ -66,6 +68,7 @@ class Elbo(RepeatableObjective):
         rounds = 2 if hparams.likelihood == "predictive" else 1
         self.generators = [torch.Generator(self._posterior.device) for _ in range(rounds)]
         self._draws: list[Iterator[Tensor]] = []
+        self._scale = float(circumstances.num_examples) if hparams.loss_scale == "sum" else 1.0
         self._temperature = math.nan
         self._factor = torch.empty((), device=self._posterior.device)  # a GPU that replays a step reads it at its place
         self._set_temperature(hparams.kl_temperature)
@@ -102,6 +105,8 @@ class Elbo(RepeatableObjective):
             log_probabilities = logits.log_softmax(dim=2)  # (n, B, classes)
             losses = negative_log_likelihoods(log_probabilities, labels)  # (n, B)
             loss = (losses * share).mean()
+            if self._scale != 1.0:
+                loss = loss * self._scale
             self._run.precision.scale(loss if len(losses) == 1 else loss * len(losses)).backward()
             passes.add_gradients(gradients)
             fits.append(losses.detach())
@@ -110,7 +115,7 @@ class Elbo(RepeatableObjective):
         divergence = divergence_from_prior(mean, log_std, std, self._hparams.prior_std)
         of_mean, of_log_std = gradients.of_mean, gradients.of_std.mul_(std)
         if self._hparams.optimizer != IVON:  # which has the gradient of the divergence in its own step
-            factor = self._run.precision.scale(self._factor)
+            factor = self._run.precision.scale(self._factor * self._scale)
             of_mean.addcmul_(divergence.mean_gradient, factor)
             of_log_std.addcmul_(divergence.log_std_gradient, factor)
         self._posterior.add_gradients(of_mean, of_log_std)

@@ -17,6 +17,7 @@ BAYESIAN = "bayesian"
 
 BATCHNORM_MODES = ("recalibrated", "batch", "running")
 PARTIAL = ("allow", "refuse")
+LOSS_SCALES = ("mean", "sum")
 BAYES_BY_BACKPROP, IVON = "bayes_by_backprop", "ivon"
 OPTIMIZERS = (BAYES_BY_BACKPROP, IVON)
 LIKELIHOODS = ("expected", "predictive")
@@ -74,6 +75,14 @@ class BayesianHparams(VariantHparams):
     )
     std_lr_factor: float = hparam("the learning rate of log std, relative to that of the means", 1.0)
 
+    loss_scale: str = hparam(
+        "what the gradients are of: mean (the loss of an example, beside which weight decay acts) or sum (of all "
+        "training examples, as in torch-blue; under Adam weight decay is then next to nothing)",
+        "mean",
+        choices=LOSS_SCALES,
+        display_default=False,
+    )
+
     partial: str = hparam(
         "what becomes of parameters that no converted layer has, such as those of recurrent layers: allow (they stay "
         "deterministic, and are named) or refuse; normalisation stays deterministic in any case",
@@ -126,6 +135,7 @@ class BayesianHparams(VariantHparams):
             ("likelihood", LIKELIHOODS),
             ("init_scale", tuple(INIT_SCALES)),
             ("partial", PARTIAL),
+            ("loss_scale", LOSS_SCALES),
         ):
             if getattr(self, name) not in valid:
                 raise InvalidValue(name, getattr(self, name), one_of(valid))
@@ -142,7 +152,7 @@ class BayesianHparams(VariantHparams):
             # In IVON T says how wide the posterior is, not only how much the divergence weighs.
             if not self.kl_temperature > 0:
                 raise InvalidValue("kl_temperature", self.kl_temperature, "must be greater than 0 for ivon")
-            for name in ("kl_warmup", "std_lr_factor"):
+            for name in ("kl_warmup", "std_lr_factor", "loss_scale"):
                 if getattr(self, name) != type(self).__dataclass_fields__[name].default:
                     raise InvalidValue(name, getattr(self, name), "has no meaning for ivon")
 

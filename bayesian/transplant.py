@@ -12,8 +12,9 @@ from bayesian.hparams import BayesianHparams
 from bayesian.ivon import state_names
 from bayesian.variant import Bayesian
 from foundations.errors import InvalidValue, UserError, one_of
+from foundations.randomness import derive_seed
 from open_lth.branch import Branch
-from pruning import DETERMINISTIC
+from pruning import DETERMINISTIC, shuffle_mask
 from training import TrainingRun
 
 _STARTS = ("init", "end")
@@ -58,7 +59,9 @@ class Transplant(Branch):
         """Return the variational training, by the trunk's data and curriculum."""
         return self.lottery.training_in(self.paths, self.level, variant=self._variant())
 
-    def branch_function(self, bayesian: BayesianHparams, start_at: str = "init") -> None:
+    def branch_function(
+        self, bayesian: BayesianHparams, start_at: str = "init", shuffle_seed: int | None = None
+    ) -> None:
         """Train the ticket by variational inference.
 
         The means are the ticket's weights, the mask is the trunk's, the standard deviations are at their initial
@@ -67,12 +70,16 @@ class Transplant(Branch):
         Args:
             bayesian: the Bayesian network.
             start_at: the weights to take: init (those to which the trunk rewinds) or end (the level's trained ones).
+            shuffle_seed: what the mask is shuffled by, within its layers, first: a random ticket of the same layerwise
+                densities on level 0's weights, which is the control of what the ticket itself is worth.
         """
         if start_at not in _STARTS:
             raise InvalidValue("start_at", start_at, one_of(_STARTS))
         desc, mask = self.lottery.desc, self.mask()
         weights = desc.start if start_at == "init" else self.training().end
-        donor = self.load_network(self.level, weights)
+        if shuffle_seed is not None:
+            mask = shuffle_mask(mask, "layerwise", derive_seed("shuffle", shuffle_seed, self.level), [])
+        donor = self.load_network(self.level if shuffle_seed is None else 0, weights)
         seed = self.lottery.streams(0).seed("initial_weights")
         model = self._variant().build(desc.model_hparams, self.lottery.num_outputs, seed)
         if not self.lottery.context.quiet:

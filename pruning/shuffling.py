@@ -59,18 +59,24 @@ SHUFFLES: dict[str, Callable[[Mask, int], Mask]] = {
 }
 
 
-def shuffle_mask(mask: Mask, strategy: str, seed: int, ignored: Collection[str] = ()) -> Mask:
+def shuffle_mask(
+    mask: Mask, strategy: str, seed: int, ignored: Collection[str] = (), kept: Collection[str] = ()
+) -> Mask:
     """Shuffle a mask by the strategy of a name.
 
     Args:
         ignored: tensors that are dense in the result; what they had pruned is shuffled along, as in OpenLTH.
+        kept: tensors whose masks stay as they are and take no part, so that as many weights are kept as before.
 
     Raises:
-        InvalidValue: if there is no such strategy or an ignored tensor does not exist.
+        InvalidValue: if there is no such strategy or an ignored or kept tensor does not exist.
     """
     if strategy not in SHUFFLES:
         raise InvalidValue("strategy", strategy, one_of(SHUFFLES))
     if set(ignored) - set(mask):
         raise InvalidValue("layers_to_ignore", ",".join(ignored), one_of(mask))
-    shuffled = SHUFFLES[strategy](mask, seed)
+    if set(kept) - set(mask) or set(kept) >= set(mask):
+        raise InvalidValue("layers_to_keep", ",".join(kept), f"{one_of(mask)}, but not all of them")
+    rest = Mask({name: tensor for name, tensor in mask.items() if name not in kept})
+    shuffled = {**mask, **SHUFFLES[strategy](rest, seed)}
     return Mask({name: torch.ones_like(tensor) if name in ignored else tensor for name, tensor in shuffled.items()})

@@ -5,7 +5,8 @@ __all__ = ["register_scales", "register_suites"]
 
 def register_suites() -> None:
     """Register the suites."""
-    import bayesian.paper.beyond  # noqa: F401 - importing it adds to the figures
+    import bayesian.paper.beyond
+    import bayesian.paper.controls  # noqa: F401 - importing them adds to the figures
     from bayesian.paper.figures import FIGURES
     from open_lth.suites import SUITES
 

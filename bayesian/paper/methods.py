@@ -28,6 +28,9 @@ RANDOMISATIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Method -> the branch and its flags (section 7)."""
 
+WHOLE_OUTPUT = ", output layer whole"
+"""What the name of a shuffle ends with that leaves the output layer alone."""
+
 TRANSPLANTED = "transplanted"
 ITERATIVE = "iterative magnitude pruning"
 ENSEMBLE = "deterministic, ensemble"

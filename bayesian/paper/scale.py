@@ -16,7 +16,8 @@ from foundations.settings import STRICT
 from open_lth.flags.levels import read_levels
 from open_lth.suites import Scale
 
-NAMED_SCALES = {name: Path(__file__).parent / "scales" / f"{name}.json" for name in ("paper", "small", "methods")}
+_NAMES = ("paper", "small", "medium", "methods")
+NAMED_SCALES = {name: Path(__file__).parent / "scales" / f"{name}.json" for name in _NAMES}
 
 _FLAG = re.compile(r"--\w+(=.*)?", re.ASCII | re.DOTALL)
 _OF_BAYESIAN = f"--{BAYESIAN}_"

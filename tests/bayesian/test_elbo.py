@@ -299,6 +299,21 @@ def test_the_meter_sees_the_memory_of_all_samples_in_one_graph_grow(small_pair, 
     assert peaks[20] > 5 * peaks[2]
 
 
+@pytest.mark.parametrize("likelihood", ["expected", "predictive"])
+def test_the_sum_over_all_examples_has_n_times_the_gradient_and_the_same_terms(
+    small_pair, small_batch, make_hparams, circumstances, likelihood
+):
+    _, mean_model = small_pair()
+    _, sum_model = small_pair()
+    mean_terms = Elbo(mean_model, make_hparams(likelihood=likelihood), circumstances).backward(*small_batch(), STEP)
+    summed = make_hparams(likelihood=likelihood, loss_scale="sum")
+    sum_terms = Elbo(sum_model, summed, circumstances).backward(*small_batch(), STEP)
+    assert all(mean_terms[name].equal(sum_terms[name]) for name in mean_terms)
+    for name, gradient in gradients(mean_model).items():
+        expected = circumstances.num_examples * gradient
+        torch.testing.assert_close(gradients(sum_model)[name], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_loss_scaled_for_fp16_scales_every_gradient_and_no_term(small_pair, small_batch, make_hparams, circumstances):
     class Scaled(type(circumstances.precision)):
         def scale(self, loss):

@@ -144,6 +144,19 @@ def test_the_means_are_the_tickets_weights_and_pruned_weights_do_not_vary(trunk,
     assert (branch / "mask.pth").read_bytes() == (trunk.level(level) / "mask.pth").read_bytes()
 
 
+@pytest.mark.parametrize(("start_at", "step"), [("init", "ep0_it0"), ("end", "ep2_it0")])
+def test_a_random_ticket_has_the_layers_densities_and_level_0s_weights(trunk, start_at, step):
+    words = (TWO, f"--start_at={start_at}", "--shuffle_seed=3")
+    branch, level = trunk.branch("transplant", *words, levels="2"), mask(trunk.level(2))
+    kept, start, taken = mask(branch), weights(branch, START), weights(trunk.level(0), step)
+    for name in (INPUT, OUTPUT):
+        assert int(kept[name].sum()) == int(level[name].sum())
+        assert torch.equal(means(start, name), taken[name] * kept[name])
+    assert not torch.equal(kept[INPUT], level[INPUT])
+    other = trunk.branch("transplant", TWO, f"--start_at={start_at}", "--shuffle_seed=4", levels="2")
+    assert not torch.equal(mask(other)[INPUT], kept[INPUT])
+
+
 def test_init_is_the_default_start(trunk):
     assert trunk.branch("transplant", TWO) == trunk.branch("transplant", TWO, "--start_at=init")
 

@@ -69,6 +69,21 @@ def test_ignored_layers_are_dense_and_the_others_as_if_none_were_ignored(mask, s
     assert all(torch.equal(shuffled[name], usual[name]) for name in set(mask) - ignored)
 
 
+@given(masks(), seeds, st.sampled_from([*RANDOM, "identity"]), st.data())
+def test_kept_layers_stay_and_the_others_are_shuffled_as_a_mask_of_their_own(mask, seed, strategy, data):
+    kept = data.draw(st.sets(st.sampled_from(list(mask)), max_size=len(mask) - 1))
+    shuffled = shuffle_mask(mask, strategy, seed, kept=kept)
+    assert list(shuffled) == list(mask) and shuffled.unpruned == mask.unpruned
+    assert all(torch.equal(shuffled[name], mask[name]) for name in kept)
+    rest = shuffle_mask(Mask({name: mask[name] for name in mask if name not in kept}), strategy, seed)
+    assert all(torch.equal(shuffled[name], rest[name]) for name in rest)
+
+
+def test_to_keep_all_layers_would_shuffle_nothing():
+    with pytest.raises(InvalidValue, match=r"^--layers_to_keep=.*, but not all of them$"):
+        shuffle_mask(lenet_mask(), "even", 0, kept=list(lenet_mask()))
+
+
 @pytest.mark.parametrize("strategy", RANDOM)
 def test_masks_really_change_in_every_layer_and_with_the_seed(strategy):
     mask = lenet_mask()

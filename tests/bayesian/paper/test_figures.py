@@ -49,7 +49,16 @@ def panels(figure: str) -> list[str]:
 
 
 def test_the_figures_are_those_of_the_paper_and_those_beyond():
-    beyond = ["scores", "optimizers", "shift", "pruning", "stability"]
+    beyond = [
+        "scores",
+        "optimizers",
+        "shift",
+        "pruning",
+        "stability",
+        "layer_scale",
+        "whole_output",
+        "random_transplants",
+    ]
     assert list(FIGURES) == [*map(str, range(1, 10)), "table1", *beyond]
 
 
@@ -156,10 +165,8 @@ def test_a_networks_own_flags_win_over_the_common_ones():
 @pytest.mark.parametrize("figure", FIGURES)
 def test_replicates_differ_in_their_number_alone(figure):
     for one in series(figure):
-        plain = {
-            tuple(word for word in experiment.command if not word.startswith(("--replicate=", "--seed=")))
-            for experiment in one.experiments
-        }
+        own = ("--replicate=", "--seed=", "--shuffle_seed=")
+        plain = {tuple(w for w in experiment.command if not w.startswith(own)) for experiment in one.experiments}
         assert len(plain) == 1
         numbers = [experiment.command.count(f"--replicate={n}") for n, experiment in enumerate(one.experiments, 1)]
         assert numbers == [1] * len(numbers)
@@ -205,7 +212,17 @@ def test_whatever_starts_from_a_lottery_comes_after_it():
         if "--ensemble=replicates" in one.command:
             assert len(one.after) == 2 and {*one.after} < {*lotteries.values()}
             continue
-        flags = ("--strategy", "--seed", "--passes", "--shift", "--ood")
+        flags = (
+            "--strategy",
+            "--seed",
+            "--passes",
+            "--shift",
+            "--ood",
+            "--layers_to",
+            "--level_s",
+            "--start_at",
+            "--shuffle_s",
+        )
         own = {
             "evaluate",
             "--lrr",
@@ -219,3 +236,45 @@ def test_whatever_starts_from_a_lottery_comes_after_it():
         own |= {SAMPLES} if "transplant" in one.command else set()
         trunk = {*(word for word in one.command if word not in own), "lottery", "--levels=4"}
         assert one.after == (lotteries[frozenset(trunk)],)
+
+
+def test_layer_scale_has_the_scores_that_know_layers_but_no_sigma():
+    def lottery(strategy: str) -> str:
+        return f"lottery {A} --pruning_strategy={strategy} --levels=4"
+
+    def bayesian(strategy: str) -> str:
+        return f"lottery {A} {KIND} {SAMPLES} --pruning_strategy={strategy} --levels=4"
+
+    assert first("layer_scale") == {
+        "deterministic": IMP,
+        "deterministic, |w|·√fan-in": lottery("sparse_global_scaled"),
+        "deterministic, |w| in each layer": lottery("sparse_layerwise"),
+        "Bayesian, |μ|/σ": bayesian("sparse_global_snr"),
+        "Bayesian, |μ|": bayesian("sparse_global_mu"),
+        "Bayesian, |μ|·√fan-in": bayesian("sparse_global_mu_scaled"),
+        "Bayesian, |μ| in each layer": bayesian("sparse_layerwise_mu"),
+        "Bayesian, |μ|/σ, σ shuffled": bayesian("sparse_global_snr_shuffled"),
+    }
+
+
+def test_shuffles_leave_the_output_layer_whole_beside_those_of_the_paper():
+    found = first("whole_output", "A, deterministic")
+    for name, strategy in (("layerwise", "layerwise"), ("globally", "global"), ("evenly", "even")):
+        shuffle = f"lottery_branch shuffle --strategy={strategy} --level_seeds"
+        assert found[f"shuffled {name}"] == f"{shuffle} --seed=1 {A} --levels=2,4"
+        whole = f"{shuffle} --layers_to_keep=fc.weight --seed=1 {A} --levels=2,4"
+        assert found[f"shuffled {name}, output layer whole"] == whole
+    assert len(found) == 7
+
+
+def test_transplants_have_random_ones_of_the_same_densities_beside_them():
+    def transplant(*more: str) -> str:
+        return " ".join(("lottery_branch transplant", SAMPLES, *more, A, "--levels=2,4"))
+
+    assert first("random_transplants") == {
+        "Bayesian, |μ|/σ": BAYESIAN_IMP,
+        "transplanted": transplant(),
+        "transplanted, trained weights": transplant("--start_at=end"),
+        "random, same densities": transplant("--shuffle_seed=1"),
+        "random, trained weights": transplant("--start_at=end", "--shuffle_seed=1"),
+    }

@@ -119,6 +119,25 @@ def test_ignored_layers_are_dense_whatever_was_shuffled(trunk, strategy):
 
 
 @pytest.mark.parametrize("strategy", SHUFFLES)
+def test_a_kept_layer_takes_no_part_and_the_density_stays(trunk, strategy):
+    branch = trunk.branch("shuffle", "--seed=0", f"--strategy={strategy}", f"--layers_to_keep={OUTPUT}", levels="2")
+    level = mask(trunk.level(2))
+    assert torch.equal(mask(branch)[OUTPUT], level[OUTPUT]) and density(mask(branch)) == density(level)
+    assert not torch.equal(mask(branch)[INPUT], level[INPUT])
+
+
+def test_with_seeds_of_their_own_levels_are_separate_draws(trunk):
+    """What a sparser level keeps lies among what the level before keeps, unless each draws by itself."""
+
+    def nested(*words: str) -> float:
+        more, fewer = (mask(trunk.branch("shuffle", "--seed=0", *words, levels=str(level)))[INPUT] for level in (1, 2))
+        return float((more * fewer).sum() / fewer.sum())
+
+    assert nested() == 1.0
+    assert nested("--level_seeds") == pytest.approx(density(mask(trunk.level(1))), abs=0.03)
+
+
+@pytest.mark.parametrize("strategy", SHUFFLES)
 def test_the_seed_decides_the_mask(trunk, strategy):
     branches = [trunk.branch("shuffle", f"--seed={seed}", f"--strategy={strategy}") for seed in (0, 1)]
     assert branches[0] != branches[1]
