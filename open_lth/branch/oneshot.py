@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from foundations.errors import InvalidValue, one_of
+from foundations.messages import LOGGER
 from foundations.paths import PRETRAIN
 from open_lth.branch.base import BRANCHES, Branch
 from open_lth.runners.circumstances import circumstances_of
@@ -15,6 +16,7 @@ from pruning import (
     Strategy,
     check_strategy_fits,
     fraction_to_keep,
+    layers_pruned_away,
     prunable_shapes,
     shuffle_mask,
 )
@@ -77,7 +79,10 @@ class OneShot(Branch):
             pruning_layers_to_ignore=getattr(trunk, "pruning_layers_to_ignore", None),
         )
         generator = self.lottery.streams(self.level).generator("pruning")
-        return entry.prune_in(hparams, model, dense, generator, circumstances_of(self.lottery, self.level))
+        mask = entry.prune_in(hparams, model, dense, generator, circumstances_of(self.lottery, self.level))
+        if emptied := layers_pruned_away(dense, mask):
+            LOGGER.warning("%s: pruned away whole: %s", self.labelled_training().label, ", ".join(emptied))
+        return mask
 
 
 def _strategy(name: str, variants: tuple[str, ...]) -> type[Strategy]:

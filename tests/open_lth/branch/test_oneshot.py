@@ -83,3 +83,15 @@ def test_mistakes_are_refused_and_leave_nothing(trunk_of, words, message):
     found = trunk.workplace.refused("lottery_branch", "oneshot", "--levels=1", "--quiet", *trunk.words, *words)
     assert message in found
     assert trunk.workplace.files() == before
+
+
+def test_a_layer_that_is_pruned_away_is_warned_of(trunk_of, kind):
+    """The input layer's weights start smaller than the 880 others, of which the 4 % that are kept are less than half."""
+    if kind != "deterministic":
+        pytest.skip("the same code")
+    layerwise = ("--pruning_strategy=sparse_layerwise", "--pruning_fraction=0.8", "--pruning_layers_to_ignore=")
+    trunk = trunk_of("--default_hparams=mnist_lenet_12_40", *layerwise)
+    command = ("lottery_branch", "oneshot", "--strategy=sparse_global", "--levels=2", "--quiet", *trunk.words)
+    outcome = trunk.workplace.run(*command)
+    assert outcome.code == 0
+    assert outcome.err == "warning: level_2/oneshot: pruned away whole: fc_layers.0.weight\n"
