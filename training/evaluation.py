@@ -34,6 +34,7 @@ class Evaluator:
         test: the images and labels to measure on.
         train: where the images for recalibration come from.
         context: the device, whether it captures passes, and the processes that share the test images.
+        recalibrated: whether networks that keep the statistics of BatchNorm have them recomputed.
     """
 
     variant: ModelVariant
@@ -42,6 +43,7 @@ class Evaluator:
     streams: RandomStreams
     precision: Precision
     context: RunContext
+    recalibrated: bool = False
     _calibration: list[Tensor] | None = field(default=None, init=False)
     _passes: tuple[nn.Module, Passes] | None = field(default=None, init=False)
 
@@ -73,6 +75,7 @@ class Evaluator:
                 occasion=f"{step.iteration}/{occasion}",
                 precision=self.precision,
                 passes=self._passes_of(model),
+                recalibrated=self.recalibrated,
             ),
         )
         mine = (prediction.log_probabilities, prediction.sample_entropies, self.test.labels)

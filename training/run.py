@@ -120,6 +120,7 @@ class TrainingRun:
             streams=self.streams,
             precision=Precision(self.training_hparams.arithmetic, context.device),
             context=context,
+            recalibrated=self.training_hparams.recalibrate_batchnorm,
         )
 
     def validation_examples(self) -> EvaluationLoader:

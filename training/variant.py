@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from foundations.ranks import Ranks
 from foundations.registry import Registry
 from models import ModelFamily, ModelHparams, build_network, prunable_tensor_names
 from pruning import DETERMINISTIC, Prunable, PrunableParameter
-from training.batchnorm import batchnorm_layers, recalibrate
+from training.batchnorm import batchnorm_layers, recalibrate, statistics_restored
 from training.hparams import OPTIMIZERS, ParameterGroups, TrainingHparams
 from training.objective import LossObjective, Objective, TrainingCircumstances
 from training.passes import Passes, logits_of
@@ -55,6 +56,7 @@ class PredictionRequest:
         streams: where anything random comes from.
         occasion: what tells this evaluation's random numbers from another's, e.g. the iteration.
         passes: what does the passes through the network, if each does the same; a GPU can then replay one for all.
+        recalibrated: whether a network whose variant keeps the statistics of BatchNorm is to have them recomputed.
     """
 
     images: ImageBatches
@@ -63,6 +65,7 @@ class PredictionRequest:
     occasion: str
     precision: Precision
     passes: Passes = field(default_factory=Passes)
+    recalibrated: bool = False
 
     def generator(self, purpose: str, device: torch.device) -> torch.Generator:
         """Return a generator on a device, at the beginning of the stream of a purpose and this occasion."""
@@ -187,7 +190,10 @@ class ModelVariant:
         """
 
         def one_pass() -> Tensor:
-            with request.precision.autocast():
+            with request.precision.autocast(), contextlib.ExitStack() as stack:
+                if request.recalibrated:
+                    stack.enter_context(statistics_restored(model))
+                    recalibrate(model, request.calibration(), model)
                 logits = logits_of(model, request.images())
             return logits.log_softmax(dim=1)
 

@@ -10,6 +10,7 @@ import training.graphs
 from datasets import DatasetHparams
 from tests.training.operation_graph import OperationGraph
 from training import Deterministic, MetricLogger
+from training.batchnorm import recalibrate
 from training.data import load_validation_for
 from training.measures import measure
 
@@ -123,3 +124,30 @@ def test_passes_over_images_that_stream_from_the_disk_are_not_captured_and_that_
     evaluator.evaluate(model, run.end)
     reason = "the images stream from the disk"
     assert caplog.messages == [f"passes of an evaluation are not captured in a CUDA graph, and so slower: {reason}"]
+
+
+def resnet_run(runs, place, **changes):
+    """Return a run of a network with BatchNorm that has hardly been trained, so that running statistics lag behind."""
+    run = runs.make(place)
+    model = replace(run.model_hparams, model_name="cifar_resnet_8_4")
+    return replace(run, model_hparams=model, training_hparams=replace(run.training_hparams, **changes))
+
+
+def test_statistics_are_recomputed_for_the_measures_alone(runs, tmp_path):
+    plain, asked = resnet_run(runs, tmp_path / "a"), resnet_run(runs, tmp_path / "b", recalibrate_batchnorm=True)
+    models = [runs.train(run) for run in (plain, asked)]
+    states = [model.state_dict() for model in models]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])  # training stays as it was
+
+    evaluator = asked.evaluator()
+    recalibrated = copy.deepcopy(models[1])
+    recalibrate(recalibrated, evaluator.calibration_images(), recalibrated)
+    images, labels = (torch.cat(parts) for parts in zip(*evaluator.test, strict=True))
+    with torch.no_grad():
+        expected = measure(recalibrated.eval()(images).log_softmax(1), labels)
+    before = copy.deepcopy(states[1])
+    found = evaluator.evaluate(models[1], asked.end)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
+    assert found["loss"] != plain.evaluator().evaluate(models[0], plain.end)["loss"]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in models[1].state_dict().items())

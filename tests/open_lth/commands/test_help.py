@@ -76,6 +76,7 @@ def test_every_flag_of_openlth_is_there_and_explained(workplace):
         "warmup_steps",
         "weight_decay",
         "apex_fp16",
+        "recalibrate_batchnorm",
         "objective",
         "pruning_strategy",
         "pruning_fraction",
