@@ -38,7 +38,10 @@ def fitted_shape(
         takes = "x".join("any" if side is None else str(side) for side in (c, h, w))
         has = "x".join(map(str, shape))
         reason = f"its images of {has} do not fit {model_name}, a network that takes {takes}"
-        hint = f"; --image_size={target[1]} brings them to it" if not sides_fit and target[1] == target[2] else ""
+        fits = channels == target[0] or (channels, target[0]) == (1, 3)
+        hint = (
+            f"; --image_size={target[1]} brings them to it" if not sides_fit and fits and target[1] == target[2] else ""
+        )
         raise InvalidValue("dataset_name", dataset_name, reason + hint)
     return target
 

@@ -53,8 +53,8 @@ class TrainingHparams(Hparams):
     apex_fp16: bool = hparam("mixed precision under OpenLTH's name; the same arithmetic as --precision=fp16", False)
     precision: str = hparam("the forward pass's arithmetic", "fp32", PRECISIONS, display_default=False)
     recalibrate_batchnorm: bool = hparam(
-        "measure deterministic networks under statistics of BatchNorm that are recomputed on training images, as "
-        "Bayesian ones are measured; training itself stays as it is",
+        "measure networks that keep the statistics of BatchNorm under such as are recomputed on training images, as "
+        "where weights are drawn; training itself stays as it is",
         False,
     )
     objective: str = hparam("the loss that training minimises", CROSS_ENTROPY, OBJECTIVES.names, display_default=False)

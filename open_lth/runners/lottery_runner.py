@@ -99,8 +99,10 @@ class LotteryRunner:
             if paths.is_finished:
                 self._check_made_again(network)
             save_tensors(paths.model(lottery.desc.start), network.state_dict())
-        if not paths.mask.exists() or not paths.sparsity_report.exists():
+        if not paths.mask.exists():
             Mask.ones(lottery.prunable_shapes).save(paths)
+        elif not paths.sparsity_report.exists():
+            lottery.load_mask(0).save_report(paths)
         self._train(0, network)
 
     def _check_made_again(self, network: nn.Module) -> None:

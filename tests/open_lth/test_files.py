@@ -57,7 +57,8 @@ def test_every_file_has_its_checksum_in_the_format_of_sha256sum(trunk):
     for file in trunk.workplace.files():
         path = trunk.workplace.root / file
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        assert path.with_name(f".{path.name}.sha256").read_text() == f"{digest}  {path.name}\n"
+        head = f"# of {path.parent.relative_to(trunk.workplace.root).as_posix()}\n"
+        assert path.with_name(f".{path.name}.sha256").read_text() == f"{head}{digest}  {path.name}\n"
 
 
 def test_no_temporary_file_and_no_name_of_a_process_stays_behind(trunk):
