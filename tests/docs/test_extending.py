@@ -83,7 +83,7 @@ def test_everything_is_registered_by_the_page_s_package(outcomes):
 
 def test_help_offers_what_the_package_registered(outcomes):
     text = " ".join(outcomes["train --help"].out.split())
-    assert "the optimiser: sgd, adam, adamw" in text and "orthogonal, truncated_normal" in text
+    assert "the optimiser: sgd, adam, adamw" in text and "orthogonal, as_built, truncated_normal" in text
     assert "small_cnn_W with W the number of filters" in text and "stripes" in text and "--tempered" in text
 
 

@@ -104,7 +104,7 @@ def test_a_place_without_a_name_is_refused():
         "| `--batchnorm_frozen` | bool | off | do not train BatchNorm weights and biases |",
         "| `--bayesian_samples` | int | `10` | samples of all weights for each batch, in training and in evaluation |",
         r"| `sparse_global_snr` | the smallest \|mean\| / std | bayesian |",
-        "| `--warmup_steps` |  |  |  |  | `5ep` |  |",
+        "| `--warmup_steps` |  |  |  |  | `5ep` |  |  |  |",
         "| `--retrain_t_...` | group |  | how to train: the Training Hyperparameters under this prefix |",
         "| `--objective` | `cross_entropy` |",
         "### `randomly_prune` or `shuffle`",
