@@ -28,8 +28,10 @@ INIT_SCALES: Mapping[str, Callable[[int], float]] = {
 """From a layer's fan-in to the unit of its initial standard deviations."""
 
 _GREATEST = 1e6
-_LEAST = 1e-30  # smaller ones vanish in single precision once they are scaled by fan-in
 """Products of these numbers with each other and the learning rate stay within single precision."""
+
+_LEAST = 1e-30
+"""Smaller numbers vanish in single precision once they are scaled by fan-in."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,10 +88,12 @@ def fit_to(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
         if foreign or lacking:
             differing = ", ".join(sorted(foreign or lacking))
             raise ValueError(f"another optimiser's, or of another version of PyTorch, by {differing}")
-        if type(optimizer).__module__.startswith("torch.optim"):  # others may keep what changes among their settings
-            rate = own.get("initial_lr", own["lr"])
-            group |= {name: value for name, value in own.items() if name not in ("params", "lr")}
-            group["initial_lr"] = float(rate)
+        is_torchs = type(optimizer).__module__.startswith("torch.optim")
+        if is_torchs:
+            group["initial_lr"] = float(own.get("initial_lr", own["lr"]))
+        # Others may keep what changes among their settings; how steps are computed is this one's device's in any case.
+        kept = own.keys() - {"params", "lr", "initial_lr"} if is_torchs else own.keys() & {"fused", "capturable"}
+        group |= {name: own[name] for name in kept}
 
 
 def _is_off(setting: object) -> bool:

@@ -185,3 +185,14 @@ def test_the_commands_settings_win_over_those_in_a_checkpoint(change):
     assert (group["weight_decay"], group["betas"], group["amsgrad"]) == (0.5, (0.9, 0.999), False)
     assert group["initial_lr"] == 0.1
     optimizer.step()
+
+
+def test_an_optimiser_that_is_not_torchs_keeps_its_settings_but_computes_as_this_device_does():
+    class Own(torch.optim.Adam):
+        pass
+
+    optimizer = Own(nn.Linear(3, 2).parameters(), lr=0.1, fused=False)
+    saved = optimizer.state_dict()
+    saved["param_groups"][0] |= {"fused": True, "betas": (0.5, 0.5)}
+    fit_to(optimizer, saved)
+    assert (saved["param_groups"][0]["fused"], saved["param_groups"][0]["betas"]) == (False, (0.5, 0.5))
