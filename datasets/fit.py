@@ -34,14 +34,13 @@ def fitted_shape(
     are_squares = height == width and target[1] == target[2]
     can_be_brought = are_squares and (height, target[1]) in {*_ENLARGED, *_PADDED}
     sides_fit = (height, width) == target[1:] or can_be_brought
-    if not sides_fit or (channels != target[0] and (channels, target[0]) != (1, 3)):
+    channels_fit = channels == target[0] or (channels, target[0]) == (1, 3)
+    if not (sides_fit and channels_fit):
         takes = "x".join("any" if side is None else str(side) for side in (c, h, w))
         has = "x".join(map(str, shape))
         reason = f"its images of {has} do not fit {model_name}, a network that takes {takes}"
-        fits = channels == target[0] or (channels, target[0]) == (1, 3)
-        hint = (
-            f"; --image_size={target[1]} brings them to it" if not sides_fit and fits and target[1] == target[2] else ""
-        )
+        is_of_size_alone = channels_fit and target[1] == target[2]
+        hint = f"; --image_size={target[1]} brings them to it" if is_of_size_alone else ""
         raise InvalidValue("dataset_name", dataset_name, reason + hint)
     return target
 
