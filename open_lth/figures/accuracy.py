@@ -62,7 +62,7 @@ def caption(found: pd.DataFrame, measures: Sequence[Measure], selection: Selecti
         sentences.append(
             "Dashed: what perfectly calibrated predictions of the same confidences would have on average, which is "
             "not 0. Thick bars: 95 % intervals over test images (bootstrap, means over replicates). Both are those of "
-            "the final networks; a calibration error whose bar reaches down to its dashed line may be chance."
+            "the final networks, the bars moved to the curve; a calibration error whose bar reaches down to its dashed line may be chance."
         )
     if (found["level"] == 0).any():
         sentences.append("Dotted horizontal lines: the dense networks.")
@@ -82,7 +82,9 @@ def spread_sentences(found: pd.DataFrame, measures: Sequence[Measure]) -> list[s
     if has_pass_bars(found, measures):
         passes = sorted(found["passes"].dropna().unique())
         counted = f"{passes[0]} to {passes[-1]}" if len(passes) > 1 else str(passes[0])
-        sentences.append(f"Bars: one standard deviation over {counted} evaluation passes of the final network.")
+        sentences.append(
+            f"Bars: the final networks, one standard deviation over {counted} evaluation passes about their mean."
+        )
     return sentences
 
 

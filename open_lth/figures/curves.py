@@ -55,7 +55,7 @@ def _explained(found: pd.DataFrame, measures: Sequence[Measure]) -> dict[str, Ar
         legend["± std over replicates"] = Patch(color=_GREY, alpha=0.25, linewidth=0)
     if has_pass_bars(found, measures):
         bar = Line2D([], [], color=_GREY, marker="|", markersize=11, markeredgewidth=1.3, linestyle="none")
-        legend["± std over evaluation passes"] = bar
+        legend["final network, ± std over evaluation passes"] = bar
     if any(has_floor(found, measure) for measure in measures):
         legend["if perfectly calibrated"] = Line2D([], [], color=_GREY, linestyle=_LOOSELY_DASHED, linewidth=1.0)
         legend["95 % interval over test images"] = Line2D([], [], color=_GREY, linewidth=_THICK, alpha=0.3)
@@ -82,8 +82,9 @@ def _draw_curve(axis: Axes, own: pd.DataFrame, measure: Measure, style: Style) -
     if over_replicates.any():
         axis.fill_between(x, y - over_replicates, y + over_replicates, color=style.colour, alpha=0.15, linewidth=0)
     if has_pass_bars(own, [measure]):
-        over_passes = own[f"{measure.name}_passes"].fillna(0.0).to_numpy(float)
-        axis.errorbar(x, y, over_passes, fmt="none", ecolor=style.colour, elinewidth=1.0, capsize=2.5, zorder=2)
+        # About the final network's own mean: that of a better epoch lies beside it.
+        final, over_passes = (own[f"{measure.name}{end}"].to_numpy(float) for end in ("_final", "_passes"))
+        axis.errorbar(x, final, over_passes, fmt="none", ecolor=style.colour, elinewidth=1.0, capsize=2.5, zorder=2)
     if has_floor(own, measure):
         floor, low, high = (own[f"{measure.name}{end}"].to_numpy(float) for end in ("_floor", "_low", "_high"))
         axis.plot(x, floor, color=style.colour, linestyle=_LOOSELY_DASHED, linewidth=1.0, alpha=0.8, zorder=1)

@@ -55,12 +55,15 @@ def points(
     Args:
         runs: a table of runs with `panel` and `method`.
         selection: the epoch of the measures.
-        over_passes: whether to add `<name>_passes` (standard deviation over evaluation passes of the final network,
-            root mean square over the replicates with several) and `passes` (their number, the least of these
-            replicates); both are missing where no evaluation was repeated.
+        over_passes: whether to add what repeated evaluations of the final networks gave: `<name>_passes` (standard
+            deviation over passes, root mean square over the replicates with several), `<name>_final` (the mean that it
+            is a deviation from, over the same replicates) and `passes` (their number, the least of these replicates);
+            all are missing where no evaluation was repeated.
     """
     runs = runs.dropna(subset=["level"])
-    runs = runs.assign(repeated=runs["passes"].where(runs["passes"] > 1))
+    repeated = runs["passes"] > 1
+    finals = {f"repeated_{m.name}": runs[f"final_{m.name}"].where(repeated) for m in measures} if over_passes else {}
+    runs = runs.assign(repeated=runs["passes"].where(repeated), **finals)
     groups = runs.groupby(KEYS, sort=False, observed=True)
     found = pd.DataFrame({"weights": 100 * groups["density"].mean()})
     for measure in measures:
@@ -73,8 +76,8 @@ def points(
             found[f"{measure.name}_low"] = (found[measure.name] + low - final).clip(lower=0.0)
             found[f"{measure.name}_high"] = found[measure.name] + high - final
         if over_passes:
-            spread = groups[f"final_{measure.name}_std"].agg(_root_mean_square)
-            found[f"{measure.name}_passes"] = measure.factor * spread
+            found[f"{measure.name}_passes"] = measure.factor * groups[f"final_{measure.name}_std"].agg(_root_mean_square)
+            found[f"{measure.name}_final"] = measure.factor * groups[f"repeated_{measure.name}"].mean()
     found["replicates"] = groups["replicate"].nunique()
     if over_passes:
         found["passes"] = groups["repeated"].min()
@@ -124,6 +127,7 @@ def readable(found: pd.DataFrame, measures: Sequence[Measure]) -> pd.DataFrame:
             measure.name: label,
             f"{measure.name}_replicates": f"{name}: std over replicates",
             f"{measure.name}_passes": f"{name}: std over passes",
+            f"{measure.name}_final": f"{name}: mean over passes of the final network",
             f"{measure.name}_floor": f"{name}: if perfectly calibrated",
             f"{measure.name}_low": f"{name}: 95 % interval from",
             f"{measure.name}_high": f"{name}: 95 % interval to",

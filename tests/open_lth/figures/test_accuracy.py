@@ -15,12 +15,12 @@ from open_lth.results.selection import LAST, PEAK, VALIDATION, Selection
 from open_lth.suites.styles import styles_of
 from open_lth.suites.suite_runs import SuiteRuns
 
-COLUMNS = ["method", "replicate", "level", "density", "peak_accuracy", "final_accuracy_std", "passes"]
+COLUMNS = ["method", "replicate", "level", "density", "peak_accuracy", "final_accuracy", "final_accuracy_std", "passes"]
 PARTLY_EVALUATED = [
-    ("Bayesian", 1, 0, 1.0, 0.90, 0.01, 10),
-    ("Bayesian", 1, 1, 0.8, 0.91, 0.02, 10),
-    ("Bayesian", 2, 0, 1.0, 0.92, math.nan, 1),
-    ("Bayesian", 2, 1, 0.8, 0.93, math.nan, 1),
+    ("Bayesian", 1, 0, 1.0, 0.90, 0.85, 0.01, 10),
+    ("Bayesian", 1, 1, 0.8, 0.91, 0.86, 0.02, 10),
+    ("Bayesian", 2, 0, 1.0, 0.92, 0.91, math.nan, 1),
+    ("Bayesian", 2, 1, 0.8, 0.93, 0.92, math.nan, 1),
 ]
 
 
@@ -42,8 +42,14 @@ def test_pass_bars_are_those_of_the_replicates_that_have_been_evaluated():
     assert found.table["passes"].tolist() == [10, 10]
     assert bars_and_legend(found) == (
         1,
-        ["Bayesian", "dense network", "± std over replicates", "± std over evaluation passes"],
+        ["Bayesian", "dense network", "± std over replicates", "final network, ± std over evaluation passes"],
     )
+
+
+def test_pass_bars_are_drawn_about_the_final_network_that_was_evaluated():
+    [axis] = drawn(pass_bars=True).figure.axes
+    [segments] = axis.containers[0].lines[2]
+    assert [y for segment in segments.get_segments() for _, y in segment] == pytest.approx([84, 86, 84, 88])
 
 
 def test_whether_runs_have_been_evaluated_shows_in_no_figure_that_does_not_ask_for_it():

@@ -11,13 +11,16 @@ import pytest
 from open_lth.figures.points import ACCURACY, MACE, find_measure, has_floor, has_pass_bars, points, readable
 from open_lth.results.selection import LAST, VALIDATION
 
-COLUMNS = ["panel", "method", "replicate", "level", "density", "peak_accuracy", "final_accuracy_std", "passes"]
+COLUMNS = [
+    *("panel", "method", "replicate", "level", "density", "peak_accuracy"),
+    *("final_accuracy", "final_accuracy_std", "passes"),
+]
 ROWS = [
-    ("B", "zeta", 1, 0, 1.0, 0.90, 0.03, 5),
-    ("B", "zeta", 1, 1, 0.8, 0.80, 0.03, 5),
-    ("B", "zeta", 2, 0, 1.0, 0.96, 0.04, 10),
-    ("A", "zeta", 1, 0, 1.0, 0.50, math.nan, 1),
-    ("B", "alpha", 1, 0, 1.0, 0.70, math.nan, 1),
+    ("B", "zeta", 1, 0, 1.0, 0.90, 0.85, 0.03, 5),
+    ("B", "zeta", 1, 1, 0.8, 0.80, 0.79, 0.03, 5),
+    ("B", "zeta", 2, 0, 1.0, 0.96, 0.95, 0.04, 10),
+    ("A", "zeta", 1, 0, 1.0, 0.50, 0.40, math.nan, 1),
+    ("B", "alpha", 1, 0, 1.0, 0.70, 0.60, math.nan, 1),
 ]
 
 
@@ -47,8 +50,15 @@ def test_spreads_over_passes_of_several_replicates_are_averaged_as_variances():
     assert math.isnan(dense(found, "A")["accuracy_passes"])
 
 
+def test_spreads_over_passes_are_about_the_final_networks_and_not_about_the_best_epochs():
+    once = ("B", "zeta", 3, 0, 1.0, 0.96, 0.10, math.nan, 1)
+    found = points(table([*ROWS, once]), [ACCURACY], over_passes=True)
+    assert dense(found)["accuracy_final"] == pytest.approx(90.0) and dense(found)["accuracy"] == pytest.approx(94.0)
+    assert math.isnan(dense(found, "A")["accuracy_final"])
+
+
 def test_passes_are_the_least_of_those_that_were_repeated_and_missing_where_none_was():
-    once = ("B", "zeta", 3, 0, 1.0, 0.96, math.nan, 1)
+    once = ("B", "zeta", 3, 0, 1.0, 0.96, 0.95, math.nan, 1)
     found = points(table([*ROWS, once]), [ACCURACY], over_passes=True)
     assert (dense(found)["replicates"], dense(found)["passes"]) == (3, 5)
     assert pd.isna(dense(found, "A")["passes"])
@@ -67,7 +77,7 @@ def test_panels_and_methods_keep_their_order_and_levels_ascend_whatever_the_orde
 
 
 def test_runs_outside_lotteries_are_no_points():
-    assert points(table([("B", "zeta", 1, None, 1.0, 0.9, 0.03, 5)]), [ACCURACY]).empty
+    assert points(table([("B", "zeta", 1, None, 1.0, 0.9, 0.8, 0.03, 5)]), [ACCURACY]).empty
 
 
 def test_headings_stand_alone():
@@ -83,6 +93,7 @@ def test_headings_stand_alone():
     assert list(readable(points(table(), [ACCURACY], over_passes=True), [ACCURACY])) == [
         *always,
         "test accuracy: std over passes",
+        "test accuracy: mean over passes of the final network",
         "replicates",
         "passes",
     ]
