@@ -28,6 +28,8 @@ FIGURES: Mapping[str, Plot] = {
     "optimizers": Plot(("optimizers",), options={"measures": ("accuracy", "loss", "ece")}),
     "shift": Plot(("shift",), _SHIFT),
     "ood": Plot(("shift",), _OOD, "Telling what is out of distribution"),
+    "ensemble": Plot(("ensemble",), options={"measures": ("accuracy", "loss", "ece")}),
+    "settings": Plot(("settings",), options={"measures": ("accuracy", "loss")}),
     "pruning": Plot(("pruning",)),
     "stability": Plot(("stability",), "open_lth.figures.stability"),
     "cost": Plot(("5",), _COST, "Accuracy and what it costs to train for it"),

@@ -48,6 +48,7 @@ METHODS: Mapping[str, Style] = {
     "random, trained weights": Style(PURPLE, "H", DASHED, filled=False),
     methods.TRANSPLANTED: Style(VERMILLION, ">", SOLID),
     methods.ENSEMBLE: Style(GREEN, "h", SOLID),
+    methods.AS_MANY_GRADIENTS: Style(BLUE, "h", DASHED),
     methods.LRR_DETERMINISTIC: Style(BLACK, "o", DASHED, filled=False),
     methods.LRR_BAYESIAN: Style(BLUE, "s", DASHED, filled=False),
     methods.LARGER_DETERMINISTIC: Style(BLACK, "^", DASH_DOTTED, filled=False),

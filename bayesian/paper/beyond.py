@@ -8,7 +8,7 @@ from dataclasses import replace
 from bayesian.paper import methods
 from bayesian.paper.figures import figure, series_of, tickets
 from bayesian.paper.scale import PaperScale, Words
-from bayesian.paper.trunk import Trunk, bayesian, deterministic
+from bayesian.paper.trunk import Trunk, bayesian, deterministic, ensemble_of
 from open_lth.suites import Experiment, Series
 
 
@@ -39,9 +39,7 @@ def shift(scale: PaperScale) -> Iterable[Series]:
         trunks = deterministic(scale, network)
         yield series_of(panel, methods.DETERMINISTIC, (trunk.evaluation(1, *words) for trunk in trunks))
         if len(trunks) > 1:
-            ensemble = trunks[0].evaluation(1, *words, "--ensemble=replicates")
-            after = tuple(trunk.tickets() for trunk in trunks)
-            yield series_of(panel, methods.ENSEMBLE, [replace(ensemble, after=after)])
+            yield series_of(panel, methods.ENSEMBLE, [ensemble_of(trunks, *words)])
         for method, own in (scale.optimizers or {methods.BAYESIAN: ()}).items():
             yield series_of(panel, method, (trunk.evaluation(1, *words) for trunk in bayesian(scale, network, own)))
 

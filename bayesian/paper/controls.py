@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from bayesian.paper import methods
 from bayesian.paper.figures import figure, series_of, tickets
 from bayesian.paper.scale import PaperScale
-from bayesian.paper.trunk import Trunk, bayesian, deterministic
+from bayesian.paper.trunk import Trunk, bayesian, deterministic, ensemble_of
 from models import find_family
 from open_lth.suites import Experiment, Series
 
@@ -94,3 +94,25 @@ RANDOM_TRANSPLANTS: Mapping[str, str] = {"random, same densities": "init", "rand
 def _transplant(scale: PaperScale, trunk: Trunk, start: str, words: Iterable[str]) -> Experiment:
     at = () if start == "init" else (f"--start_at={start}",)
     return trunk.branch("transplant", *scale.bayesian, *at, *words)
+
+
+@figure("ensemble", "Bayesian networks beside an ensemble of deterministic ones, at equal gradients")
+def ensemble(scale: PaperScale) -> Iterable[Series]:
+    """As many samples a step as the ensemble has members, so that a level of either takes as many gradients."""
+    for panel, network in scale.networks.items():
+        trunks = deterministic(scale, network)
+        yield series_of(panel, methods.DETERMINISTIC, (trunk.evaluation(1) for trunk in trunks))
+        if len(trunks) > 1:
+            yield series_of(panel, methods.ENSEMBLE, [ensemble_of(trunks)])
+        samples = (f"--bayesian_samples={len(trunks)}", "--bayesian_estimator=weights")
+        own = bayesian(scale, network, samples)
+        yield series_of(panel, methods.AS_MANY_GRADIENTS, (trunk.evaluation(1) for trunk in own))
+
+
+@figure("settings", "What the paper leaves open, one setting at a time")
+def settings(scale: PaperScale) -> Iterable[Series]:
+    """The Bayesian network of the scale beside the same with one setting changed each."""
+    for panel, network in scale.networks.items() if scale.settings else ():
+        yield tickets(panel, methods.BAYESIAN, bayesian(scale, network))
+        for method, words in scale.settings.items():
+            yield tickets(panel, method, bayesian(scale, network, words))

@@ -21,7 +21,7 @@ NAMED_SCALES = {name: Path(__file__).parent / "scales" / f"{name}.json" for name
 
 _FLAG = re.compile(r"--\w+(=.*)?", re.ASCII | re.DOTALL)
 _OF_BAYESIAN = f"--{BAYESIAN}_"
-_OF_BAYESIAN_ALONE = ("std_learning_rates", "optimizers")
+_OF_BAYESIAN_ALONE = ("std_learning_rates", "optimizers", "settings")
 
 
 def _split(text: Any) -> tuple[str, ...]:
@@ -86,6 +86,7 @@ class PaperScale:
         learning_rates: for figure 7, flags by what the legend says.
         std_learning_rates: for the scores under several learning rates of log std, flags by what the panel says.
         optimizers: for the figure about what fits the distribution, flags by what the legend says.
+        settings: for the figure about what the paper leaves open, flags by what the legend says.
         one_shot: for the figure about pruning at once, flags of the branch oneshot by what the legend says.
         rewinding: for the figure about stability, flags that say where tickets start, by what the legend says.
         figures: what is different for each.
@@ -107,6 +108,7 @@ class PaperScale:
     learning_rates: Labelled = field(default_factory=dict)
     std_learning_rates: Labelled = field(default_factory=dict)
     optimizers: Labelled = field(default_factory=dict)
+    settings: Labelled = field(default_factory=dict)
     one_shot: Labelled = field(default_factory=dict)
     rewinding: Labelled = field(default_factory=dict)
     figures: Mapping[str, FigureScale] = field(default_factory=dict)
@@ -166,6 +168,7 @@ def _about_flags(scale: PaperScale) -> Iterator[str]:
         "learning_rates": scale.learning_rates.values(),
         "std_learning_rates": scale.std_learning_rates.values(),
         "optimizers": scale.optimizers.values(),
+        "settings": scale.settings.values(),
         "one_shot": scale.one_shot.values(),
         "rewinding": scale.rewinding.values(),
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from bayesian.paper.methods import BAYESIAN, SCORES
 from bayesian.paper.scale import PaperScale, Words, merged
@@ -70,6 +71,12 @@ def bayesian(scale: PaperScale, network: Words, changes: Words = (), strategy: s
     kind, score = ("--bayesian",), (f"--pruning_strategy={strategy}",)
     flags = merged(network, scale.flags, network, kind, scale.bayesian, score, changes)
     return [Trunk(flags, scale, replicate) for replicate in _replicates(scale)]
+
+
+def ensemble_of(trunks: Sequence[Trunk], *words: str) -> Experiment:
+    """Return the evaluation of the averaged predictions of a lottery's replicates, and what else is to be measured."""
+    averaged = trunks[0].evaluation(1, *words, "--ensemble=replicates")
+    return replace(averaged, after=tuple(trunk.tickets() for trunk in trunks))
 
 
 def _replicates(scale: PaperScale) -> range:

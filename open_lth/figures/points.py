@@ -76,7 +76,9 @@ def points(
             found[f"{measure.name}_low"] = (found[measure.name] + low - final).clip(lower=0.0)
             found[f"{measure.name}_high"] = found[measure.name] + high - final
         if over_passes:
-            found[f"{measure.name}_passes"] = measure.factor * groups[f"final_{measure.name}_std"].agg(_root_mean_square)
+            found[f"{measure.name}_passes"] = measure.factor * groups[f"final_{measure.name}_std"].agg(
+                _root_mean_square
+            )
             found[f"{measure.name}_final"] = measure.factor * groups[f"repeated_{measure.name}"].mean()
     found["replicates"] = groups["replicate"].nunique()
     if over_passes:

@@ -58,8 +58,9 @@ FIGURES = {
 
 def test_every_figure_has_its_commands():
     # An ensemble needs several replicates, and this page is of one; other methods are not the paper's.
-    beyond = ["optimizers", "shift", "pruning", "stability", "layer_scale", "whole_output", "random_transplants"]
-    assert [*FIGURES, *beyond] == SUITES.names()
+    beyond = ["optimizers", "shift", "pruning", "stability"]
+    controls = ["layer_scale", "whole_output", "random_transplants", "ensemble", "settings"]
+    assert [*FIGURES, *beyond, *controls] == SUITES.names()
 
 
 @pytest.mark.parametrize("scale", PANELS)

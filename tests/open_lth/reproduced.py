@@ -21,6 +21,7 @@ TINY: dict[str, Any] = {
     "learning_rates": {"learning rate 0.02": ""},
     "std_learning_rates": {"informative σ": ""},
     "optimizers": {"IVON": "--bayesian_optimizer=ivon --bayesian_std_lr_factor=1"},
+    "settings": {"weight decay": "--weight_decay=0.01", "loss summed": "--bayesian_loss_scale=sum"},
     "one_shot": {"SNIP": "--strategy=sparse_snip"},
     "rewinding": {"from initialisation": ""},
 }

@@ -20,6 +20,7 @@ SCALE: dict[str, Any] = {
     "passes": 3,
     "larger_networks": {"A": {"A+": "--default_hparams=mnist_lenet_24"}},
     "learning_rates": {"learning rate 0.1": "--lr=0.1", "learning rate 0.1, warmup": "--lr=0.1 --warmup_steps=1ep"},
+    "settings": {"no weight decay": "--weight_decay=0", "loss summed": "--bayesian_loss_scale=sum"},
     "std_learning_rates": {"uniform σ": "", "informative σ": "--bayesian_std_lr_factor=10"},
 }
 A = "--default_hparams=mnist_lenet_12 --dataset_name=digits --lr=0.1"
@@ -58,6 +59,8 @@ def test_the_figures_are_those_of_the_paper_and_those_beyond():
         "layer_scale",
         "whole_output",
         "random_transplants",
+        "ensemble",
+        "settings",
     ]
     assert list(FIGURES) == [*map(str, range(1, 10)), "table1", *beyond]
 
@@ -265,6 +268,26 @@ def test_shuffles_leave_the_output_layer_whole_beside_those_of_the_paper():
         whole = f"{shuffle} --layers_to_keep=fc.weight --seed=1 {A} --levels=2,4"
         assert found[f"shuffled {name}, output layer whole"] == whole
     assert len(found) == 7
+
+
+def test_an_ensemble_has_networks_of_as_many_gradients_beside_it():
+    as_many = BAYESIAN_IMP.replace(" --levels", " --bayesian_estimator=weights --levels")
+    [ensemble] = next(one for one in series("ensemble") if one.method == "deterministic, ensemble").experiments
+    assert first("ensemble") == {
+        "deterministic": f"evaluate {IMP} --passes=1",
+        "deterministic, ensemble": f"evaluate {IMP} --passes=1 --ensemble=replicates",
+        "Bayesian, |μ|/σ, a sample for each member": f"evaluate {as_many} --passes=1",
+    }
+    assert [" ".join(one.command) for one in ensemble.after] == [f"{IMP} --replicate={number}" for number in (1, 2)]
+
+
+def test_settings_are_changed_one_at_a_time():
+    decay, summed = (
+        BAYESIAN_IMP.replace(" --levels", f" {flag} --levels")
+        for flag in ("--weight_decay=0", "--bayesian_loss_scale=sum")
+    )
+    assert first("settings") == {"Bayesian, |μ|/σ": BAYESIAN_IMP, "no weight decay": decay, "loss summed": summed}
+    assert series("settings", settings={}) == []
 
 
 def test_transplants_have_random_ones_of_the_same_densities_beside_them():

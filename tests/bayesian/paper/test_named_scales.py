@@ -95,9 +95,9 @@ def test_a_small_reproduction_has_replicates_enough_for_a_spread():
 
 
 def test_a_small_reproduction_has_something_in_every_figure():
-    of_methods = {"optimizers", "pruning", "stability"}
+    others = {"optimizers": "methods", "pruning": "methods", "stability": "methods", "settings": "medium"}
     for name, suite in SUITES.items():
-        assert suite.series(read_scale("methods" if name in of_methods else "small")), name
+        assert suite.series(read_scale(others.get(name, "small"))), name
 
 
 def test_at_the_papers_scale_all_figures_expand_in_no_time():

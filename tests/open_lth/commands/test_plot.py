@@ -122,11 +122,19 @@ def without(reproduced: Reproduced, place: Path, *keys: str, **changes: object) 
 def test_figures_of_which_a_scale_says_nothing_are_not_among_its_own(reproduced, tmp_path):
     everything = Plotter(Scale(TINY, "tiny"), reproduced.workplace.root, tmp_path).names()
     assert everything == figure_names()
-    keys = ("learning_rates", "larger_networks", "std_learning_rates", "optimizers", "one_shot", "rewinding")
+    keys = (
+        "learning_rates",
+        "larger_networks",
+        "std_learning_rates",
+        "optimizers",
+        "one_shot",
+        "rewinding",
+        "settings",
+    )
     scale = {key: value for key, value in TINY.items() if key not in keys}
     fewer = Plotter(Scale(scale, "tiny"), reproduced.workplace.root, tmp_path).names()
     assert [name for name in everything if name not in fewer] == [
-        *("6", "7", "scores", "optimizers", "pruning", "stability", "overlap_scores")
+        *("6", "7", "scores", "optimizers", "pruning", "stability", "settings", "overlap_scores")
     ]
 
 
