@@ -16,7 +16,7 @@ from foundations.settings import STRICT
 from open_lth.flags.levels import read_levels
 from open_lth.suites import Scale
 
-_NAMES = ("paper", "small", "medium", "methods")
+_NAMES = ("paper", "small", "medium", "gpu", "methods")
 NAMED_SCALES = {name: Path(__file__).parent / "scales" / f"{name}.json" for name in _NAMES}
 
 _FLAG = re.compile(r"--\w+(=.*)?", re.ASCII | re.DOTALL)

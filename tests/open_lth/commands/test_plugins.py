@@ -48,7 +48,7 @@ def test_the_plugin_that_comes_along_is_listed_first(listed):
         ("objective", "open_lth", "cross_entropy"),
         ("estimator", "bayesian", "weights, antithetic, local_reparameterization, recycled"),
         ("streamed data set", "open_lth", "imagenet"),
-        ("scale", "bayesian", "paper, small, medium, methods"),
+        ("scale", "bayesian", "paper, small, medium, gpu, methods"),
     ],
 )
 def test_every_name_stands_by_who_registered_it(listed, what, owner, names):

@@ -44,5 +44,5 @@ def test_a_file_that_is_none_is_refused_in_one_line(tmp_path, content, complaint
 def test_an_unknown_scale_is_refused_with_what_there_is(name):
     with pytest.raises(UserError) as caught:
         read_scale(name)
-    valid = "paper, small, medium, methods or the path of a JSON file"
+    valid = "paper, small, medium, gpu, methods or the path of a JSON file"
     assert str(caught.value) == f"--scale={name}: valid values are {valid}"
