@@ -58,6 +58,8 @@ def styles_of(methods: Iterable[str]) -> dict[str, Style]:
     known = {name: STYLES.get(name) for name in names if name in STYLES}
     taken = {(style.marker, style.line, style.filled) for style in known.values()}
     spare = [style for style in _SPARE if (style.marker, style.line, style.filled) not in taken]
+    colours = {style.colour for style in known.values()}
+    spare.sort(key=lambda style: style.colour in colours)  # those of no other method first
     unknown = [name for name in names if name not in known]
     if len(unknown) > len(spare):
         raise ValueError(f"there are styles for {len(spare)} more methods, not for {len(unknown)}")

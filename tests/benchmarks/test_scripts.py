@@ -23,6 +23,7 @@ TINY = {
     "grouped_samples": f"--network {WIDER} --samples 2 3 --batch 4 --rounds 1",
     "parity": f"--root ROOT --dataset digits --model {LENET} --levels 1 --epochs 1 --replicates 2 "
     "--estimators antithetic:2",
+    "gradient_noise": f"--root ROOT --dataset digits --networks {LENET} --fraction 1 --epochs 1 --draws 3",
     "gpu_levels": "--tiny",
     "gpu_step": "--tiny",
     "large_networks": f"--networks {RESNET} {LENET} --batch 2 --quick",
@@ -34,6 +35,7 @@ ROWS = {
     "evaluation": [16],
     "grouped_samples": [4],
     "parity": [3],
+    "gradient_noise": [6],
     "gpu_levels": [3],
     "gpu_step": [8, 2],
     "large_networks": [6],
@@ -97,6 +99,29 @@ def test_finished_lotteries_are_not_run_again(
     parity.main(words)
     assert capsys.readouterr().out == first
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == written
+
+
+def test_a_pair_of_opposite_samples_has_no_noise_where_the_loss_is_linear_in_the_weights() -> None:
+    """There the gradient of a mean is the same everywhere, and that of log σ is σ times the noise."""
+    import gradient_noise
+    from bayesian.adapter import convert
+
+    class LinearLoss(torch.nn.Module):
+        """The loss of label 0 is 50 and the sum of the weights, up to exp(-50)."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            total = self.layer(images.flatten(1)).squeeze(1)
+            return torch.stack([torch.zeros_like(total), total + 50.0], dim=1)
+
+    model = LinearLoss()
+    convert(model, lambda fan_in: 0.1)
+    batch = torch.ones(2, 1, 2, 2), torch.zeros(2, dtype=torch.long)
+    assert gradient_noise.variances(model, "antithetic", 2, batch, 5) == pytest.approx((0, 0), abs=1e-9)
+    assert gradient_noise.variances(model, "weights", 1, batch, 400) == pytest.approx((0, 5 * 0.1**2), abs=5e-3)
 
 
 def test_the_overlap_of_masks() -> None:

@@ -131,7 +131,10 @@ def test_jobs_are_called_after_the_first_curve_that_they_are_in_or_that_needs_th
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ((), "error: --scale is required: valid values are paper, small, medium, gpu, methods or the path of a JSON file"),
+        (
+            (),
+            "error: --scale is required: valid values are paper, small, medium, gpu, methods or the path of a JSON file",
+        ),
         (
             ("--scale=none.json",),
             "error: --scale=none.json: valid values are paper, small, medium, gpu, methods or the path of a JSON file",

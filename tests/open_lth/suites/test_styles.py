@@ -33,6 +33,12 @@ def test_methods_of_ones_own_get_styles_that_none_has_in_grey():
     assert found == styles_of([*KNOWN, "mine", "yours"])
 
 
+def test_methods_of_ones_own_have_no_colour_of_the_methods_beside_them_as_long_as_there_are_others():
+    names = list(KNOWN)[:2]
+    found = styles_of([*names, *map(str, range(4))])
+    assert not {found[name].colour for name in names} & {found[str(number)].colour for number in range(4)}
+
+
 def test_more_methods_than_styles_are_an_error():
     with pytest.raises(ValueError, match=r"there are styles for 28 more methods, not for 29"):
         styles_of(map(str, range(29)))
