@@ -12,8 +12,6 @@ _LAYERS, _RANDOMISATIONS, _RUNTIMES, _OVERLAP, _RELIABILITY, _COST, _MATCHING, _
     for module in ("layers", "randomisations", "runtimes", "overlap", "reliability", "cost", "matching", "shift", "ood")
 )
 
-_, _, _MEAN = methods.SCORES
-
 FIGURES: Mapping[str, Plot] = {
     "1": Plot(("1",), options={"measures": ("accuracy", "mace", "ece"), "pass_bars": True}),
     "2": Plot(("2",), _LAYERS),
@@ -22,7 +20,9 @@ FIGURES: Mapping[str, Plot] = {
     "table1": Plot(("table1",), _RUNTIMES),
     "matching": Plot(("1", "5", "8"), _MATCHING, "The sparsest tickets that match the dense network"),
     "overlap": Plot(("1",), _OVERLAP, "Do methods keep the same weights?"),
-    "overlap_scores": Plot(("scores",), _OVERLAP, "Do scores keep the weights that |μ| keeps?", {"reference": _MEAN}),
+    "overlap_scores": Plot(
+        ("scores",), _OVERLAP, "Do scores keep the weights that |μ| keeps?", {"reference": methods.MEAN}
+    ),
     "posterior": Plot(("1",), f"{__package__}.posterior", "Means and standard deviations of kept and pruned weights"),
     "reliability": Plot(("1",), _RELIABILITY, "Reliability of the predictions"),
     "optimizers": Plot(("optimizers",), options={"measures": ("accuracy", "loss", "ece")}),

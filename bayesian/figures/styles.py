@@ -20,15 +20,19 @@ from open_lth.suites.styles import (
     Style,
 )
 
-_, _SQUARES, _MEAN = methods.SCORES
+_, _SQUARES, _ = methods.SCORES
 _RELEASED_SNR, _RELEASED_SQUARES = methods.RELEASED_SCORES
 _NEW_WEIGHTS, _LAYERWISE, _GLOBALLY, _EVENLY = methods.RANDOMISATIONS
+_, _SCALED, _IN_LAYERS = methods.DETERMINISTIC_SCALES
+_, _, _MEAN_SCALED, _MEAN_IN_LAYERS, _SHUFFLED_STD = methods.BAYESIAN_SCALES
+_, _TRANSPLANTED_TRAINED = methods.TRANSPLANTS
+_RANDOM, _RANDOM_TRAINED = methods.RANDOM_TRANSPLANTS
 
 METHODS: Mapping[str, Style] = {
     methods.DETERMINISTIC: Style(BLACK, "o"),
     methods.BAYESIAN: Style(BLUE, "s"),
     _SQUARES: Style(VERMILLION, "D", DASHED),
-    _MEAN: Style(GREEN, "^", DASH_DOTTED),
+    methods.MEAN: Style(GREEN, "^", DASH_DOTTED),
     _RELEASED_SNR: Style(SKY, "s", DOTTED, filled=False),
     _RELEASED_SQUARES: Style(ORANGE, "D", DOTTED, filled=False),
     _NEW_WEIGHTS: Style(GREEN, "P", SOLID),
@@ -38,14 +42,14 @@ METHODS: Mapping[str, Style] = {
     f"{_LAYERWISE}{methods.WHOLE_OUTPUT}": Style(ORANGE, "p", DASHED),
     f"{_GLOBALLY}{methods.WHOLE_OUTPUT}": Style(PURPLE, "p", DASH_DOTTED),
     f"{_EVENLY}{methods.WHOLE_OUTPUT}": Style(SKY, "p", DOTTED),
-    "deterministic, |w|·√fan-in": Style(BLACK, "d", DASH_DOTTED, filled=False),
-    "deterministic, |w| in each layer": Style(BLACK, "d", DOTTED, filled=False),
-    "Bayesian, |μ|·√fan-in": Style(GREEN, "*", DOTTED),
-    "Bayesian, |μ| in each layer": Style(ORANGE, "*", DASHED),
-    "Bayesian, |μ|/σ, σ shuffled": Style(PURPLE, "*", DASH_DOTTED),
-    "transplanted, trained weights": Style(VERMILLION, ">", DASHED, filled=False),
-    "random, same densities": Style(PURPLE, "H", SOLID),
-    "random, trained weights": Style(PURPLE, "H", DASHED, filled=False),
+    _SCALED: Style(BLACK, "d", DASH_DOTTED, filled=False),
+    _IN_LAYERS: Style(BLACK, "d", DOTTED, filled=False),
+    _MEAN_SCALED: Style(GREEN, "*", DOTTED),
+    _MEAN_IN_LAYERS: Style(ORANGE, "*", DASHED),
+    _SHUFFLED_STD: Style(PURPLE, "*", DASH_DOTTED),
+    _TRANSPLANTED_TRAINED: Style(VERMILLION, ">", DASHED, filled=False),
+    _RANDOM: Style(PURPLE, "H", SOLID),
+    _RANDOM_TRAINED: Style(PURPLE, "H", DASHED, filled=False),
     methods.TRANSPLANTED: Style(VERMILLION, ">", SOLID),
     methods.ENSEMBLE: Style(GREEN, "h", SOLID),
     methods.AS_MANY_GRADIENTS: Style(BLUE, "h", DASHED),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from bayesian.paper import methods
 from bayesian.paper.figures import figure, series_of, tickets
@@ -19,29 +19,11 @@ def layer_scale(scale: PaperScale) -> Iterable[Series]:
     σ starts proportional to 1/√fan-in, so |μ|/σ weighs layers against each other as |w|·√fan-in does.
     """
     for panel, network in scale.networks.items():
-        for method, strategy in DETERMINISTIC_SCALES.items():
+        for method, strategy in methods.DETERMINISTIC_SCALES.items():
             words = (f"--pruning_strategy={strategy}",) if strategy else ()
             yield tickets(panel, method, deterministic(scale, network, words))
-        for method, strategy in BAYESIAN_SCALES.items():
+        for method, strategy in methods.BAYESIAN_SCALES.items():
             yield tickets(panel, method, bayesian(scale, network, strategy=strategy))
-
-
-_, _, _MEAN = methods.SCORES
-
-DETERMINISTIC_SCALES: Mapping[str, str] = {
-    methods.DETERMINISTIC: "",
-    "deterministic, |w|·√fan-in": "sparse_global_scaled",
-    "deterministic, |w| in each layer": "sparse_layerwise",
-}
-"""Method -> pruning strategy; the scale's own if empty."""
-
-BAYESIAN_SCALES: Mapping[str, str] = {
-    methods.BAYESIAN: methods.SCORES[methods.BAYESIAN],
-    _MEAN: methods.SCORES[_MEAN],
-    "Bayesian, |μ|·√fan-in": "sparse_global_mu_scaled",
-    "Bayesian, |μ| in each layer": "sparse_layerwise_mu",
-    "Bayesian, |μ|/σ, σ shuffled": "sparse_global_snr_shuffled",
-}
 
 
 @figure("whole_output", "Shuffles that leave the output layer whole")
@@ -79,16 +61,11 @@ def random_transplants(scale: PaperScale) -> Iterable[Series]:
     for panel, network in scale.networks.items():
         yield tickets(panel, methods.BAYESIAN, bayesian(scale, network))
         trunks = deterministic(scale, network)
-        for method, start in TRANSPLANTS.items():
+        for method, start in methods.TRANSPLANTS.items():
             yield series_of(panel, method, (_transplant(scale, trunk, start, ()) for trunk in trunks))
-        for method, start in RANDOM_TRANSPLANTS.items():
+        for method, start in methods.RANDOM_TRANSPLANTS.items():
             drawn = ((trunk, (f"--shuffle_seed={trunk.replicate}",)) for trunk in trunks)
             yield series_of(panel, method, (_transplant(scale, trunk, start, words) for trunk, words in drawn))
-
-
-TRANSPLANTS: Mapping[str, str] = {methods.TRANSPLANTED: "init", "transplanted, trained weights": "end"}
-RANDOM_TRANSPLANTS: Mapping[str, str] = {"random, same densities": "init", "random, trained weights": "end"}
-"""Method -> from which weights (section 8 can be read either way)."""
 
 
 def _transplant(scale: PaperScale, trunk: Trunk, start: str, words: Iterable[str]) -> Experiment:

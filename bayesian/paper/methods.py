@@ -7,10 +7,12 @@ from collections.abc import Mapping
 DETERMINISTIC = "deterministic"
 BAYESIAN = "Bayesian, |μ|/σ"  # the paper's default score
 
+MEAN = "Bayesian, |μ|"
+
 SCORES: Mapping[str, str] = {
     BAYESIAN: "sparse_global_snr",
     "Bayesian, √(μ²+σ²)": "sparse_global_square",
-    "Bayesian, |μ|": "sparse_global_mu",
+    MEAN: "sparse_global_mu",
 }
 """The paper's scores (section 5): method -> pruning strategy."""
 
@@ -31,7 +33,26 @@ RANDOMISATIONS: Mapping[str, tuple[str, ...]] = {
 WHOLE_OUTPUT = ", output layer whole"
 """What the name of a shuffle ends with that leaves the output layer alone."""
 
+DETERMINISTIC_SCALES: Mapping[str, str] = {
+    DETERMINISTIC: "",
+    "deterministic, |w|·√fan-in": "sparse_global_scaled",
+    "deterministic, |w| in each layer": "sparse_layerwise",
+}
+"""Method -> pruning strategy; the scale's own if empty."""
+
+BAYESIAN_SCALES: Mapping[str, str] = {
+    BAYESIAN: SCORES[BAYESIAN],
+    MEAN: SCORES[MEAN],
+    "Bayesian, |μ|·√fan-in": "sparse_global_mu_scaled",
+    "Bayesian, |μ| in each layer": "sparse_layerwise_mu",
+    "Bayesian, |μ|/σ, σ shuffled": "sparse_global_snr_shuffled",
+}
+
 TRANSPLANTED = "transplanted"
+TRANSPLANTS: Mapping[str, str] = {TRANSPLANTED: "init", "transplanted, trained weights": "end"}
+RANDOM_TRANSPLANTS: Mapping[str, str] = {"random, same densities": "init", "random, trained weights": "end"}
+"""Method -> from which weights (section 8 can be read either way)."""
+
 ITERATIVE = "iterative magnitude pruning"
 ENSEMBLE = "deterministic, ensemble"
 AS_MANY_GRADIENTS = "Bayesian, |μ|/σ, a sample for each member"
