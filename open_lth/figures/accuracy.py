@@ -62,7 +62,8 @@ def caption(found: pd.DataFrame, measures: Sequence[Measure], selection: Selecti
         sentences.append(
             "Dashed: what perfectly calibrated predictions of the same confidences would have on average, which is "
             "not 0. Thick bars: 95 % intervals over test images (bootstrap, means over replicates). Both are those of "
-            "the final networks, the bars moved to the curve; a calibration error whose bar reaches down to its dashed line may be chance."
+            "the final networks, the bars moved to the curve; a calibration error whose bar reaches down to its dashed "
+            "line may be chance."
         )
     if (found["level"] == 0).any():
         sentences.append("Dotted horizontal lines: the dense networks.")

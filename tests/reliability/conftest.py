@@ -27,7 +27,10 @@ def tries(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
 
 @pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Add a row to the table at the end: `tally(tried, lost)`, or `tally(tried, lost, "under another name")`."""
+    """Add a row to the table at the end: `tally(tried, lost)`, or `tally(tried, lost, "under another name")`.
+
+    Tests may share a name.
+    """
 
     def add(tried: int, lost: int, test: str = request.node.name) -> None:
         # A report's properties travel from parallel workers, too.
@@ -36,18 +39,20 @@ def tally(request: pytest.FixtureRequest) -> Callable[..., None]:
     return add
 
 
-def _rows(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, ...]]:
+def _rows(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, int, int]]:
     for outcome in ("passed", "failed"):
         for report in reporter.stats.get(outcome, []):
             if getattr(report, "when", None) == "call":
-                yield from (tuple(map(str, row)) for key, row in report.user_properties if key == _KEY)
+                yield from (tuple(row) for key, row in report.user_properties if key == _KEY)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table."""
-    rows = sorted(_rows(terminalreporter))
-    if rows:
-        table = [_COLUMNS, *rows]
+    """Print the table; rows of one name are one."""
+    counts: dict[str, list[int]] = {}
+    for test, *found in _rows(terminalreporter):
+        counts[test] = [total + more for total, more in zip(counts.get(test, (0, 0)), found, strict=True)]
+    if counts:
+        table = [_COLUMNS, *((test, *map(str, found)) for test, found in sorted(counts.items()))]
         widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS))]
         terminalreporter.section("reliability")
         for row in table:

@@ -56,7 +56,7 @@ def without_checkpoint(files: dict[str, bytes]) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", AGAIN)
 @pytest.mark.parametrize("place", ["level_0", "level_1", "branch"])
-def test_a_deleted_file_comes_back_by_the_command_that_made_it(place, name, trunk):
+def test_a_deleted_file_comes_back_by_the_command_that_made_it(place, name, trunk, tally):
     directory = branch_of(trunk) if place == "branch" else trunk.level(int(place[-1]))
     if name == "hparams.log" and place == "level_1":
         assert not (directory / name).exists()  # they stand with level 0
@@ -65,12 +65,14 @@ def test_a_deleted_file_comes_back_by_the_command_that_made_it(place, name, trun
     (directory / name).unlink()
     trunk.find_tickets(levels=1)
     trunk.workplace.done(*SHUFFLE, *trunk.words)
-    assert without_checkpoint(everything(directory)) == without_checkpoint(expected)
+    found, wanted = without_checkpoint(everything(directory)), without_checkpoint(expected)
+    tally(1, int(found != wanted), "a deleted file comes back")
+    assert found == wanted
     assert not lost_files(directory)
 
 
 @pytest.mark.parametrize("name", [*AGAIN, *OF_THE_TIME, "evaluation.json"])
-def test_the_advice_about_a_damaged_file_leads_on(name, trunk):
+def test_the_advice_about_a_damaged_file_leads_on(name, trunk, tally):
     """Followed, it brings the file back, or says that nothing will."""
     path = trunk.level(0) / name
     path.write_bytes(path.read_bytes()[:-3])
@@ -81,6 +83,7 @@ def test_the_advice_about_a_damaged_file_leads_on(name, trunk):
     follow_advice(f"error: {caught.value}")
     for words in (("lottery",), ("evaluate", "lottery")):
         trunk.workplace.done(*words, LEVELS, "--quiet", *trunk.words)
+    tally(1, int(path.exists() != promised), "what a message about damage advises")
     assert path.exists() == promised
     assert len(read_runs(trunk.workplace.root)) == 3
 
@@ -128,20 +131,24 @@ def test_the_density_stands_in_the_mask_too(trunk):
 # Whose files they are.
 
 
+OF_ANOTHER = "a file of another level or replicate, with its checksum"
+
+
 @pytest.mark.parametrize("name", ["mask.pth", "model_ep0_it0.pth", "model_ep2_it0.pth"])
-def test_a_file_of_another_level_is_refused_by_name(name, trunk):
+def test_a_file_of_another_level_is_refused_by_name(name, trunk, tally):
     """Each is whole, and has a checksum that is right."""
     for path in (trunk.level(0) / name, sidecar(trunk.level(0) / name)):
         shutil.copy(trunk.level(1) / path.name, path)
     ours = f"{trunk.directory.parent.name}/{trunk.directory.name}/level_1/main"
     with pytest.raises(UserError, match=f"{name}: belongs to {ours}, not to this run; put it back there, or delete"):
         load_tensors(trunk.level(0) / name)
+    tally(1, 0, OF_ANOTHER)
     (trunk.level(1) / "mask.pth").unlink()
     if name != "model_ep0_it0.pth":  # which the mask does not need
         assert f"{name}: belongs to {ours}" in trunk.workplace.refused("lottery", LEVELS, "--quiet", *trunk.words)
 
 
-def test_a_checkpoint_of_another_replicate_is_refused_by_name(trunk):
+def test_a_checkpoint_of_another_replicate_is_refused_by_name(trunk, tally):
     other = (*trunk.words, "--replicate=2")
     trunk.workplace.done("lottery", "--levels=0", "--quiet", *other)
     mine, theirs = trunk.level(0), trunk.directory.parent / "replicate_2" / "level_0" / "main"
@@ -150,6 +157,7 @@ def test_a_checkpoint_of_another_replicate_is_refused_by_name(trunk):
     (mine / "logger").unlink()
     message = trunk.workplace.refused("lottery", LEVELS, "--quiet", *trunk.words)
     assert "checkpoint.pth: belongs to" in message and "replicate_2/level_0/main" in message
+    tally(1, 0, OF_ANOTHER)
 
 
 def test_a_root_may_move(trunk, tmp_path):

@@ -128,17 +128,14 @@ def test_jobs_are_called_after_the_first_curve_that_they_are_in_or_that_needs_th
     assert len(set(labels[3:])) == len(labels[3:]) == 16
 
 
+SCALES = "valid values are paper, small, medium, gpu, methods or the path of a JSON file"
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (
-            (),
-            "error: --scale is required: valid values are paper, small, medium, gpu, methods or the path of a JSON file",
-        ),
-        (
-            ("--scale=none.json",),
-            "error: --scale=none.json: valid values are paper, small, medium, gpu, methods or the path of a JSON file",
-        ),
+        ((), f"error: --scale is required: {SCALES}"),
+        (("--scale=none.json",), f"error: --scale=none.json: {SCALES}"),
         (("--scale=paper", "--figure=10"), "error: --figure=10: valid values are 1, 2, 3, 4, 5, 6, 7, 8, 9, table1"),
         (("--scale=paper", "--replicates=0"), "error: --replicates=0: must be a whole number of at least 1"),
         (("--scale=paper", "--jobs=two"), "error: --jobs=two: must be a whole number of at least 1"),
