@@ -89,16 +89,13 @@ def _run_to_exit_code(arguments: Sequence[str], ends_here: bool) -> int:
     keep_freed_memory()
     with messages_on_stderr():
         try:
-            with stopping_at_once():
-                code = dispatch(arguments)
-            if ends_here:  # all is done: nothing shall change the process's exit code any more
-                ignore_stop_signals()
-            return code
+            with stopping_at_once(ends_here):
+                return dispatch(arguments)
         except Interrupted as stop:
-            return _stopped(stop, arguments, ends_here)
+            return _stopped(stop, arguments)
         except Exception as error:
             if (hidden := hidden_interruption(error)) is not None:
-                return _stopped(hidden, arguments, ends_here)
+                return _stopped(hidden, arguments)
             return _reported(error, _voice())
 
 
@@ -172,9 +169,7 @@ def _voice() -> str:
     return f"rank {rank}" if "TORCHELASTIC_RUN_ID" in os.environ and rank != "0" else "error"
 
 
-def _stopped(stop: Interrupted, arguments: Sequence[str], ends_here: bool) -> int:
-    if ends_here:  # nothing shall change the process's exit code any more
-        ignore_stop_signals()
+def _stopped(stop: Interrupted, arguments: Sequence[str]) -> int:
     again = command_line(arguments)
     print(f"{stop}\nto go on: {again}", file=sys.stderr)
     return stop.exit_code

@@ -101,16 +101,21 @@ def interruption_requests() -> Iterator[InterruptionRequest]:
 
 
 @contextmanager
-def stopping_at_once() -> Iterator[None]:
-    """Raise `Interrupted` inside the block wherever a signal finds it; files are written whole or not at all."""
+def stopping_at_once(ends_here: bool = False) -> Iterator[None]:
+    """Raise `Interrupted` inside the block wherever a signal finds it; files are written whole or not at all.
+
+    Args:
+        ends_here: whether the process ends with the block: then nothing shall change its exit code any more, and
+            signals are ignored from its end on, without a moment in between at which they would kill.
+    """
     request = InterruptionRequest()
     request.allow_immediate_stop()
-    with _handling(request._on_signal):
+    with _handling(request._on_signal, ignore_afterwards=ends_here):
         yield
 
 
 @contextmanager
-def _handling(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _handling(handle: Callable[[int, FrameType | None], None], ignore_afterwards: bool = False) -> Iterator[None]:
     """Handle the signals inside the block.
 
     A signal that was ignored before stays ignored: nohup, and shells for what they start in the background, want it
@@ -126,7 +131,7 @@ def _handling(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if ignore_afterwards else handler)
 
 
 def ignore_stop_signals(*_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import re
 import signal
@@ -222,7 +223,7 @@ def test_the_bayesian_plugin_comes_along(capsys):
 def test_main_reads_the_process_arguments_if_it_is_given_none(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["open_lth.py", "unheard_of"])
     # The process is taken to end with the command: signals shall not change its exit code. This one goes on.
-    monkeypatch.setattr(cli, "ignore_stop_signals", lambda: None)
+    monkeypatch.setattr(cli, "stopping_at_once", lambda ends_here: contextlib.nullcontext())
     assert cli.main() == 1
     assert "unheard_of is no subcommand" in capsys.readouterr().err
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -146,3 +147,13 @@ def test_a_stop_is_found_behind_the_errors_that_it_led_to():
         [].pop()
     except IndexError as error:
         assert hidden_interruption(error) is None
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_signals_change_nothing_any_more_after_a_block_with_which_the_process_ends(stopped):
+    with contextlib.suppress(Interrupted), stopping_at_once(ends_here=True):
+        if stopped:
+            signal.raise_signal(signal.SIGTERM)
+    for number in STOP_SIGNALS:
+        signal.raise_signal(number)
+    assert handlers() == [signal.SIG_IGN] * len(STOP_SIGNALS)

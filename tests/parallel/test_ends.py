@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -145,7 +146,7 @@ def test_a_process_that_met_others_ends_without_pythons_own_end(monkeypatch):
     """Threads of gloo's outlive its connections (torch 2.14), and abort a process that Python takes down."""
     ended: list[int] = []
     monkeypatch.setattr(cli.os, "_exit", ended.append)
-    monkeypatch.setattr(cli, "ignore_stop_signals", lambda: None)
+    monkeypatch.setattr(cli, "stopping_at_once", lambda ends_here: contextlib.nullcontext())
     monkeypatch.setattr("sys.argv", ["open_lth.py", "unheard_of"])
     assert cli.main() == 1 and ended == []
     monkeypatch.setattr(foundations.rendezvous, "_meetings", [None])

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -125,7 +126,8 @@ def _run(words: list[str], place: str, file_limit: int) -> None:
     if file_limit:  # Python ignores the signal, and writing fails
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     training.saving.EPOCH_SECONDS = 0.0  # epochs take milliseconds
-    raise SystemExit(cli.main(words))
+    sys.argv = ["open_lth.py", *words]
+    raise SystemExit(cli.main())
 
 
 def in_its_own_process(function: Callable[..., Any], *arguments: object) -> Any:
