@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cli
 import training.saving
@@ -126,8 +126,8 @@ def _run(words: list[str], place: str, file_limit: int) -> None:
     if file_limit:  # Python ignores the signal, and writing fails
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     training.saving.EPOCH_SECONDS = 0.0  # epochs take milliseconds
-    sys.argv = ["open_lth.py", *words]
-    raise SystemExit(cli.main())
+    with mock.patch("sys.argv", ["open_lth.py", *words]):
+        raise SystemExit(cli.main())
 
 
 def in_its_own_process(function: Callable[..., Any], *arguments: object) -> Any:
