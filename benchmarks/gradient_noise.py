@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from bayesian.adapter import VariationalTensor, variational_tensors
-from bayesian.hparams import BayesianHparams
+from bayesian.hparams import INIT_SCALES, BayesianHparams
 from bayesian.posterior import Posterior
 from bayesian.variant import Bayesian
 from datasets import Batch
@@ -86,15 +86,17 @@ def set_std(model: nn.Module, scale: float) -> None:
 
 @torch.no_grad()
 def relative_std(model: nn.Module) -> float:
-    """Return the median over weights of their standard deviations in units of the Kaiming scale."""
+    """Return the median over weights and biases of their standard deviations in units of the Kaiming scale."""
     found = [(tensor.log_std.exp() / unit).flatten() for tensor, unit in _with_units(model)]
     return float(torch.cat(found).median())
 
 
 def _with_units(model: nn.Module) -> Iterator[tuple[VariationalTensor, float]]:
-    for tensor in variational_tensors(model):
-        weight = tensor if tensor.is_weight else next(t for t in variational_tensors(model) if t.layer is tensor.layer)
-        yield tensor, 1 / math.sqrt(3 * weight.mean[0].numel())
+    """Yield each weight or bias tensor with the Kaiming scale of its layer, whose weight has the fan-in."""
+    tensors = variational_tensors(model)
+    fan_ins = {id(tensor.layer): tensor.mean[0].numel() for tensor in tensors if tensor.is_weight}
+    for tensor in tensors:
+        yield tensor, INIT_SCALES["kaiming"](fan_ins[id(tensor.layer)])
 
 
 def variances(model: nn.Module, estimator: str, samples: int, batch: Batch, draws: int) -> tuple[float, float]:

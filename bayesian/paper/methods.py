@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 DETERMINISTIC = "deterministic"
 BAYESIAN = "Bayesian, |μ|/σ"  # the paper's default score
-
 MEAN = "Bayesian, |μ|"
 
 SCORES: Mapping[str, str] = {
@@ -47,6 +46,7 @@ BAYESIAN_SCALES: Mapping[str, str] = {
     "Bayesian, |μ| in each layer": "sparse_layerwise_mu",
     "Bayesian, |μ|/σ, σ shuffled": "sparse_global_snr_shuffled",
 }
+"""Method -> pruning strategy."""
 
 TRANSPLANTED = "transplanted"
 TRANSPLANTS: Mapping[str, str] = {TRANSPLANTED: "init", "transplanted, trained weights": "end"}
