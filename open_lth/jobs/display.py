@@ -69,11 +69,15 @@ class JobsDisplay:
         self._warn(job, [*warnings, f"failed: {reason}"])
 
     def _time_left(self) -> str:
-        """Return an estimate in words, as if all iterations took alike; nothing if that is less than a minute."""
+        """Return an estimate in words, as if all iterations took alike; nothing if that is less than a minute.
+
+        Nothing either before a hundredth is done: evaluations, which come first where trainings are there already, take
+        time and hardly any iterations.
+        """
         done, total = sum(self._done.values()), sum(self._totals.values())
-        passed = time.monotonic() - self._started
-        minutes = (total - done) * passed / max(done - self._done_before, 1) / 60
-        if minutes < 1:
+        here, passed = done - self._done_before, time.monotonic() - self._started
+        minutes = (total - done) * passed / max(here, 1) / 60
+        if minutes < 1 or here < (total - self._done_before) / 100:
             return ""
         return f", about {minutes:.0f} min left" if minutes < 90 else f", about {minutes / 60:.1f} h left"
 

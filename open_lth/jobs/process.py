@@ -12,15 +12,19 @@ from foundations.context import REPORT_VARIABLE
 from open_lth.command import Job
 from training import Report
 
+_SHARING_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""OpenMP's idle threads would otherwise spin on the cores that the other processes need."""
+
 
 class JobProcess:
     """A job under way.
 
     Args:
         program: the words before the command that make it run: the interpreter and the program.
+        alone: whether no other job runs at the same time.
     """
 
-    def __init__(self, job: Job, program: Sequence[str]) -> None:
+    def __init__(self, job: Job, program: Sequence[str], alone: bool = True) -> None:
         self.job = job
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
         self._reports, reports_end = os.pipe()
@@ -34,7 +38,7 @@ class JobProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
                 pass_fds=[reports_end],
-                env={**os.environ, REPORT_VARIABLE: str(reports_end)},
+                env={**({} if alone else _SHARING_CORES), **os.environ, REPORT_VARIABLE: str(reports_end)},
             )
         finally:
             os.close(reports_end)

@@ -91,7 +91,7 @@ class JobsRunner:
                 self._fail(job, [f"not begun, since {missing[0]} failed"])
             elif under_way.isdisjoint(job.after):
                 self._waiting.remove(job)
-                self._running.append(JobProcess(job, self._program))
+                self._running.append(JobProcess(job, self._program, alone=self._at_most == 1))
 
     def _look(self, stop: bool) -> None:
         """Show what the processes have reported, and sort out those that have ended."""

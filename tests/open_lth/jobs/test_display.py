@@ -124,3 +124,14 @@ def test_a_finished_job_says_how_long_the_others_will_take_if_that_is_minutes(jo
         "c  done (4 of 5)",
         "d  done (5 of 5)",
     ]
+
+
+def test_nothing_is_said_of_the_time_left_after_a_job_with_hardly_an_iteration(jobs, capsys, monkeypatch):
+    clock = iter([0.0, 60.0, 600.0])
+    monkeypatch.setattr("open_lth.jobs.display.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    known = [jobs.job(name, iterations=count) for name, count in (("evaluate", 1), ("a", 500), ("b", 500))]
+    display = JobsDisplay(known, quiet=False)
+    for job in known[:2]:
+        display.finished(job, [])
+    display.close()
+    assert capsys.readouterr().out.splitlines() == ["evaluate  done (1 of 3)", "a  done (2 of 3, about 10 min left)"]

@@ -149,7 +149,7 @@ def after_they_began(count: int, *signals: int) -> threading.Thread:
             time.sleep(1.1 * ONE_REQUEST)
             os.kill(os.getpid(), number)
 
-    thread = threading.Thread(target=send)
+    thread = threading.Thread(target=send, daemon=True)  # jobs that never begin keep no worker from ending
     thread.start()
     return thread
 
@@ -190,3 +190,15 @@ def test_a_second_ctrl_c_waits_for_nobody(jobs, ctrl_c_counts):
     thread.join()
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path("pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("at_most", "own", "found"), [(2, None, "PASSIVE"), (1, None, "None"), (2, "ACTIVE", "ACTIVE")]
+)
+def test_idle_threads_leave_the_cores_to_the_other_processes(jobs, monkeypatch, at_most, own, found):
+    """Unless the user has said how they wait; alone, spinning is faster."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if own:
+        monkeypatch.setenv("OMP_WAIT_POLICY", own)
+    jobs.run(jobs.job("a", "open('policy', 'w').write(str(os.environ.get('OMP_WAIT_POLICY')))"), at_most=at_most)
+    assert Path("policy").read_text() == found
