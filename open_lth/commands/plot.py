@@ -37,6 +37,8 @@ def add_figure_flags(section: argparse._ArgumentGroup) -> None:
     section.add_argument("--runs", nargs="+", action="extend", metavar="NAME", help=help)
     help = "whose measures: the epoch's of the best test accuracy, the last, or that of the best validation accuracy"
     section.add_argument("--select", default="peak", metavar="peak|last|validation", help=f"{help} (default: peak)")
+    help = "the method, as legends have it, from which tables state differences (default: each panel's first one)"
+    section.add_argument("--against", metavar="METHOD", help=help)
 
 
 def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
@@ -86,9 +88,9 @@ def make_plotter(args: argparse.Namespace) -> Plotter | ChosenRuns:
         for flag in ("scale", "figure", "replicates"):
             if getattr(args, flag) is not None:
                 raise UserError(f"--{flag}: has no effect with --runs, which is instead of a scale")
-        return ChosenRuns(args.root.absolute(), tuple(args.runs), find_selection(args.select))
+        return ChosenRuns(args.root.absolute(), tuple(args.runs), find_selection(args.select), args.against)
     root, dataset_root = args.root.absolute(), args.dataset_root.absolute()
-    return Plotter(chosen_scale(args), root, dataset_root, find_selection(args.select))
+    return Plotter(chosen_scale(args), root, dataset_root, find_selection(args.select), args.against)
 
 
 def chosen_names(args: argparse.Namespace, plotter: Plotter | ChosenRuns) -> list[str]:

@@ -25,7 +25,7 @@ from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
 
 _DIFFERENCES = {
-    "difference": "difference from the panel's first method",
+    "difference": "difference from {}",
     "low": "95 % interval of the difference from",
     "high": "95 % interval of the difference to",
 }
@@ -106,8 +106,10 @@ def compared(numbers: pd.DataFrame, runs: SuiteRuns, measures: Sequence[Measure]
             if selection.column(measure.name) in table:
                 means = groups[selection.column(measure.name)].mean()
                 added[f"{heading} {selection.heading}"] = measure.factor * means
-        differences = paired_differences(table, runs.selection.column(measure.name)).set_index(KEYS)
-        added |= {f"{name}: {words}": measure.factor * differences[end] for end, words in _DIFFERENCES.items()}
+        column, reference = runs.selection.column(measure.name), runs.against or "the panel's first method"
+        differences = paired_differences(table, column, runs.against).set_index(KEYS)
+        for end, words in _DIFFERENCES.items():
+            added[f"{name}: {words.format(reference)}"] = measure.factor * differences[end]
     keys = pd.MultiIndex.from_frame(numbers[KEYS])
     known = {heading: values.reindex(keys).to_numpy() for heading, values in added.items() if values.notna().any()}
     return numbers.assign(**known)

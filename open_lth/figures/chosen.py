@@ -33,11 +33,14 @@ class ChosenRuns:
     Args:
         root: where results lie.
         chosen: names of experiments and branches, or the beginnings of their hashes.
+        selection: the epoch whose measures stand for a run.
+        against: the method from which the table states differences; each panel's first one if None.
     """
 
     root: Path
     chosen: tuple[str, ...]
     selection: Selection = PEAK
+    against: str | None = None
 
     @property
     def scale(self) -> Scale:
@@ -52,7 +55,7 @@ class ChosenRuns:
         """Return the runs, with panels and methods.
 
         Raises:
-            UserError: if a name means no run, or none is finished.
+            UserError: if a name means no run, or none is finished; as `SuiteRuns.shown` does.
         """
         found = choose(self.root, self.chosen)
         places = [
@@ -63,9 +66,9 @@ class ChosenRuns:
         table = read_runs(dict.fromkeys(directory for _, _, directory in places))
         if table.empty:
             raise UserError(f"--runs: none of {', '.join(self.chosen)} has a finished run under {self.root}")
-        self.selection.check(table)
         labelled = pd.DataFrame(places, columns=["panel", "method", "directory"]).astype("string").drop_duplicates()
-        return SuiteRuns(labelled.merge(table, on="directory", how="inner"), {}, [], self.selection)
+        runs = SuiteRuns(labelled.merge(table, on="directory", how="inner"), {}, [])
+        return runs.shown(self.selection, self.against)
 
     def draw(self, name: str = FIGURE) -> Drawing:
         """Draw the figure.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from foundations.errors import UserError
@@ -27,11 +26,19 @@ class Plotter:
     Args:
         root: where the results lie.
         selection: the epoch whose measures stand for a run.
+        against: the method from which tables state differences; each panel's first one if None.
     """
 
-    def __init__(self, scale: Scale, root: Path, dataset_root: Path, selection: Selection = PEAK) -> None:
+    def __init__(
+        self,
+        scale: Scale,
+        root: Path,
+        dataset_root: Path,
+        selection: Selection = PEAK,
+        against: str | None = None,
+    ) -> None:
         self.scale = scale
-        self._selection = selection
+        self._selection, self._against = selection, against
         self._root = root
         self._places = (f"--root={root}", f"--dataset_root={dataset_root}", "--device=cpu", "--quiet")
         self._read = functools.cache(self._read_command)
@@ -60,8 +67,8 @@ class Plotter:
         """Return the runs of a figure.
 
         Raises:
-            UserError: if none is finished, or the scale has none; if none has the epoch that is to be selected; as
-                `series` does.
+            UserError: if none is finished, or the scale has none; if none has the epoch that is to be selected, or
+                is of the method to compare with; as `series` does.
         """
         series = self.series(name)
         if not series:
@@ -72,8 +79,10 @@ class Plotter:
             raise UserError(
                 f"figure {name}: none of its runs is under {self._root}; `{program_name()} {command}` makes them"
             )
-        self._selection.check(runs.table)
-        return replace(runs, selection=self._selection)
+        try:
+            return runs.shown(self._selection, self._against)
+        except UserError as error:
+            raise UserError(f"figure {name}: {error}") from None
 
     def commands(self, names: Iterable[str]) -> list[Words]:
         """Return the commands that make the runs of figures, each once, in an order in which they can be run."""

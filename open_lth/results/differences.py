@@ -10,8 +10,8 @@ CONFIDENCE = 0.95
 KEYS = ["panel", "method", "level"]
 
 
-def paired_differences(runs: pd.DataFrame, column: str) -> pd.DataFrame:
-    r"""Return how much each method of a panel differs from the panel's first one at the same level.
+def paired_differences(runs: pd.DataFrame, column: str, against: str | None = None) -> pd.DataFrame:
+    r"""Return how much each method of a panel differs from another one at the same level.
 
     Runs of one replicate share initial weights and data order, so each is compared with its own partner: the mean
     difference d over n pairs, and Student's interval for it (1908), which is not known for one pair.
@@ -21,18 +21,22 @@ def paired_differences(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     Args:
         runs: a table of runs with `panel` and `method`; their order says which method is first.
         column: what is compared.
+        against: the method that the others are compared with, in panels that have it; each panel's first one if None.
 
     Returns:
-        A row for each panel, method but the first, and level: `difference`, `low`, `high`, `pairs`.
+        A row for each panel, other method, and level: `difference`, `low`, `high`, `pairs`.
     """
     from scipy.stats import t
 
     rows = []
     for panel, own in runs.dropna(subset=["level", column]).groupby("panel", sort=False, observed=True):
-        first = own["method"].iloc[0]
+        reference = against or own["method"].iloc[0]
         values = own.pivot_table(index=["level", "replicate"], columns="method", values=column, observed=True)
-        for method in (name for name in dict.fromkeys(own["method"]) if name != first):
-            differences = (values[method] - values[first]).dropna()
+        if reference not in values:
+            continue
+        paired = [name for name in dict.fromkeys(own["method"]) if name in values]  # ensembles are of no replicate
+        for method in (name for name in paired if name != reference):
+            differences = (values[method] - values[reference]).dropna()
             for level, found in differences.groupby("level"):
                 count, mean = len(found), float(found.mean())
                 error = float(found.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan

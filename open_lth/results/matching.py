@@ -10,6 +10,7 @@ from foundations.errors import UserError
 from open_lth.results.selection import PEAK, Selection
 
 REPLICATES, TEST_SET = "replicates", "test set (binomial)"
+_TO_BEST = ("dense", "level", "density")
 
 
 def matching_tickets(runs: pd.DataFrame, selection: Selection = PEAK) -> pd.DataFrame:
@@ -18,21 +19,30 @@ def matching_tickets(runs: pd.DataFrame, selection: Selection = PEAK) -> pd.Data
     The accuracies are those of the selected epoch, means over replicates. The standard deviation of the dense network
     is that of an accuracy measured on a test set of this size, sqrt(a(1-a)/n), or that over replicates if it is larger:
     a few replicates may agree by chance. A method without a dense network of its own, such as a branch, is compared
-    with that of its trunk.
+    with that of its trunk. Beside it, the same against the best dense network of the panel, whichever method's it is:
+    one that is handicapped is easily matched by its own tickets.
 
     The columns are `panel`, `method`, `dense` and `std` (fractions), `std_over`, `level`, `density`, `accuracy` (of the
-    level; missing if none is within), `last_level` and `last_density` (the sparsest that was run), and `replicates`
-    (the lesser of those of the dense network and of the level).
+    level; missing if none is within), `last_level` and `last_density` (the sparsest that was run), `replicates`
+    (the lesser of those of the dense network and of the level), and `dense`, `level` and `density` as `best_dense`,
+    `best_level` and `best_density` against the best dense network.
 
     Raises:
         UserError: if there is nothing to compare with a dense network.
     """
     runs = runs.assign(accuracy=runs[selection.column("accuracy")])
     rows = []
-    for (panel, method), own in runs.groupby(["panel", "method"], sort=False, observed=True):
-        dense = _dense(own, runs)
-        if len(dense) and (own["level"] > 0).any():
-            rows.append({"panel": panel, "method": method, **_match(own[own["level"] > 0], dense)})
+    for panel, of_panel in runs.groupby("panel", sort=False, observed=True):
+        methods = dict(tuple(of_panel.groupby("method", sort=False, observed=True)))
+        dense = {method: found for method, own in methods.items() if len(found := _dense(own, runs))}
+        if not dense:
+            continue
+        best = max(dense.values(), key=lambda found: float(found["accuracy"].mean()))
+        for method, own in methods.items():
+            sparse = own[own["level"] > 0]
+            if method in dense and len(sparse):
+                to_best = {f"best_{name}": value for name, value in _match(sparse, best).items() if name in _TO_BEST}
+                rows.append({"panel": panel, "method": method, **_match(sparse, dense[method]), **to_best})
     if not rows:
         raise UserError("no level above 0 is finished beside a dense network")
     return pd.DataFrame(rows)

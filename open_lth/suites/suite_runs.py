@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
+from foundations.errors import InvalidValue, one_of
 from foundations.paths import RunPaths
 from open_lth.command import Words
 from open_lth.evaluation_request import EvaluationRequest
@@ -29,6 +30,7 @@ class SuiteRuns:
         trainings: the training run of each row, by its directory; of an ensemble's, a member.
         missing: a line for each experiment that is not finished.
         selection: the epoch whose measures stand for a run.
+        against: the method from which tables state differences; each panel's first one if None.
         results: what branches found out, as `read_results` gives it, with `panel` and `method` in front.
     """
 
@@ -37,6 +39,19 @@ class SuiteRuns:
     missing: list[str]
     selection: Selection = PEAK
     results: pd.DataFrame = field(default_factory=pd.DataFrame)
+    against: str | None = None
+
+    def shown(self, selection: Selection, against: str | None) -> SuiteRuns:
+        """Return them with the epoch and the comparison that are asked for.
+
+        Raises:
+            UserError: if no run has such an epoch, or there is no such method.
+        """
+        selection.check(self.table)
+        methods = [f"'{method}'" for method in dict.fromkeys(self.table["method"])]  # whose names have commas
+        if against is not None and methods and f"'{against}'" not in methods:
+            raise InvalidValue("against", against, one_of(methods, f"'{against}'"))
+        return replace(self, selection=selection, against=against)
 
 
 CommandReader = Callable[[Words], tuple[list[TrainingRun], EvaluationRequest]]

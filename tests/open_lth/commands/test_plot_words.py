@@ -36,7 +36,8 @@ import pytest
             "standard deviation of the dense network's test accuracy (%),standard deviation over,"
             "sparsest matching level,weights remaining at the matching level (%),"
             "test accuracy at the matching level (%),last level run,"
-            "weights remaining at the last level (%),replicates",
+            "weights remaining at the last level (%),replicates,test accuracy of the panel's best dense network (%),"
+            "sparsest level matching the best dense network,weights remaining at the level matching the best (%)",
         ),
         (
             "overlap.csv",

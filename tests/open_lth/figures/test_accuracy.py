@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from foundations.errors import UserError
 from open_lth.figures.accuracy import make
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import look
@@ -58,7 +59,7 @@ def test_whether_runs_have_been_evaluated_shows_in_no_figure_that_does_not_ask_f
     assert bars_and_legend(found) == (0, ["Bayesian", "dense network", "± std over replicates"])
 
 
-def drawn_with(selection: Selection = PEAK) -> Drawing:
+def drawn_with(selection: Selection = PEAK, against: str | None = None) -> Drawing:
     """Two methods and two replicates, with the accuracies of all epochs."""
     rows = [
         (method, replicate, level, 1.0 - 0.2 * level, peak, peak - 0.1, peak - 0.05)
@@ -70,7 +71,8 @@ def drawn_with(selection: Selection = PEAK) -> Drawing:
     table = pd.DataFrame(rows, columns=names).astype({"level": "Int64"}).assign(passes=1).astype({"passes": "Int64"})
     table.insert(0, "panel", "LeNet")
     with look():
-        return make(SuiteRuns(table, {}, [], selection), styles_of(["deterministic", "Bayesian"]), "Title")
+        runs = SuiteRuns(table, {}, []).shown(selection, against)
+        return make(runs, styles_of(["deterministic", "Bayesian"]), "Title")
 
 
 def test_the_accuracies_of_all_epochs_stand_side_by_side():
@@ -110,6 +112,23 @@ def test_differences_from_the_first_method_are_paired_by_replicate():
     reach = stats.t.ppf(0.975, 1) * 0.5  # the standard error of two and three points
     assert found.loc[("Bayesian", 1), columns].tolist() == pytest.approx([2.5, 2.5 - reach, 2.5 + reach])
     assert "paired by replicate" in drawn_with().caption
+
+
+def test_differences_from_any_other_method_are_the_same_with_the_other_sign():
+    first = drawn_with().table.set_index(["method", "level"])
+    other = drawn_with(against="Bayesian").table.set_index(["method", "level"])
+    assert other.loc["Bayesian", "test accuracy: difference from Bayesian"].isna().all()
+    found = other.loc["deterministic", "test accuracy: difference from Bayesian"]
+    assert found.tolist() == pytest.approx(
+        (-first.loc["Bayesian", "test accuracy: difference from the panel's first method"]).tolist()
+    )
+
+
+def test_a_method_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(UserError) as refused:
+        drawn_with(against="Bayesain")
+    expected = "--against=Bayesain: did you mean 'Bayesian'? valid values are 'deterministic', 'Bayesian'"
+    assert str(refused.value) == expected
 
 
 def test_the_floor_of_a_calibration_error_is_drawn_with_its_interval():

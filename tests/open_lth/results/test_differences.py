@@ -50,6 +50,20 @@ def test_one_pair_has_a_difference_and_no_interval():
     assert math.isnan(found["low"]) and math.isnan(found["high"])
 
 
+def test_any_method_can_be_what_the_others_are_compared_with():
+    runs = table({("A", "x", 1): FIRST, ("A", "y", 1): OTHER, ("A", "z", 1): FIRST, ("B", "x", 1): FIRST})
+    found = paired_differences(runs, "accuracy", against="y")
+    assert found[["panel", "method"]].to_numpy().tolist() == [["A", "x"], ["A", "z"]]
+    assert found["difference"].tolist() == pytest.approx([-0.025, -0.025])
+
+
+def test_ensembles_which_are_of_no_replicate_have_no_partners():
+    runs = table({("A", "x", 1): FIRST, ("A", "ensemble", 1): [0.9], ("A", "y", 1): OTHER})
+    runs.loc[runs["method"] == "ensemble", "replicate"] = pd.NA
+    assert paired_differences(runs, "accuracy")["method"].tolist() == ["y"]
+    assert paired_differences(runs, "accuracy", against="ensemble").empty
+
+
 def test_every_panel_has_its_own_first_method_and_every_level_its_own_pairs():
     found = paired_differences(
         table(

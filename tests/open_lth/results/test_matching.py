@@ -85,6 +85,14 @@ def test_without_a_level_that_matches_none_is_named():
     assert found[["level", "density", "accuracy"]].isna().all() and found["last_level"] == 2
 
 
+def test_a_method_whose_dense_network_is_handicapped_is_held_to_the_best_one_as_well():
+    found = matching_tickets(pd.concat([lottery([0.90, 0.91, 0.80]), lottery([0.80, 0.89, 0.85], method="Bayesian")]))
+    own = found.set_index("method").loc["Bayesian"]
+    assert own[["dense", "level", "density"]].tolist() == [0.80, 2, 0.25]
+    assert own[["best_dense", "best_level", "best_density"]].tolist() == [0.90, 1, 0.5]
+    assert found.set_index("method").loc["IMP", ["best_dense", "best_level"]].tolist() == [0.90, 1]
+
+
 def test_a_branch_is_held_against_the_dense_networks_of_its_own_trunk():
     trunk, other = lottery([0.9, 0.9]), lottery([0.1, 0.1], method="another trunk")
     branch = lottery([0.0, 0.5, 0.9], method="transplant", experiment="lottery_IMP", kind="transplant").iloc[1:]
