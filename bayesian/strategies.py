@@ -107,10 +107,39 @@ def signal_to_shuffled_noise(model: nn.Module, mask: Mask, generator: torch.Gene
     return found
 
 
+def signal_to_noise_of_layers(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return |mean| over the geometric mean of the stds of its layer's kept weights.
+
+    It knows the scale of layers and, unlike a shuffle, adds no noise to the order of a layer's weights.
+    """
+    return _over_geometric_mean(model, mask, of_filters=False)
+
+
+def signal_to_noise_of_filters(model: nn.Module, mask: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return |mean| over the geometric mean of the stds of its filter's kept weights: those with the same first index.
+
+    What this gains over layers' is the scale of filters, which BatchNorm makes arbitrary.
+    """
+    return _over_geometric_mean(model, mask, of_filters=True)
+
+
+def _over_geometric_mean(model: nn.Module, mask: Mask, of_filters: bool) -> dict[str, Tensor]:
+    found = {}
+    for tensor in variational_tensors(model):
+        if tensor.is_weight:
+            kept, log_std = mask[tensor.name].cpu() == 1, tensor.log_std.detach().cpu()
+            over = tuple(range(int(of_filters), log_std.dim()))
+            mean = log_std.where(kept, 0).sum(over, keepdim=True) / kept.sum(over, keepdim=True).clamp(1)
+            found[tensor.name] = tensor.mean.detach().cpu().abs() / mean.exp()
+    return found
+
+
 _CONTROLS: dict[str, tuple[str, Score]] = {
     "sparse_global_mu_scaled": ("the smallest |mean| times the root of the fan-in", scaled_mean_magnitude),
     "sparse_lamp_mu": ("the smallest |mean| in layer-adaptive magnitude (LAMP)", layer_adaptive_mean_magnitude),
     "sparse_global_snr_shuffled": ("|mean| / std of another weight of the layer: a control", signal_to_shuffled_noise),
+    "sparse_global_snr_of_layers": ("|mean| / geometric mean std of the layer: a control", signal_to_noise_of_layers),
+    "sparse_global_snr_of_filters": ("|mean| / that of the filter: a finer control", signal_to_noise_of_filters),
 }
 
 

@@ -45,6 +45,8 @@ BAYESIAN_SCALES: Mapping[str, str] = {
     "Bayesian, |μ|·√fan-in": "sparse_global_mu_scaled",
     "Bayesian, |μ| in each layer": "sparse_layerwise_mu",
     "Bayesian, |μ|/σ, σ shuffled": "sparse_global_snr_shuffled",
+    "Bayesian, |μ|/σ, mean σ of the layer": "sparse_global_snr_of_layers",
+    "Bayesian, |μ|/σ, mean σ of the filter": "sparse_global_snr_of_filters",
 }
 """Method -> pruning strategy."""
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import gmean
 
 from bayesian import strategies
 from bayesian.adapter import variational_tensors
@@ -234,6 +235,35 @@ def test_std_of_other_weights_of_the_layer_is_a_control(trained, prunable):
             torch.testing.assert_close(noise, tensor.log_std.exp()[kept].sort().values, rtol=1e-4, atol=0)
             assert torch.equal(one[tensor.name][kept], same[tensor.name][kept])
             assert not torch.equal(one[tensor.name][kept], other[tensor.name][kept])
+
+
+@pytest.mark.parametrize("of_filters", [False, True])
+def test_geometric_means_of_the_std_of_layers_and_of_filters_are_controls(trained, prunable, of_filters):
+    mask = Mask.ones(prunable_shapes(prunable(trained)))
+    mask["fc_layers.0.weight"][:, ::2] = 0
+    mask["fc_layers.0.weight"][1] = 0  # a filter without a weight
+    apply_mask(prunable(trained), mask)
+    score = strategies.signal_to_noise_of_filters if of_filters else strategies.signal_to_noise_of_layers
+    scores = score(trained, mask, torch.Generator())
+    for tensor in variational_tensors(trained):
+        if tensor.is_weight:
+            kept, found = mask[tensor.name] == 1, scores[tensor.name]
+            groups = range(len(found)) if of_filters else [slice(None)]
+            for group in (group for group in groups if kept[group].any()):
+                own = kept[group]
+                expected = tensor.mean[group][own].abs() / gmean(tensor.log_std[group][own].detach().exp())
+                torch.testing.assert_close(found[group][own], expected.float(), rtol=1e-4, atol=0)
+
+
+def test_equal_stds_in_a_layer_make_all_controls_signal_to_noise(make_network, prunable):
+    model = make_network("cifar_resnet_8_4")
+    with torch.no_grad():
+        for number, tensor in enumerate(variational_tensors(model)):
+            tensor.log_std.fill_(-3.0 - 0.1 * number)
+    ones = Mask.ones(prunable_shapes(prunable(model)))
+    names = ("snr", "snr_shuffled", "snr_of_layers", "snr_of_filters")
+    snr, *others = (prune(f"sparse_global_{name}", model, ones, 0.5) for name in names)
+    assert max(sum(int((snr[name] != other[name]).sum()) for name in snr) for other in others) <= 2  # ties by rounding
 
 
 def test_signal_to_noise_is_scaled_magnitude_as_long_as_std_has_learned_nothing(make_network, prunable):

@@ -127,6 +127,8 @@ ROWS: dict[str, dict[str, Words]] = {
         "sparse_lamp_mu": (),
         "sparse_layerwise_mu": (),
         "sparse_global_snr_shuffled": (),
+        "sparse_global_snr_of_layers": (),
+        "sparse_global_snr_of_filters": (),
         "sparse_global_snr_released": (),
         # At equal stds it prunes whole layers, those of small fan-in first; here there is one layer to prune.
         "sparse_global_square_released": LENET,

@@ -257,6 +257,8 @@ def test_layer_scale_has_the_scores_that_know_layers_but_no_sigma():
         "Bayesian, |μ|·√fan-in": bayesian("sparse_global_mu_scaled"),
         "Bayesian, |μ| in each layer": bayesian("sparse_layerwise_mu"),
         "Bayesian, |μ|/σ, σ shuffled": bayesian("sparse_global_snr_shuffled"),
+        "Bayesian, |μ|/σ, mean σ of the layer": bayesian("sparse_global_snr_of_layers"),
+        "Bayesian, |μ|/σ, mean σ of the filter": bayesian("sparse_global_snr_of_filters"),
     }
 
 
