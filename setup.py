@@ -12,7 +12,10 @@ PACKAGES = ("foundations", "datasets", "models", "pruning", "training", "open_lt
 HERE = Path(__file__).parent
 README = HERE / "README.md"
 
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "torchmetrics>=1.4", "setuptools>=70.1"]
+TEST = [
+    *("pytest>=8", "pytest-xdist>=3.5", "pytest-timeout>=2.3"),
+    *("hypothesis>=6.100", "torchmetrics>=1.4", "setuptools>=70.1"),
+]
 TENSORBOARD = ["tensorboard>=2.20"]
 WANDB = ["wandb>=0.28"]
 EXPORT = ["onnx>=1.17", "onnxscript>=0.3", "huggingface_hub>=0.30"]

@@ -101,10 +101,15 @@ class Command:
 
 
 def patience(seconds: float) -> Iterator[float]:
-    """Iterate over how late a command is to be killed at most: ever later, as a machine may have become busy."""
-    while True:
+    """Iterate over how late a command is to be killed at most: ever later, as a machine may have become busy.
+
+    Raises:
+        AssertionError: when the command should have ended long ago.
+    """
+    while seconds < PATIENCE:
         yield seconds
         seconds *= 1.05
+    raise AssertionError(f"not done within {PATIENCE} s, again and again")
 
 
 def killed_after(words: Sequence[str], place: Path, delay: float, number: int = signal.SIGKILL) -> Ended:

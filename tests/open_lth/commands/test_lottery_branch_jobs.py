@@ -8,7 +8,6 @@ import shlex
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -82,17 +81,20 @@ def test_a_level_that_fails_is_told_with_its_command(trunk_of):
 def test_a_stopped_command_goes_on_to_the_same_bits(trunk_of, again):
     trunk = trunk_of()
     other = again(trunk)
-    retrain = ("retrain", *RETRAINING, "--retrain_t_training_steps=8ep", "--threads=1")
+    retrain = ("retrain", *RETRAINING, "--retrain_t_training_steps=80ep", "--threads=1")
+    is_over = threading.Event()
 
     def stop() -> None:
         while not list(directory.glob("level_*/lottery_branch_*/checkpoint.pth")):
-            time.sleep(0.005)
+            if is_over.wait(0.005):
+                return
         os.kill(os.getpid(), signal.SIGTERM)
 
     directory = trunk.directory
     thread = threading.Thread(target=stop, daemon=True)
     thread.start()
     outcome = trunk.workplace.run("lottery_branch", *retrain, "--levels=1-2", "--jobs=2", "--quiet", *trunk.words)
+    is_over.set()
     thread.join()
     assert outcome.code == 75
     stopped, how = outcome.err.splitlines()
