@@ -3,7 +3,17 @@
 from open_lth.suites.plots import PLOTS, Plot
 from open_lth.suites.scales import SCALES
 from open_lth.suites.styles import STYLES, Style
-from open_lth.suites.suite import SUITES, Experiment, Scale, Series, Suite, in_order, suites_of, with_replicates
+from open_lth.suites.suite import (
+    SUITES,
+    Experiment,
+    Scale,
+    Series,
+    Suite,
+    in_order,
+    suites_of,
+    with_networks,
+    with_replicates,
+)
 
 __all__ = [
     "PLOTS",
@@ -18,5 +28,6 @@ __all__ = [
     "Suite",
     "in_order",
     "suites_of",
+    "with_networks",
     "with_replicates",
 ]

@@ -10,7 +10,7 @@ from foundations.arguments import add_flags_of
 from foundations.errors import UserError, one_of
 from foundations.flags import Count, flag
 from open_lth.suites.scales import SCALES, read_scale
-from open_lth.suites.suite import Scale, with_replicates
+from open_lth.suites.suite import Scale, with_networks, with_replicates
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ def add_scale_flags(section: argparse._ArgumentGroup, figures: Sequence[str], de
     section.add_argument("--figure", nargs="+", action="extend", metavar="NAME", help=which)
     size = f"{', '.join(SCALES.names())} or a JSON file of your own (required)"
     section.add_argument("--scale", metavar="SCALE", help=size)
+    named = "networks of the scale, by its names for them (default: all)"
+    section.add_argument("--network", nargs="+", action="extend", metavar="NAME", help=named)
     add_flags_of(section, Replicates)
 
 
@@ -38,9 +40,10 @@ def chosen_scale(args: argparse.Namespace) -> Scale:
     """Return the scale that the flags say.
 
     Raises:
-        UserError: if none is given, or it cannot be read.
+        UserError: if none is given, it cannot be read, or has no such network.
     """
     if args.scale is None:
         raise UserError(f"--scale is required: {one_of(SCALES.names())} or the path of a JSON file")
     scale = read_scale(args.scale)
-    return scale if args.replicates is None else with_replicates(scale, args.replicates)
+    scale = scale if args.replicates is None else with_replicates(scale, args.replicates)
+    return with_networks(scale, args.network) if args.network else scale

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from foundations.errors import InvalidValue
+from foundations.errors import InvalidValue, UserError, one_of
 from foundations.registry import Registry
 from foundations.settings import checked_settings
 
@@ -19,7 +19,7 @@ class Scale(Mapping[str, Any]):
     """How large the experiments of suites are: plain data, as a JSON file holds it; what it says is up to the suites.
 
     Its `figures`, if there are any, name those that are meant unless others are asked for, each with what is different
-    for it; its `replicates` is how many there are of every experiment.
+    for it; its `replicates` is how many there are of every experiment; its `networks` are by their names.
 
     Args:
         name: what users call it: its registered name, or its file.
@@ -123,7 +123,40 @@ def suites_of(scale: Scale, names: Sequence[str] | None = None) -> dict[str, Sui
 
 def with_replicates(scale: Scale, replicates: int) -> Scale:
     """Return a scale with so many replicates of every experiment, in all figures."""
+    figures = {name: {**own, "replicates": replicates} for name, own in _figures(scale).items()}
+    return Scale({**scale, "replicates": replicates, "figures": figures or scale.get("figures", {})}, scale.name)
+
+
+def with_networks(scale: Scale, names: Sequence[str]) -> Scale:
+    """Return a scale with some of its networks alone, without the figures that it has for others only.
+
+    Raises:
+        UserError: if it has no such network, or no figure for it.
+    """
+    known = scale.get("networks", ())
+    quoted = [f"'{name}'" for name in known]  # whose names have spaces
+    for name in names:
+        if name not in known:
+            raise InvalidValue("network", name, one_of(quoted, f"'{name}'"))
+    content = {
+        key: {name: own for name, own in scale[key].items() if name in names}
+        for key in ("networks", "larger_networks")
+        if key in scale
+    }
+    own_networks = {name: own.get("networks") or names for name, own in _figures(scale).items()}
+    figures = {
+        name: {**own, "networks": [one for one in own_networks[name] if one in names]}
+        for name, own in _figures(scale).items()
+        if not {*own_networks[name]}.isdisjoint(names)
+    }
+    if own_networks and not figures:
+        raise UserError(f"--network={' '.join(names)}: --scale={scale.name} has no figure for it")
+    return Scale({**scale, **content, "figures": figures or scale.get("figures", {})}, scale.name)
+
+
+def _figures(scale: Scale) -> Mapping[str, Mapping[str, Any]]:
+    """Return what is different for which figure; nothing if that is not as it must be, which `suites_of` says."""
     figures = scale.get("figures", {})
     if isinstance(figures, Mapping) and all(isinstance(own, Mapping) for own in figures.values()):
-        figures = {name: {**own, "replicates": replicates} for name, own in figures.items()}
-    return Scale({**scale, "replicates": replicates, "figures": figures}, scale.name)
+        return figures
+    return {}

@@ -114,6 +114,16 @@ def test_replicates_and_whatever_says_how_to_run_are_passed_on(workplace, scale,
     assert all(ending in command and "--jobs" not in command for command in waiting)
 
 
+def test_a_network_of_the_scale_alone_has_the_same_commands_and_no_word_of_it_in_them(workplace):
+    def commands(*words: str) -> list[str]:
+        return workplace.done("reproduce", "--scale=small", "--figure", "4", "6", "--dry_run", *words).out.splitlines()
+
+    alone = commands("--network", "ViT (digits)")
+    assert alone == [command for command in commands() if "_vit_" in command]
+    assert not any("--network" in command for command in alone)
+    assert {*commands("--network", "ViT (digits)", "VGG (digits)")} > {*alone}
+
+
 def test_jobs_are_called_after_the_first_curve_that_they_are_in_or_that_needs_them(workplace, scale, monkeypatch):
     labels: list[str] = []
     monkeypatch.setattr(JobsRunner, "run", lambda self: labels.extend(job.label for job in self._jobs))
@@ -137,6 +147,7 @@ SCALES = "valid values are paper, small, medium, gpu, methods or the path of a J
         ((), f"error: --scale is required: {SCALES}"),
         (("--scale=none.json",), f"error: --scale=none.json: {SCALES}"),
         (("--scale=paper", "--figure=10"), "error: --figure=10: valid values are 1, 2, 3, 4, 5, 6, 7, 8, 9, table1"),
+        (("--scale=paper", "--network=ResNet"), "error: --network=ResNet: did you mean 'ResNet-20'? valid"),
         (("--scale=paper", "--replicates=0"), "error: --replicates=0: must be a whole number of at least 1"),
         (("--scale=paper", "--jobs=two"), "error: --jobs=two: must be a whole number of at least 1"),
         (("--scale=paper", "--replicate=2"), "error: --replicate=2: no such flag; did you mean --replicates?"),

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from foundations.errors import UserError
-from open_lth.suites import SUITES, Experiment, Scale, Series, Suite, in_order, suites_of, with_replicates
+from open_lth.suites import (
+    SUITES,
+    Experiment,
+    Scale,
+    Series,
+    Suite,
+    in_order,
+    suites_of,
+    with_networks,
+    with_replicates,
+)
 
 
 @pytest.fixture
@@ -85,3 +95,37 @@ def test_a_number_of_replicates_holds_for_all_figures_and_changes_nothing_else()
     }
     assert with_replicates(scale, 2).name == "mine.json"
     assert scale["replicates"] == 5
+
+
+NETWORKS = {
+    "networks": {"A net": "--a", "B": "--b", "C": "--c"},
+    "larger_networks": {"A net": {"AA": "--aa"}, "B": {"BB": "--bb"}},
+    "figures": {"1": {}, "2": {"networks": ["A net"], "replicates": 7}, "3": {"networks": ["C", "A net"]}},
+}
+
+
+def test_some_networks_alone_leave_out_the_others_everywhere_and_the_figures_of_others():
+    scale = Scale(NETWORKS, "mine.json")
+    assert with_networks(scale, ["C"]) == {
+        "networks": {"C": "--c"},
+        "larger_networks": {},
+        "figures": {"1": {"networks": ["C"]}, "3": {"networks": ["C"]}},
+    }
+    both = with_networks(scale, ["C", "A net"])
+    assert list(both["networks"]) == ["A net", "C"]
+    assert both["figures"]["2"] == {"networks": ["A net"], "replicates": 7}
+    assert both["figures"]["3"]["networks"] == ["C", "A net"]
+    assert list(scale["networks"]) == ["A net", "B", "C"]
+
+
+def test_a_network_that_the_scale_does_not_have_is_refused_with_those_it_has():
+    with pytest.raises(
+        UserError, match=r"^--network=A nett: did you mean 'A net'\? valid values are 'A net', 'B', 'C'$"
+    ):
+        with_networks(Scale(NETWORKS, "mine.json"), ["B", "A nett"])
+
+
+def test_a_network_without_a_figure_is_refused():
+    scale = Scale({**NETWORKS, "figures": {"2": {"networks": ["A net"]}}}, "mine.json")
+    with pytest.raises(UserError, match=r"^--network=B: --scale=mine\.json has no figure for it$"):
+        with_networks(scale, ["B"])
