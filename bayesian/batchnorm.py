@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from training import batchnorm_layers
@@ -43,14 +46,24 @@ class SampleStatistics:
         return [memory[:samples] for memory in self._memory]
 
     @contextmanager
-    def kept_apart(self) -> Iterator[None]:
-        """Let a layer's statistics be those of its latest batch, as long as the block lasts."""
+    def kept_apart(self, side_by_side: bool) -> Iterator[None]:
+        """Let a layer's statistics be those of its latest batch, as long as the block lasts.
+
+        Args:
+            side_by_side: whether that of several samples will be normalised at once.
+        """
         momenta = [layer.momentum for layer in self._layers]
+        plain = [one for one in self._layers if type(one).forward is _BatchNorm.forward and one.training]
+        changed = plain if side_by_side else []
         try:
             for layer in self._layers:
                 layer.momentum = 1.0
+            for layer in changed:
+                layer.__dict__["forward"] = functools.partial(_normalise, layer)
             yield
         finally:
+            for layer in changed:
+                del layer.__dict__["forward"]
             for layer, momentum in zip(self._layers, momenta, strict=True):
                 layer.momentum = momentum
 
@@ -81,6 +94,51 @@ class SampleStatistics:
         if self._layers:
             counters = [layer.num_batches_tracked for layer in self._layers if layer.num_batches_tracked is not None]
             torch._foreach_add_(counters, samples)
+
+
+def _normalise(layer: _BatchNorm, features: Tensor) -> Tensor:
+    """Return features of samples side by side, normalised by each sample's own statistics, and note these."""
+    mean, variance = _running(layer)
+    if torch.compiler.is_compiling():  # fuses torch's batched form, and knows of no function's own
+        found = torch.native_batch_norm(features, layer.weight, layer.bias, mean, variance, True, 1.0, layer.eps)[0]
+        return found.to(features.dtype)
+    normalised: Tensor = _Normalisation.apply(features, mean, variance, layer.weight, layer.bias, layer.eps)
+    return normalised
+
+
+class _Normalisation(torch.autograd.Function):
+    """BatchNorm in training, to which the channels of all samples are those of one network.
+
+    torch's own batched form multiplies by the weight and adds the bias afterwards, in single precision, and on a GPU
+    refuses features in channels_last where cuDNN would do the rest.
+    """
+
+    @staticmethod
+    def forward(features: Tensor, *others: Any) -> Tensor:  # torch wants one; of a single sample it is the layer's own
+        raise NotImplementedError
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Keep nothing: the batched form is made of operations that have gradients."""
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Sequence[int | None], features: Tensor, *others: Any) -> tuple[Tensor, int]:
+        """Return the features of all samples, (B, n, C, ...), and which of their dimensions is n."""
+        samples, dim = info.batch_size, in_dims[0]
+        if dim is None:  # the images themselves
+            features, dim = features.expand(samples, *features.shape), 0
+        of_all = (_of_all(one, dim, samples) for one, dim in zip(others[:4], in_dims[1:5], strict=True))
+        mean, variance, weight, bias = of_all
+        together = features.movedim(dim, 1).flatten(1, 2)
+        found = F.batch_norm(together, mean, variance, weight, bias, training=True, momentum=1.0, eps=others[4])
+        return found.unflatten(1, (samples, -1)), 1
+
+
+def _of_all(channels: Tensor | None, dim: int | None, samples: int) -> Tensor | None:
+    """Return numbers of the channels of all samples; memory that is to be written to stays what it is."""
+    if channels is None:
+        return None
+    return channels.repeat(samples) if dim is None else channels.movedim(dim, 0).flatten()
 
 
 def _running(layer: _BatchNorm) -> tuple[Tensor, Tensor]:

@@ -45,7 +45,7 @@ def on_streams(one: Callable[[Network], Forward], model: nn.Module) -> Forward:
             with _following(streams[sample] if images.is_cuda else None):
                 logits.append(forward([w[sample] for w in weights], [s[sample] for s in statistics], images))
         for stream in streams[: len(logits)]:
-            torch.cuda.current_stream().wait_stream(stream)
+            torch.cuda.current_stream(stream.device).wait_stream(stream)
         return torch.stack(logits)
 
     return each
@@ -55,7 +55,7 @@ def on_streams(one: Callable[[Network], Forward], model: nn.Module) -> Forward:
 def _following(stream: torch.cuda.Stream | None) -> Iterator[None]:
     """Compute on a stream, once all is done that the current one has been given so far."""
     if stream is not None:
-        stream.wait_stream(torch.cuda.current_stream())
+        stream.wait_stream(torch.cuda.current_stream(stream.device))
     with torch.cuda.stream(stream):
         yield
 
@@ -87,6 +87,8 @@ class Together:
         self._memory = posterior.memory(at_once)
         self._weights: list[Tensor] = []
         self._noise: Tensor | None = None
+        self._casts = True
+        self._side_by_side = spread is side_by_side
         self._plain = spread(self._one, model)
         self._forward = compiled(self._plain)
 
@@ -100,7 +102,7 @@ class Together:
         # Each tensor is a leaf of its own, so that autograd need not put the gradients together again.
         self._weights = [weight.detach().requires_grad_() for weight in self._weights]
         with self._settled():
-            found = self._forward(self._weights, self._statistics.of(count), images)
+            found = self._pass(self._forward, self._weights, images)
         self._statistics.follow(count)
         return found.float()
 
@@ -110,20 +112,34 @@ class Together:
         found = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self._weights]
         gradients.add_several(self._posterior.join(found), self._noise)
 
-    @torch.no_grad()
     def obstacle(self, images: Tensor) -> str:
         """Return why samples of this network cannot go together, or nothing; two images are tried, to no effect."""
-        try:
-            with self._settled():
-                self._plain([memory[:1] for memory in self._memory], self._statistics.of(1), images[:2])
-        except RuntimeError as error:
-            random = "random operation" in str(error)
-            return "its layers draw random numbers" if random else str(error).partition("\n")[0]
-        return ""
+        weights = [memory[:1].detach().requires_grad_() for memory in self._memory]
+        for self._casts in (True, False):
+            try:
+                with torch.enable_grad(), self._settled():
+                    logits = self._pass(self._plain, weights, images[:2])
+                torch.autograd.grad(logits.float().sum(), weights, allow_unused=True)
+                return ""
+            except RuntimeError as error:
+                random = "random operation" in str(error)
+                reason = "its layers draw random numbers" if random else str(error).partition("\n")[0]
+        return reason
+
+    def _pass(self, forward: Forward, weights: Sequence[Tensor], images: Tensor) -> Tensor:
+        """Return logits as autocast would have them, to which batched layers are opaque: biases are added outside.
+
+        So it is all cast beforehand, unless a convolution gets features that a layer before it has in single precision.
+        """
+        kind = images.device.type
+        if self._casts and torch.is_autocast_enabled(kind):
+            dtype = torch.get_autocast_dtype(kind)
+            images, weights = images.to(dtype), [weight.to(dtype) for weight in weights]
+        return forward(weights, self._statistics.of(len(weights[0])), images)
 
     @contextmanager
     def _settled(self) -> Iterator[None]:
-        with self._precision.autocast(), self._statistics.kept_apart(), warnings.catch_warnings():
+        with self._precision.autocast(), self._statistics.kept_apart(self._side_by_side), warnings.catch_warnings():
             # Operations for which torch has no batched form are done sample by sample, as they would be anyway.
             warnings.filterwarnings("ignore", "There is a performance drop")
             yield

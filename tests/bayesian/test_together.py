@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bayesian.elbo import Elbo
 from bayesian.estimators import ESTIMATORS
@@ -24,12 +26,17 @@ STEP = Step(3, 10)
 BATCHED = [name for name, estimator in ESTIMATORS.items() if not estimator.local_in_linear_layers]
 
 
-def found_by(model, hparams, circumstances, batch, way=None, at_once=1):
-    """Return gradients, terms and BatchNorm's statistics after a step, of a copy of a network."""
+def found_by(model, hparams, circumstances, batch, way=None, at_once=1, together=None):
+    """Return gradients, terms and BatchNorm's statistics after a step, of a copy of a network.
+
+    Args:
+        together: whether the samples must go so; if several are to, by default.
+    """
     model = copy.deepcopy(model).train()
     run = replace(circumstances, samples_at_once=at_once)
     elbo = Elbo(model, hparams, run, **({"way": way} if way else {}))
     terms = elbo.backward(*batch, STEP)
+    assert isinstance(elbo._passes, Together) == (at_once > 1 if together is None else together)
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     return gradients, terms, dict(model.named_buffers())
 
@@ -91,6 +98,89 @@ def test_in_half_precision_gradients_are_no_worse_than_the_loops(
     assert 0 < difference(together, exact) < 2 * difference(loop, exact) < 0.5
 
 
+HALF = {
+    "cifar_resnet_8_4": {"VIConv2d", "BatchNorm2d", "VILinear"},
+    "cifar_vgg_11_4": {"VIConv2d", "BatchNorm2d", "MaxPool2d", "VILinear"},
+    "cifar_vit_1_8_2": {"VIConv2d", "VILinear", "GELU"},
+    "mnist_lenet_12": {"VILinear"},
+}
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_in_half_precision_features_of_samples_side_by_side_are_as_short_as_in_the_loop(make_network, images_for, name):
+    """Or the GPU would move twice as many bytes."""
+    seen: dict[str, set[torch.dtype]] = {}
+
+    def note(layer: nn.Module, inputs: object, output: Tensor) -> None:
+        seen.setdefault(type(layer).__name__, set()).add(output.dtype)
+
+    model = make_network(name).train().to(memory_format=torch.channels_last)
+    for layer in model.modules():
+        layer.register_forward_hook(note)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(images_for(name, 4))
+    loop = dict(seen)
+    seen.clear()
+    posterior = Posterior.of(model)
+    together = Together(
+        model, posterior, Precision("bf16", torch.device("cpu")), 3, side_by_side, lambda forward: forward
+    )
+    assert not together.obstacle(images_for(name, 4))
+    assert together.logits(images_for(name, 4), sampled(posterior, 3)).dtype == torch.float32
+    assert all(seen[layer] == loop[layer] == {torch.bfloat16} for layer in HALF[name])
+
+
+class Squashed(nn.BatchNorm2d):
+    """A BatchNorm layer with more to it, as some libraries have it."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features).tanh()
+
+
+def test_batchnorm_layers_of_other_kinds_keep_what_they_do(small_pair, small_batch, make_hparams, circumstances):
+    _, model = small_pair()
+    squashed = Squashed(3).double()
+    squashed.load_state_dict(model.bn.state_dict())
+    model.bn = squashed
+    loop = found_by(model, make_hparams(), circumstances, small_batch())
+    assert_alike(found_by(model, make_hparams(), circumstances, small_batch(), at_once=2), loop, 1e-6)
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet_8_4", "cifar_vgg_11_4"])
+def test_samples_go_side_by_side_through_a_gpus_batchnorm(make_network, images_for, name):
+    """A GPU without memory, which computes shapes alone: cuDNN's BatchNorm does not batch in channels_last."""
+    model = make_network(name).train().to(memory_format=torch.channels_last)
+    images, seen = images_for(name, 4).contiguous(memory_format=torch.channels_last), set()
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        for module in model.modules():
+            for own in (module._parameters, module._buffers):
+                for key, tensor in own.items():
+                    if tensor is not None:
+                        on_gpu = mode.from_tensor(tensor.detach()).to("cuda")
+                        own[key] = nn.Parameter(on_gpu) if isinstance(tensor, nn.Parameter) else on_gpu
+        together = Together(
+            model,
+            Posterior.of(model),
+            Precision("fp32", torch.device("cuda")),
+            3,
+            side_by_side,
+            lambda forward: forward,
+        )
+
+        class Watch(TorchDispatchMode):
+            def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+                if "batch_norm" in str(function):
+                    seen.add(
+                        (str(function), args[0].shape[1] % 3, args[0].is_contiguous(memory_format=torch.channels_last))
+                    )
+                return function(*args, **(kwargs or {}))
+
+        with together._settled(), Watch():
+            logits = together._pass(together._plain, together._memory, mode.from_tensor(images).to("cuda"))
+    assert logits.shape == (3, 4, 10)
+    assert seen == {("aten.cudnn_batch_norm.default", 0, True)}
+
+
 def test_frozen_and_pruned_weights_are_as_in_the_loop(small_pair, small_batch, make_hparams, circumstances):
     _, model = small_pair()
     model.bn.bias.requires_grad_(False)
@@ -108,7 +198,7 @@ def test_convolutions_of_all_samples_are_one_in_channels_last(make_network):
     """What makes it fast on a GPU, where convolutions with groups are slow in any other layout."""
     seen = []
 
-    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+    class Watch(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
             if "convolution" in str(function):
                 seen.append([one for one in args[:3] if isinstance(one, Tensor) and one.dim() == 4])
@@ -143,7 +233,7 @@ def test_what_cannot_go_together_goes_one_after_another_and_that_is_said(
 ):
     model, batch = make_network("mnist_lenet_12"), (images_for("mnist_lenet_12", 4), torch.arange(4))
     local = make_hparams(estimator="local_reparameterization")
-    found = found_by(model, local, circumstances, batch, at_once=2)
+    found = found_by(model, local, circumstances, batch, at_once=2, together=False)
     assert said(caplog, "local reparameterization draws for")
     assert_alike(found, found_by(model, local, circumstances, batch), 1e-9)
 
@@ -151,7 +241,7 @@ def test_what_cannot_go_together_goes_one_after_another_and_that_is_said(
 def test_layers_that_draw_keep_to_the_loop(make_network, make_hparams, images_for, circumstances, caplog):
     model, batch = make_network("mnist_lenet_12"), (images_for("mnist_lenet_12", 4), torch.arange(4))
     model.fc = nn.Sequential(nn.Dropout(0.5), model.fc)
-    found_by(model, make_hparams(), circumstances, batch, at_once=2)
+    found_by(model, make_hparams(), circumstances, batch, at_once=2, together=False)
     assert said(caplog, "its layers draw random numbers")
 
 
@@ -164,7 +254,7 @@ def test_a_network_that_looks_at_its_features_keeps_to_the_loop(
 
     model, batch = make_network("mnist_lenet_12"), (images_for("mnist_lenet_12", 4), torch.arange(4))
     model.fc = nn.Sequential(Curious(), model.fc)
-    found_by(model, make_hparams(), circumstances, batch, at_once=2)
+    found_by(model, make_hparams(), circumstances, batch, at_once=2, together=False)
     assert said(caplog, "item")
 
 
@@ -173,7 +263,7 @@ def test_statistics_that_count_their_batches_keep_to_the_loop(
 ):
     _, model = small_pair()
     model.bn.momentum = None
-    found_by(model, make_hparams(), circumstances, small_batch(), at_once=2)
+    found_by(model, make_hparams(), circumstances, small_batch(), at_once=2, together=False)
     assert said(caplog, "a BatchNorm layer without momentum counts its batches")
 
 
