@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -65,7 +67,7 @@ class _CudaGraph:
         self._generators = [*generators, torch.cuda.default_generators[index]]
 
     def rehearse(self, work: Callable[[], Any]) -> Any:
-        stream, current = self._shared.stream, torch.cuda.current_stream()
+        stream, current = self._shared.stream, torch.cuda.current_stream(self._shared.device)
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
             result = work()
@@ -76,12 +78,14 @@ class _CudaGraph:
         states = [generator.clone_state() for generator in self._generators]
         try:
             # The outer block, because a capture that fails leaves its own stream the current one.
-            outer, shared = torch.cuda.stream(torch.cuda.current_stream()), self._shared
+            shared = self._shared
+            outer = torch.cuda.stream(torch.cuda.current_stream(shared.device))
             with outer, torch.cuda.graph(self._graph, shared.pool, shared.stream):
                 return work()
         except RuntimeError:
             for generator, state in zip(self._generators, states, strict=True):
-                generator.graphsafe_set_state(state)  # else it would take itself to be captured for ever
+                # Else it would take itself to be captured for ever; graphs that know its old state are of no use now.
+                generator.graphsafe_set_state(state)
             raise
 
     def replay(self) -> None:
@@ -101,19 +105,23 @@ class Repetition(Generic[Result]):
 
     Args:
         graph: what captures it; None for just doing it.
-        on_failure: told why it could not be captured.
+        graphs: those that it is one of, told why it could not be captured.
+        anew: gets ready what a capture that failed has used up.
     """
 
-    def __init__(self, work: Callable[[], Result], graph: Graph | None, on_failure: Callable[[str], None]) -> None:
+    def __init__(
+        self, work: Callable[[], Result], graph: Graph | None, graphs: Graphs, anew: Callable[[], None] | None = None
+    ) -> None:
         self._work = work
         self._graph = graph
-        self._on_failure = on_failure
+        self._graphs = graphs
+        self._anew = anew
         self._done = 0
         self._result: Result
 
     def __call__(self) -> Result:
         """Do the work once, and return its result."""
-        graph = self._graph
+        graph = self._graph if self._graphs.are_made else None
         if graph is None:
             return self._work()
         if self._done < REHEARSALS:
@@ -124,8 +132,9 @@ class Repetition(Generic[Result]):
             try:
                 self._result = graph.capture(self._work)
             except RuntimeError as error:
-                self._graph = None
-                self._on_failure(_reason(error))
+                self._graphs.give_up(_reason(error))
+                if self._anew is not None:
+                    self._anew()
                 return self._work()
             self._done += 1
         graph.replay()
@@ -137,6 +146,16 @@ def _reason(error: BaseException) -> str:
     while isinstance(error.__context__, RuntimeError):
         error = error.__context__
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def release(device: torch.device) -> None:
+    """Free the memory of graphs that nobody needs any more: they are parts of what the work that they repeat is of."""
+    if device.type == "cuda":
+        gc.collect()
+
+
+_ALIVE: weakref.WeakSet[Graphs] = weakref.WeakSet()
+"""All that are in use: torch's default generator, which a capture that fails spoils, is one for all of them."""
 
 
 class Graphs:
@@ -151,8 +170,10 @@ class Graphs:
     def __init__(self, what: str = "", make: GraphMaker | None = None, obstacles: Iterable[str] = ()) -> None:
         self._what = what
         self._make = make
+        _ALIVE.add(self)
         if make is not None and (found := next(iter(obstacles), "")):
-            self._give_up(found)
+            self._make = None
+            self._say(found)
 
     @staticmethod
     def of(context: RunContext, what: str, obstacles: Iterable[str]) -> Graphs:
@@ -169,14 +190,25 @@ class Graphs:
         """Whether work is captured."""
         return self._make is not None
 
-    def repeated(self, work: Callable[[], Result], generators: Sequence[torch.Generator] = ()) -> Repetition[Result]:
+    def repeated(
+        self,
+        work: Callable[[], Result],
+        generators: Sequence[torch.Generator] = (),
+        anew: Callable[[], None] | None = None,
+    ) -> Repetition[Result]:
         """Return what does some work again and again.
 
         Args:
             generators: what it draws from, besides torch's default ones; whoever has it done seeds them.
+            anew: gets ready once more what the work uses up, if it is to be done after all.
         """
-        return Repetition(work, None if self._make is None else self._make(generators), self._give_up)
+        return Repetition(work, None if self._make is None else self._make(generators), self, anew)
 
-    def _give_up(self, reason: str) -> None:
-        self._make = None
+    def give_up(self, reason: str) -> None:
+        """Say that this work is not captured, and from here on neither capture nor replay any, whose ever it is."""
+        for graphs in _ALIVE:
+            graphs._make = None
+        self._say(reason)
+
+    def _say(self, reason: str) -> None:
         LOGGER.warning("%s are not captured in a CUDA graph, and so slower: %s", self._what, reason)

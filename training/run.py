@@ -30,6 +30,7 @@ from training.checkpoint import TrainingState
 from training.data import extra_tests_for, load_test_for, load_train_for, load_training_set_for, load_validation_for
 from training.evaluation import Evaluator
 from training.finite import Diverged, check_network
+from training.graphs import release
 from training.hparams import TrainingHparams
 from training.loop import train
 from training.objective import TrainingCircumstances, loss_of
@@ -195,6 +196,8 @@ class TrainingRun:
             if self.paths.checkpoint.exists():  # else nothing is left of a run that is refused
                 self.paths.diverged.write_text(f"{error}\n")
             raise
+        finally:
+            release(self.context.device)  # before the next level's network comes
 
     def _train_together(self, model: nn.Module, mask: Mask, start: Step) -> None:
         """Train as one of the run's processes, all of which are here; the leader alone reads and writes results."""

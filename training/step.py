@@ -72,18 +72,24 @@ class TrainingStep:
         if self._factor != (factor := self._schedule(step.iteration)):
             set_learning_rate(self.state.optimizer, factor)
             self._factor = factor
-        # Layers that draw for themselves, such as dropout, get a stream of their own at every step.
-        torch.manual_seed(self._streams.seed("layers", step.iteration))
-        if isinstance(self._objective, RepeatableObjective):
-            self._objective.prepare(step)
+        self._prepare()
         self._work_on(self._loader.size_of_batch(step.it))()
         self._watch.look()
         self.state.advance()
 
+    def _prepare(self) -> None:
+        step = self.state.step
+        # Layers that draw for themselves, such as dropout, get a stream of their own at every step.
+        torch.manual_seed(self._streams.seed("layers", step.iteration))
+        if isinstance(self._objective, RepeatableObjective):
+            self._objective.prepare(step)
+
     def _work_on(self, size: int) -> Repetition[None]:
         if size not in self._work:
             generators = self._objective.generators if isinstance(self._objective, RepeatableObjective) else ()
-            self._work[size] = self._graphs.repeated(functools.partial(self._compute, size), generators)
+            self._work[size] = self._graphs.repeated(
+                functools.partial(self._compute, size), generators, anew=self._prepare
+            )
         return self._work[size]
 
     def _compute(self, size: int) -> None:

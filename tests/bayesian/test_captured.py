@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import training.graphs
 from bayesian.estimators import ESTIMATORS, Estimator
@@ -65,6 +66,48 @@ def test_replays_draw_and_compute_what_steps_do_that_are_not_captured(tmp_path, 
     train(captured)
     assert_same_bits(plain, captured)
     assert sum(graph.replays for graph in graphs) >= 14  # 16 steps of two sizes, each rehearsed once
+
+
+class FailingLayers(TorchDispatchMode):
+    """Refuses what layers do: by then, samples have been drawn. What has been written till then can be undone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if any(name in str(function) for name in ("addmm", "aten.mm", "convolution")):
+            raise RuntimeError("no room")
+        for argument, value in zip(function._schema.arguments, args, strict=False):
+            if argument.is_write and isinstance(value, torch.Tensor):
+                self.before.append((value, value.clone()))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_steps_whose_capture_fails_draw_what_they_would_have_drawn(tmp_path, monkeypatch, caplog, name):
+    class Refusing(OperationGraph):
+        """As on a GPU, a capture that fails has done nothing on the device, while the host has begun."""
+
+        def capture(self, work):
+            if not torch.is_grad_enabled():  # an evaluation's
+                return super().capture(work)
+            states = [generator.get_state() for generator in self._generators]
+            try:
+                with FailingLayers() as failing:
+                    return super().capture(work)
+            finally:
+                for tensor, value in reversed(failing.before):
+                    tensor.detach().copy_(value)
+                for generator, state in zip(self._generators, states, strict=True):
+                    generator.set_state(state)
+
+    monkeypatch.setattr(training.graphs, "graphs_of", lambda device: Refusing)
+    plain, refused = run_of(tmp_path / "plain", name, graph="off"), run_of(tmp_path / "refused", name)
+    train(plain)
+    train(refused)
+    assert_same_bits(plain, refused)
+    assert caplog.messages == ["training steps are not captured in a CUDA graph, and so slower: no room"]
 
 
 def test_a_plugins_estimator_is_not_captured_unless_it_says_that_it_can_be(tmp_path, graphs, monkeypatch, caplog):

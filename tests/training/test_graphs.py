@@ -69,6 +69,37 @@ def test_what_cannot_be_captured_goes_on_from_the_same_state_and_that_is_said_on
     assert not graphs.are_made
 
 
+def test_what_a_failed_capture_has_used_up_is_made_ready_anew():
+    class Refusing(OperationGraph):
+        def capture(self, work):
+            work()
+            raise RuntimeError("no room")
+
+    ready: list[int] = []
+    repeated = Graphs("steps", Refusing).repeated(ready.pop, anew=lambda: ready.append(1))
+    for number in range(REHEARSALS + 3):
+        ready.append(number)
+        assert repeated() == (1 if number == REHEARSALS else number)
+    assert not ready
+
+
+def test_a_capture_that_fails_ends_the_replays_of_all(caplog):
+    """Since it spoils the default generator, which all graphs have in common."""
+    counters = Counter(), Counter()
+    passes, steps = Graphs("passes", OperationGraph), Graphs("steps", OperationGraph)
+    one, other = passes.repeated(counters[0]), passes.repeated(counters[1])
+    failing = steps.repeated(lambda: torch.randn(2, generator=torch.Generator()))
+    for _ in range(REHEARSALS + 2):
+        one(), other()
+    assert counters[0].by_host == REHEARSALS + 1
+    for _ in range(REHEARSALS + 1):
+        failing()
+    assert one().item() == other().item() == 2 * (REHEARSALS + 3)
+    assert counters[0].by_host == REHEARSALS + 2
+    assert not passes.are_made and not steps.are_made
+    assert len(caplog.messages) == 1 and caplog.messages[0].startswith("steps are not captured")
+
+
 def test_random_numbers_of_a_replay_are_those_that_its_seed_gives():
     generator = torch.Generator()
     repeated = Graphs("steps", OperationGraph).repeated(lambda: torch.randn(3, generator=generator), [generator])
