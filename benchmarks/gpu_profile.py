@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import statistics
+import threading
 import time
 from collections.abc import Iterator, Sequence
 
 import torch
 
 from foundations.step import Step
-from gpu_step import STEPS, WARM_UP, Row, Setting, measure, synchronize, train
+from gpu_step import WARM_UP, Row, Setting, Turns, measure, synchronize, train
 from measuring import figure, print_header, print_row, spread
 from watched_training import OutOfTime, Scale
+
+STEPS_OF_JOBS = 800
+"""Steps of a turn of processes side by side, evaluations between them included: they are to overlap for long."""
 
 
 def print_profile(row: Row, setting: Setting) -> None:
@@ -64,13 +68,30 @@ def print_jobs(row: Row, numbers: Sequence[int], setting: Setting) -> None:
         if time.monotonic() > setting.deadline:
             print(f"\nno time was left for {number} processes", flush=True)
             return
-        with multiprocessing.get_context("spawn").Pool(number) as pool:
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(number, _meet_at, (context.Barrier(number),)) as pool:
             found = pool.starmap(_median, [(row, setting.scale, str(setting.device))] * number)
         rate = sum(1000 / one for one in found)
         alone = alone or rate
         print_row(str(number), spread(found), figure(rate), figure(rate / alone))
 
 
+class _CommonTurns(Turns):
+    """Turns that begin when those of all processes can."""
+
+    def __call__(self, step: Step) -> None:
+        if step.iteration == WARM_UP:
+            _BARRIER[0].wait(timeout=120)
+        super().__call__(step)
+
+
+_BARRIER: list[threading.Barrier] = []
+
+
+def _meet_at(barrier: threading.Barrier) -> None:
+    _BARRIER[:] = [barrier]
+
+
 def _median(row: Row, scale: Scale, device: str) -> float:
-    setting = Setting(scale, torch.device(device), time.monotonic() + 120, 3 if device == "cpu" else STEPS)
-    return statistics.median(measure(row, setting)[0])
+    setting = Setting(scale, torch.device(device), time.monotonic() + 120, 3 if device == "cpu" else STEPS_OF_JOBS)
+    return statistics.median(measure(row, setting, _CommonTurns(setting))[0])

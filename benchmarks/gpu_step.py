@@ -7,10 +7,11 @@ weights pruned, everything from bytes to updated weights, captured) of ResNet-20
 CIFAR-10's shape: deterministic, and with ten samples and two antithetic ones that go through the network one after
 another, side by side, or on streams of their own; compiled too. Ten samples by torch-blue's own conversion and `vmap`,
 in the same precision, are a row beside them, as in `sampling.py`. The peak of allocated memory is each row's own.
-Then a profile of captured steps says how long kernels run and how long the GPU has nothing to do. At last, 1, 2 and 4
-processes train deterministic ResNet-20 side by side, as `--jobs` lets them.
+After ResNet-20's rows that are not compiled, a profile of captured steps says how long kernels run and how long the GPU
+has nothing to do, and 1, 2 and 4 processes train deterministic ResNet-20 side by side, as `--jobs` lets them.
 
-Each row is printed as soon as it is measured, the most important first; what no time is left for is named.
+Each row is printed as soon as it is measured, the most important first; what no time is left for is named. A row whose
+samples could not go in its way fails.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import statistics
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +31,7 @@ from bayesian.ways import WAYS
 from foundations.step import Step
 from measuring import figure, print_header, print_row, spread
 from sampling import torch_blue_step
-from steps import DETERMINISTIC, KINDS, samples_go, variant_of
+from steps import DETERMINISTIC, KINDS, refusing_another_way, samples_go, variant_of
 from watched_training import OutOfTime, Scale, Watch, train_watched
 
 NETWORKS = ("cifar_resnet_20", "cifar_vgg_11", "cifar_vit_tiny")
@@ -38,6 +39,7 @@ TORCH_BLUE, LOOP, SIDE_BY_SIDE = "torch-blue's vmap", "one after another", "side
 KIND = {0: DETERMINISTIC, 10: "weights 10", 2: "antithetic 2"}
 TINY, TINY_NETWORK = Scale(num_train=16 * 30, num_test=8, batch=16, precision="fp32"), "cifar_resnet_8_2"
 WARM_UP, TURNS, STEPS = 10, 5, 40
+SECONDS_TO_START = {False: 10, True: 90}  # of what is compiled and what is not: a row with less time is not begun
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     setting = Setting(TINY, device, deadline, 3) if args.tiny else Setting(Scale(), device, deadline)
     networks = [TINY_NETWORK] if args.tiny else args.networks
     print(f"{'CPU' if args.tiny else torch.cuda.get_device_name()}, torch {torch.__version__}\n", flush=True)
-    _print_rows(rows(networks, compiled=not args.tiny), setting)
+    table = rows(networks, compiled=not args.tiny)
+    first = [row for row in table if row.network == networks[0] and not row.compiled]
+    _print_rows(first, setting)
     for samples in KIND:
-        print_profile(Row(networks[0], samples, SIDE_BY_SIDE if samples else LOOP), setting)
-    print_jobs(Row(networks[0], 0, LOOP), (1, 2) if args.tiny else (1, 2, 4), setting)
+        _try(print_profile, Row(networks[0], samples, SIDE_BY_SIDE if samples else LOOP), setting)
+    _try(print_jobs, Row(networks[0], 0, LOOP), (1, 2) if args.tiny else (1, 2, 4), setting)
+    if others := [row for row in table if row not in first]:
+        _print_rows(others, setting)
+
+
+def _try(work: Callable[..., None], *arguments: object) -> None:
+    """Print what some work prints; a failure is shown and loses nothing else."""
+    try:
+        work(*arguments)
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        print(f"failed: {error}\n", flush=True)
 
 
 def rows(networks: Sequence[str], compiled: bool) -> list[Row]:
@@ -156,13 +171,16 @@ def _print_rows(table: Sequence[Row], setting: Setting) -> None:
     print(flush=True)
 
 
-def measure(row: Row, setting: Setting) -> tuple[list[float], float]:
+def measure(row: Row, setting: Setting, turns: Turns | None = None) -> tuple[list[float], float]:
     """Return the milliseconds of a step in each turn, and the peak of allocated GPU memory in MiB.
 
     Raises:
         OutOfTime: if not even one turn could be timed.
     """
-    turns = Turns(setting)
+    if setting.device.type == "cuda" and setting.deadline - time.monotonic() < SECONDS_TO_START[row.compiled]:
+        raise OutOfTime
+    turns = turns or Turns(setting)
+    gc.collect()  # what an earlier row that failed has left
     if setting.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     try:
@@ -181,12 +199,16 @@ def measure(row: Row, setting: Setting) -> tuple[list[float], float]:
 
 
 def train(row: Row, setting: Setting, watch: Watch) -> None:
-    """Train in a row's way, until the watch ends it."""
+    """Train in a row's way, until the watch ends it.
+
+    Raises:
+        RuntimeError: if the samples cannot go so.
+    """
     one_by_one = row.way == LOOP
     variant, at_once = variant_of(*KINDS[KIND[row.samples]]), 1 if one_by_one else row.samples
-    with samples_go("side by side" if one_by_one else row.way):
+    with samples_go("side by side" if one_by_one else row.way), refusing_another_way():
         train_watched(
-            row.network, variant, setting.scale, "2ep", setting.device, row.compiled, watch, samples_at_once=at_once
+            row.network, variant, setting.scale, "99ep", setting.device, row.compiled, watch, samples_at_once=at_once
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import Iterator
 from unittest import mock
 
@@ -14,6 +15,7 @@ import bayesian.variant
 from bayesian.elbo import Elbo
 from bayesian.hparams import IVON, BayesianHparams
 from bayesian.variant import Bayesian
+from foundations.messages import LOGGER
 from foundations.randomness import RandomStreams
 from foundations.step import Step
 from measuring import Work
@@ -48,6 +50,22 @@ def samples_go(way: str) -> Iterator[None]:
     """Let samples that go together do so in a way of `bayesian.ways`, which no flag chooses."""
     with mock.patch.object(bayesian.variant, "Elbo", functools.partial(Elbo, way=way)):
         yield
+
+
+@contextlib.contextmanager
+def refusing_another_way() -> Iterator[None]:
+    """Raise a RuntimeError where samples that are to go together go one after another, of which users are warned."""
+
+    def refuse(record: logging.LogRecord) -> bool:
+        if "one after another" in (message := record.getMessage()):
+            raise RuntimeError(message)
+        return True
+
+    LOGGER.addFilter(refuse)
+    try:
+        yield
+    finally:
+        LOGGER.removeFilter(refuse)
 
 
 def model_hparams(network: str) -> ModelHparams:
