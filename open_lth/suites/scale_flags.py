@@ -46,4 +46,12 @@ def chosen_scale(args: argparse.Namespace) -> Scale:
         raise UserError(f"--scale is required: {one_of(SCALES.names())} or the path of a JSON file")
     scale = read_scale(args.scale)
     scale = scale if args.replicates is None else with_replicates(scale, args.replicates)
-    return with_networks(scale, args.network) if args.network else scale
+    return _with_networks(scale, args.network, args.figure or ()) if args.network else scale
+
+
+def _with_networks(scale: Scale, networks: Sequence[str], figures: Sequence[str]) -> Scale:
+    found = with_networks(scale, networks)
+    for name in figures:
+        if name in scale.get("figures", {}) and name not in found["figures"]:
+            raise UserError(f"--network={' '.join(networks)}: --scale={scale.name} has no figure {name} for it")
+    return found

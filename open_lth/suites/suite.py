@@ -133,7 +133,9 @@ def with_networks(scale: Scale, names: Sequence[str]) -> Scale:
     Raises:
         UserError: if it has no such network, or no figure for it.
     """
-    known = scale.get("networks", ())
+    known = scale.get("networks")
+    if not isinstance(known, Mapping):
+        raise InvalidValue("scale", scale.name, "networks must be an object, with flags by the names of networks")
     quoted = [f"'{name}'" for name in known]  # whose names have spaces
     for name in names:
         if name not in known:
@@ -141,17 +143,20 @@ def with_networks(scale: Scale, names: Sequence[str]) -> Scale:
     content = {
         key: {name: own for name, own in scale[key].items() if name in names}
         for key in ("networks", "larger_networks")
-        if key in scale
+        if isinstance(scale.get(key), Mapping)
     }
-    own_networks = {name: own.get("networks") or names for name, own in _figures(scale).items()}
-    figures = {
-        name: {**own, "networks": [one for one in own_networks[name] if one in names]}
-        for name, own in _figures(scale).items()
-        if not {*own_networks[name]}.isdisjoint(names)
-    }
-    if own_networks and not figures:
+    figures = {name: _of_networks(own, names) for name, own in _figures(scale).items()}
+    kept = {name: own for name, own in figures.items() if own.get("networks") != []}
+    if figures and not kept:
         raise UserError(f"--network={' '.join(names)}: --scale={scale.name} has no figure for it")
-    return Scale({**scale, **content, "figures": figures or scale.get("figures", {})}, scale.name)
+    return Scale({**scale, **content, "figures": kept or scale.get("figures", {})}, scale.name)
+
+
+def _of_networks(own: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+    """Return a figure's own settings for some networks alone; what is not as it must be is left to the suites."""
+    if not isinstance(own.get("networks"), list) or not own["networks"]:
+        return own
+    return {**own, "networks": [one for one in own["networks"] if one in names]}
 
 
 def _figures(scale: Scale) -> Mapping[str, Mapping[str, Any]]:

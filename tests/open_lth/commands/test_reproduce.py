@@ -148,6 +148,10 @@ SCALES = "valid values are paper, small, medium, gpu, methods or the path of a J
         (("--scale=none.json",), f"error: --scale=none.json: {SCALES}"),
         (("--scale=paper", "--figure=10"), "error: --figure=10: valid values are 1, 2, 3, 4, 5, 6, 7, 8, 9, table1"),
         (("--scale=paper", "--network=ResNet"), "error: --network=ResNet: did you mean 'ResNet-20'? valid"),
+        (
+            ("--scale=small", "--figure", "7", "--network", "ViT (digits)"),
+            "error: --network=ViT (digits): --scale=small has no figure 7 for it",
+        ),
         (("--scale=paper", "--replicates=0"), "error: --replicates=0: must be a whole number of at least 1"),
         (("--scale=paper", "--jobs=two"), "error: --jobs=two: must be a whole number of at least 1"),
         (("--scale=paper", "--replicate=2"), "error: --replicate=2: no such flag; did you mean --replicates?"),

@@ -109,7 +109,7 @@ def test_some_networks_alone_leave_out_the_others_everywhere_and_the_figures_of_
     assert with_networks(scale, ["C"]) == {
         "networks": {"C": "--c"},
         "larger_networks": {},
-        "figures": {"1": {"networks": ["C"]}, "3": {"networks": ["C"]}},
+        "figures": {"1": {}, "3": {"networks": ["C"]}},
     }
     both = with_networks(scale, ["C", "A net"])
     assert list(both["networks"]) == ["A net", "C"]
@@ -129,3 +129,17 @@ def test_a_network_without_a_figure_is_refused():
     scale = Scale({**NETWORKS, "figures": {"2": {"networks": ["A net"]}}}, "mine.json")
     with pytest.raises(UserError, match=r"^--network=B: --scale=mine\.json has no figure for it$"):
         with_networks(scale, ["B"])
+
+
+@pytest.mark.parametrize("networks", [None, [], ["A net"], "A net", 5])
+def test_networks_must_have_names(networks):
+    with pytest.raises(UserError, match=r"^--scale=mine\.json: networks must be an object"):
+        with_networks(Scale({"networks": networks}, "mine.json"), ["A net"])
+
+
+@pytest.mark.parametrize(
+    "malformed", [{"larger_networks": None}, {"larger_networks": ["A net"]}, {"figures": {"1": {"networks": 5}}}]
+)
+def test_what_else_is_malformed_is_left_to_the_suites(malformed):
+    scale = Scale({"networks": {"A net": "--a"}, **malformed}, "mine.json")
+    assert with_networks(scale, ["A net"]) == {"figures": {}, **scale}
