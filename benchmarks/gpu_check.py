@@ -164,7 +164,9 @@ def checks(even: str) -> dict[str, Check]:
         "evaluation": evaluated,
         "evaluation, Bayesian": lambda bench: evaluated(bench, *BAYESIAN),
     }
-    found |= {f"estimator {name}": bayesian_by(f"--bayesian_estimator={name}") for name in ESTIMATORS.names()}
+    for name, estimator in ESTIMATORS.items():
+        alone = ["--samples_at_once=1"] if estimator.local_in_linear_layers else []  # what cannot be would be said
+        found[f"estimator {name}"] = bayesian_by(f"--bayesian_estimator={name}", *alone)
     found |= {
         "predictive likelihood": bayesian_by("--bayesian_likelihood=predictive"),
         "IVON": bayesian_by("--bayesian_optimizer=ivon"),

@@ -70,7 +70,9 @@ def print_jobs(row: Row, numbers: Sequence[int], setting: Setting) -> None:
             return
         context = multiprocessing.get_context("spawn")
         with context.Pool(number, _meet_at, (context.Barrier(number),)) as pool:
-            found = pool.starmap(_median, [(row, setting.scale, str(setting.device))] * number)
+            left = min(120.0, setting.deadline - time.monotonic())
+            own = [(row, setting.scale, str(setting.device), left)] * number
+            found = pool.starmap_async(_median, own).get(timeout=left + 60)
         rate = sum(1000 / one for one in found)
         alone = alone or rate
         print_row(str(number), spread(found), figure(rate), figure(rate / alone))
@@ -92,6 +94,6 @@ def _meet_at(barrier: threading.Barrier) -> None:
     _BARRIER[:] = [barrier]
 
 
-def _median(row: Row, scale: Scale, device: str) -> float:
-    setting = Setting(scale, torch.device(device), time.monotonic() + 120, 3 if device == "cpu" else STEPS_OF_JOBS)
+def _median(row: Row, scale: Scale, device: str, left: float) -> float:
+    setting = Setting(scale, torch.device(device), time.monotonic() + left, 3 if device == "cpu" else STEPS_OF_JOBS)
     return statistics.median(measure(row, setting, _CommonTurns(setting))[0])
