@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +33,8 @@ class SampleStatistics:
     """
 
     def __init__(self, model: nn.Module, samples: int) -> None:
-        self._layers = [layer for layer in batchnorm_layers(model) if layer.track_running_stats]
+        # Those in evaluation mode are frozen: they normalise by what they have, and note nothing.
+        self._layers = [layer for layer in batchnorm_layers(model) if layer.track_running_stats and layer.training]
         if any(layer.momentum is None for layer in self._layers):
             raise ValueError("a BatchNorm layer without momentum counts its batches")
         self._memory = [
@@ -53,7 +55,7 @@ class SampleStatistics:
             side_by_side: whether that of several samples will be normalised at once.
         """
         momenta = [layer.momentum for layer in self._layers]
-        plain = [one for one in self._layers if type(one).forward is _BatchNorm.forward and one.training]
+        plain = [one for one in self._layers if type(one).forward is _BatchNorm.forward and "forward" not in vars(one)]
         changed = plain if side_by_side else []
         try:
             for layer in self._layers:
@@ -66,6 +68,23 @@ class SampleStatistics:
                 del layer.__dict__["forward"]
             for layer, momentum in zip(self._layers, momenta, strict=True):
                 layer.momentum = momentum
+
+    @contextmanager
+    def used_once(self) -> Iterator[None]:
+        """Refuse a network that goes through a layer twice: whose statistics the later ones replace.
+
+        Raises:
+            RuntimeError: when the block ends.
+        """
+        uses: Counter[nn.Module] = Counter()
+        hooks = [layer.register_forward_pre_hook(lambda layer, _: uses.update([layer])) for layer in self._layers]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if any(count > 1 for count in uses.values()):
+            raise RuntimeError("a BatchNorm layer is used twice in one pass")
 
     @contextmanager
     def in_place(self, statistics: Sequence[Tensor]) -> Iterator[None]:

@@ -117,11 +117,11 @@ class Together:
         weights = [memory[:1].detach().requires_grad_() for memory in self._memory]
         for self._casts in (True, False):
             try:
-                with torch.enable_grad(), self._settled():
+                with torch.enable_grad(), self._settled(), self._statistics.used_once():
                     logits = self._pass(self._plain, weights, images[:2])
                 torch.autograd.grad(logits.float().sum(), weights, allow_unused=True)
                 return ""
-            except RuntimeError as error:
+            except (RuntimeError, AssertionError) as error:
                 random = "random operation" in str(error)
                 reason = "its layers draw random numbers" if random else str(error).partition("\n")[0]
         return reason

@@ -146,6 +146,42 @@ def test_batchnorm_layers_of_other_kinds_keep_what_they_do(small_pair, small_bat
     assert_alike(found_by(model, make_hparams(), circumstances, small_batch(), at_once=2), loop, 1e-6)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_batchnorm_layers_that_stay_in_evaluation_mode_keep_their_statistics(
+    small_pair, small_batch, make_hparams, circumstances, way
+):
+    class Frozen(nn.BatchNorm2d):
+        def train(self, mode: bool = True) -> nn.BatchNorm2d:
+            return super().train(False)
+
+    _, model = small_pair()
+    frozen = Frozen(3).double()
+    frozen.load_state_dict(model.bn.state_dict())
+    model.bn = frozen
+    loop = found_by(model, make_hparams(), circumstances, small_batch())
+    together = found_by(model, make_hparams(), circumstances, small_batch(), way, 2)
+    assert_alike(together, loop, 1e-6)
+    assert together[2]["bn.num_batches_tracked"] == 0
+
+
+def test_a_batchnorm_layer_with_a_hooked_forward_keeps_it(small_pair, small_batch, make_hparams, circumstances):
+    _, model = small_pair()
+    posterior, plain = Posterior.of(model.train()), model.bn.forward
+    model.bn.forward = lambda features: plain(features).tanh()
+    hooked = model.bn.forward
+    together = Together(model, posterior, circumstances.precision, 2, side_by_side, lambda forward: forward)
+    assert not together.obstacle(small_batch()[0])
+    assert model.bn.forward is hooked
+
+
+def test_a_batchnorm_layer_used_twice_keeps_to_the_loop(small_pair, small_batch, make_hparams, circumstances, caplog):
+    _, model = small_pair()
+    model.conv = nn.Sequential(model.conv, model.bn)
+    found = found_by(model, make_hparams(), circumstances, small_batch(), at_once=2, together=False)
+    assert said(caplog, "a BatchNorm layer is used twice in one pass")
+    assert_alike(found, found_by(model, make_hparams(), circumstances, small_batch()), 1e-9)
+
+
 @pytest.mark.parametrize("name", ["cifar_resnet_8_4", "cifar_vgg_11_4"])
 def test_samples_go_side_by_side_through_a_gpus_batchnorm(make_network, images_for, name):
     """A GPU without memory, which computes shapes alone: cuDNN's BatchNorm does not batch in channels_last."""
