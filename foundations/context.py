@@ -139,8 +139,6 @@ class RunContext(Places):
 def choose_device(name: str) -> torch.device:
     """Return the device of a name; `auto` means the first CUDA device, or else the CPU.
 
-    A GPU that is named by its number becomes this process's current one, which streams and graphs take for granted.
-
     Raises:
         InvalidValue: if there is no such device on this machine.
     """
@@ -153,10 +151,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if "cuda" in available else "cpu")
     if name not in available:
         raise InvalidValue("device", name, f"this machine has auto, {', '.join(available)}")
-    device = torch.device(name)
-    if device.index is not None:
-        torch.cuda.set_device(device)
-    return device
+    return torch.device(name)
 
 
 def check_device(ranks: Ranks, device: torch.device, name: str) -> None:

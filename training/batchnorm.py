@@ -24,11 +24,12 @@ def statistics_restored(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for layer, (buffers, momentum, training) in zip(layers, saved, strict=True):
-            for name, buffer in layer.named_buffers():
-                buffer.copy_(buffers[name])
+        for layer, (_, momentum, training) in zip(layers, saved, strict=True):
             layer.momentum = momentum
             layer.train(training)
+        for layer, (buffers, *_) in zip(layers, saved, strict=True):  # at last: a failing GPU refuses to copy
+            for name, buffer in layer.named_buffers():
+                buffer.copy_(buffers[name])
 
 
 def recalibrate(model: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], object]) -> None:

@@ -121,7 +121,9 @@ class Repetition(Generic[Result]):
 
     def __call__(self) -> Result:
         """Do the work once, and return its result."""
-        graph = self._graph if self._graphs.are_made else None
+        if not self._graphs.are_made:
+            self._graph = None
+        graph = self._graph
         if graph is None:
             return self._work()
         if self._done < REHEARSALS:
@@ -133,6 +135,8 @@ class Repetition(Generic[Result]):
                 self._result = graph.capture(self._work)
             except RuntimeError as error:
                 self._graphs.give_up(_reason(error))
+            if not self._graphs.are_made:  # the error is gone by now, and with it the memory that it held on to
+                self._graph = graph = None
                 if self._anew is not None:
                     self._anew()
                 return self._work()

@@ -82,7 +82,7 @@ def add_context_flags(parser: argparse.ArgumentParser, of_one_run: bool = True) 
 
 
 def read_context(args: argparse.Namespace) -> RunContext:
-    """Build the run's context from parsed flags, and give the process its threads.
+    """Build the run's context from parsed flags, and give the process its threads, and its GPU if that has a number.
 
     Raises:
         UserError: if the device does not exist, a flag has no effect on the platform, or a package that it needs is
@@ -93,6 +93,8 @@ def read_context(args: argparse.Namespace) -> RunContext:
         torch.set_num_threads(args.threads)
     ranks, device = getattr(args, "ranks", Ranks()), choose_device(args.device)
     check_device(ranks, device, args.device)
+    if device.index is not None:
+        torch.cuda.set_device(device)  # which streams and graphs take for granted
     context = replace(
         read_group(args, RunContext),
         device=device,

@@ -34,16 +34,6 @@ def test_a_device_that_is_not_there_is_answered_with_those_that_are(name):
         choose_device(name)
 
 
-def test_a_gpu_named_by_its_number_becomes_the_current_one(monkeypatch):
-    current = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", current.append)
-    assert choose_device("cuda") == torch.device("cuda") and not current
-    assert choose_device("cuda:1") == torch.device("cuda:1")
-    assert current == [torch.device("cuda:1")]
-
-
 def test_progress_is_reported_to_the_pipe_that_the_environment_names_and_to_nothing_else(monkeypatch, tmp_path):
     monkeypatch.delenv(REPORT_VARIABLE, raising=False)
     assert reporting_pipe() is None
