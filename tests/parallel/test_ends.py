@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import subprocess
@@ -59,7 +60,9 @@ def copy_of(workplace: Workplace, place: Path) -> Workplace:
 def test_a_killed_rank_ends_all_of_them_with_a_message(killed):
     _, outcome = killed
     assert outcome.code != 0
-    assert "another rank is gone, so this one ends, too; the same command goes on" in outcome.output
+    gone = "another rank is gone, so this one ends, too; the same command goes on"
+    # On a busy machine torchrun's own signal may come before the other's connection is seen to be closed.
+    assert gone in outcome.output or re.search(r"stopped by SIGTERM.*\nto go on: ", outcome.output), outcome.output
     assert all(75 in codes or not codes for codes in outcome.codes)
     assert "[rank0]: Traceback" not in outcome.output
 
