@@ -55,8 +55,7 @@ class SampleStatistics:
             side_by_side: whether that of several samples will be normalised at once.
         """
         momenta = [layer.momentum for layer in self._layers]
-        plain = [one for one in self._layers if type(one).forward is _BatchNorm.forward and "forward" not in vars(one)]
-        changed = plain if side_by_side else []
+        changed = [layer for layer in self._layers if side_by_side and _is_plain(layer)]
         try:
             for layer in self._layers:
                 layer.momentum = 1.0
@@ -113,6 +112,10 @@ class SampleStatistics:
         if self._layers:
             counters = [layer.num_batches_tracked for layer in self._layers if layer.num_batches_tracked is not None]
             torch._foreach_add_(counters, samples)
+
+
+def _is_plain(layer: _BatchNorm) -> bool:
+    return type(layer).forward is _BatchNorm.forward and "forward" not in vars(layer)
 
 
 def _normalise(layer: _BatchNorm, features: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ import torch
 
 from foundations.step import Step
 from grouped_samples import compare
-from measuring import figure, print_header, print_row, spread
+from measuring import attempt, figure, print_header, print_row, spread
 from steps import DETERMINISTIC, KINDS, variant_of
 from training.graphs import REHEARSALS
 from watched_training import OutOfTime, Scale, Stopwatch, train_watched
@@ -81,26 +81,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'}, torch {torch.__version__}\n", flush=True
     )
     if device.type == "cuda" and not args.only_levels:
-        _try("Waiting for the device within an epoch", lambda: print(synchronisation(setting)))
-        _try(
-            f"Grouped convolutions beside the loop over samples, {NETWORKS[0]}, captured",
-            lambda: compare(NETWORKS[0], [2, 10], setting.scale.batch, 5, device),
-        )
+        print("Waiting for the device within an epoch:\n", flush=True)
+        attempt(lambda: print(synchronisation(setting)))
+        print(f"Grouped convolutions beside the loop over samples, {NETWORKS[0]}, captured:\n", flush=True)
+        attempt(lambda: compare(NETWORKS[0], [2, 10], setting.scale.batch, 5, device))
     # The main network, compiled and not, comes before all others.
     order = [(network, one) for network in networks[:1] for one in compiled]
     order += [(network, one) for one in compiled for network in networks[1:]]
     _print_rows([Row(network, kind, one) for network, one in order for kind in args.kinds], setting)
-
-
-def _try(title: str, work: Callable[[], object]) -> None:
-    """Print what some work prints; a failure is shown and loses nothing else."""
-    print(f"{title}:\n", flush=True)
-    try:
-        work()
-    except Exception as error:
-        traceback.print_exc(file=sys.stderr)
-        print(f"failed: {error}")
-    print(flush=True)
 
 
 def _print_rows(rows: Sequence[Row], setting: Setting) -> None:

@@ -17,19 +17,20 @@ samples could not go in its way fails.
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import statistics
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from bayesian.ways import WAYS
 from foundations.step import Step
-from measuring import figure, print_header, print_row, spread
+from measuring import attempt, figure, print_header, print_row, spread
 from sampling import torch_blue_step
 from steps import DETERMINISTIC, KINDS, refusing_another_way, samples_go, variant_of
 from watched_training import OutOfTime, Scale, Watch, train_watched
@@ -118,19 +119,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     first = [row for row in table if row.network == networks[0] and not row.compiled]
     _print_rows(first, setting)
     for samples in KIND:
-        _try(print_profile, Row(networks[0], samples, SIDE_BY_SIDE if samples else LOOP), setting)
-    _try(print_jobs, Row(networks[0], 0, LOOP), (1, 2) if args.tiny else (1, 2, 4), setting)
+        profiled = Row(networks[0], samples, SIDE_BY_SIDE if samples else LOOP)
+        attempt(functools.partial(print_profile, profiled, setting))
+    attempt(lambda: print_jobs(Row(networks[0], 0, LOOP), (1, 2) if args.tiny else (1, 2, 4), setting))
     if others := [row for row in table if row not in first]:
         _print_rows(others, setting)
-
-
-def _try(work: Callable[..., None], *arguments: object) -> None:
-    """Print what some work prints; a failure is shown and loses nothing else."""
-    try:
-        work(*arguments)
-    except Exception as error:
-        traceback.print_exc(file=sys.stderr)
-        print(f"failed: {error}\n", flush=True)
 
 
 def rows(networks: Sequence[str], compiled: bool) -> list[Row]:

@@ -12,6 +12,7 @@ import resource
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -82,6 +83,16 @@ def print_header(*cells: str) -> None:
     """Print the first two lines of a Markdown table."""
     print_row(*cells)
     print_row(*("---" for _ in cells))
+
+
+def attempt(work: Callable[[], object]) -> None:
+    """Let some work print; a failure is shown and loses nothing of what comes after it."""
+    try:
+        work()
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        print(f"failed: {error}")
+    print(flush=True)
 
 
 def side_by_side(competitors: Sequence[Competitor], rounds: int, warm_up: int = 2, threads: int = 1) -> list[Cost]:

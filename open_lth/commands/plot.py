@@ -85,7 +85,7 @@ def make_plotter(args: argparse.Namespace) -> Plotter | ChosenRuns:
     from open_lth.results.selection import find_selection
 
     if args.runs:
-        for flag in ("scale", "figure", "replicates"):
+        for flag in ("scale", "figure", "network", "replicates"):
             if getattr(args, flag) is not None:
                 raise UserError(f"--{flag}: has no effect with --runs, which is instead of a scale")
         return ChosenRuns(args.root.absolute(), tuple(args.runs), find_selection(args.select), args.against)

@@ -77,6 +77,7 @@ def test_labels_are_as_short_as_they_can_be_and_never_alike(two):
         (("plot", "--runs", "lottery_none"), "no experiment under"),
         (("plot", "--runs", "lottery_"), "several experiments begin so"),
         (("plot", "--runs", "ONE", "--scale=small"), "--scale: has no effect with --runs"),
+        (("plot", "--runs", "ONE", "--network=LeNet"), "--network: has no effect with --runs"),
         (("plot", "--runs", "ONE", "--select=validation"), "--select=validation: no run has held examples out"),
         (("plot", "--runs", "ONE", "--against=lr=0.2"), "--against=lr=0.2: valid values are '"),
         (("runs", "--compare", "ONE"), "--compare: needs two names or more"),
