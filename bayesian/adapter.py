@@ -24,7 +24,6 @@ from foundations.errors import UserError
 from models import prunable_layers
 
 _SAMPLE = "memory_of_sample"
-_LIBRARY = "torch-blue"
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def convert(model: nn.Module, initial_std: Callable[[int], float]) -> None:
     """
     layers = prunable_layers(model)
     if not layers:
-        raise UserError(f"the network has no linear, convolutional or attention layer that {_LIBRARY} could convert")
+        raise UserError("the network has no linear, convolutional or attention layer that torch-blue could convert")
     known: dict[int, tuple[nn.Parameter, nn.Parameter]] = {}
     for name, layer in layers.items():
         before = {variable: p for variable, p in layer.named_parameters(recurse=False)}

@@ -78,11 +78,18 @@ class Mask(dict[str, Tensor]):
 
     def save(self, paths: RunPaths) -> None:
         """Write the mask and its sparsity report into a run's directory; the mask itself comes last."""
-        self.save_report(paths)
+        self._save_report(paths)
         save_tensors(paths.mask, dict(self))
 
-    def save_report(self, paths: RunPaths) -> None:
-        """Write how many weights there are and how many are kept into a run's directory."""
+    def save_missing(self, paths: RunPaths) -> None:
+        """Write what of both is not there yet; of a mask that is, only the report can have got lost."""
+        if not paths.mask.exists():
+            self.save(paths)
+        elif not paths.sparsity_report.exists():
+            self._save_report(paths)
+
+    def _save_report(self, paths: RunPaths) -> None:
+        """Write how many weights there are and how many are kept."""
         write_json(paths.sparsity_report, {"total": float(self.total), "unpruned": float(self.unpruned)})
 
     @staticmethod

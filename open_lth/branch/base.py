@@ -167,10 +167,7 @@ class Branch(ABC):
             part: which of several trainings.
         """
         training = self.training_of(part) if part else self.labelled_training()
-        if not training.paths.mask.exists():
-            mask.save(training.paths)
-        elif not training.paths.sparsity_report.exists():
-            mask.save_report(training.paths)
+        mask.save_missing(training.paths)
         further = {**training.further_hparams, "branch_hparams": self.branch_hparams}
         training = dataclasses.replace(training, further_hparams=further)
         apply_mask(training.variant.prunable(model), mask)

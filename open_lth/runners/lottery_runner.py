@@ -99,10 +99,7 @@ class LotteryRunner:
             if paths.is_finished:
                 self._check_made_again(network)
             save_tensors(paths.model(lottery.desc.start), network.state_dict())
-        if not paths.mask.exists():
-            Mask.ones(lottery.prunable_shapes).save(paths)
-        elif not paths.sparsity_report.exists():
-            lottery.load_mask(0).save_report(paths)
+        Mask.ones(lottery.prunable_shapes).save_missing(paths)
         self._train(0, network)
 
     def _check_made_again(self, network: nn.Module) -> None:
@@ -150,8 +147,7 @@ class LotteryRunner:
         before, end = level - 1, lottery.training(level - 1).end
         if not lottery.paths(level).mask.exists():
             self._prune(level, lottery.load_network(before, end, into=network))
-        elif not lottery.paths(level).sparsity_report.exists():
-            lottery.load_mask(level).save_report(lottery.paths(level))
+        lottery.load_mask(level).save_missing(lottery.paths(level))
         if lottery.rewind is Rewinding.WEIGHTS:
             lottery.load_network(0, lottery.desc.start, into=network)
         else:
