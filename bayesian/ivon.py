@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from bayesian.adapter import VariationalTensor, deterministic_parameters, variational_tensors
 from bayesian.hparams import BAYESIAN, BayesianHparams
@@ -120,41 +121,72 @@ class Ivon(torch.optim.Optimizer):
         """Take a step by the gradients that are there, those of the data fit."""
         for group in self.param_groups:
             if group["kind"] == "distribution":
-                for tensor in self._tensors:
-                    if tensor.mean.grad is not None and tensor.log_std.grad is not None:
-                        self._update(tensor, tensor.mean.grad, tensor.log_std.grad, group["lr"])
+                self._update(group["lr"])
             else:
                 self._step_of_adam(group)
 
-    def _update(self, tensor: VariationalTensor, gradient: Tensor, of_log_std: Tensor, rate: float | Tensor) -> None:
-        hessian, momentum, age = state_of(tensor)
-        # Where a weight is pruned, its gradient and its std are 0.
-        estimate = (of_log_std * (-2 * tensor.log_std).exp()).nan_to_num_(0.0)
-        momentum.lerp_(gradient, 1 - self._beta1)
-        age += 1
-        change = estimate.sub_(hessian)
-        correction = change.square().div_(hessian + self._decay).mul_(0.5 * (1 - self._beta2) ** 2)
-        moved = hessian + change.mul_(1 - self._beta2).add_(correction)
-        hessian.copy_(torch.where(tensor.log_std > -math.inf, moved, hessian))
-        curvature = hessian + self._decay
-        direction = (momentum / (1 - self._beta1**age)).add_(tensor.mean, alpha=self._decay)
-        tensor.mean.sub_(direction.div_(curvature).mul_(rate))
-        tensor.log_std.copy_(curvature.mul_(self._weighting).log_().mul_(-0.5))
+    def _update(self, rate: float | Tensor) -> None:
+        """Update all distributions, each operation over all of them: on a GPU that is one kernel, or a few."""
+        tensors = [t for t in self._tensors if t.mean.grad is not None and t.log_std.grad is not None]
+        if not tensors:
+            return
+        means, log_stds = list[Tensor](t.mean for t in tensors), list[Tensor](t.log_std for t in tensors)
+        hessians, momenta, ages = (list(state) for state in zip(*map(state_of, tensors), strict=True))
+        self._estimate(hessians, log_stds)
+        torch._foreach_lerp_(momenta, _gradients(means), 1 - self._beta1)
+        torch._foreach_add_(ages, 1)
+        directions = torch._foreach_div(momenta, 1 - self._beta1 ** ages[0])  # all have taken part in as many steps
+        torch._foreach_add_(directions, means, alpha=self._decay)
+        curvatures = torch._foreach_add(hessians, self._decay)
+        torch._foreach_div_(directions, curvatures)
+        torch._foreach_mul_(directions, rate)
+        torch._foreach_sub_(means, directions)
+        torch._foreach_mul_(curvatures, self._weighting)
+        torch._foreach_log_(curvatures)
+        torch._foreach_mul_(curvatures, -0.5)
+        torch._foreach_copy_(log_stds, curvatures)
+
+    def _estimate(self, hessians: list[Tensor], log_stds: list[Tensor]) -> None:
+        """Bring h up to date, but where a weight is pruned."""
+        alive = torch._foreach_exp(log_stds)
+        torch._foreach_sign_(alive)  # a pruned weight has a std of 0
+        curvatures = torch._foreach_add(hessians, self._decay)
+        changes = torch._foreach_mul(curvatures, _gradients(log_stds))
+        torch._foreach_mul_(changes, self._weighting)  # ĥ, since λ(h + δ) is 1/σ²
+        torch._foreach_sub_(changes, hessians)
+        corrections = torch._foreach_mul(changes, changes)
+        torch._foreach_div_(corrections, curvatures)
+        torch._foreach_mul_(changes, 1 - self._beta2)
+        torch._foreach_add_(changes, corrections, alpha=0.5 * (1 - self._beta2) ** 2)
+        torch._foreach_addcmul_(hessians, changes, alive)
 
     def _step_of_adam(self, group: dict[str, Any]) -> None:
-        for parameter in group["params"]:
-            if parameter.grad is None:
-                continue
-            state = self.state[parameter]
-            if not state:
+        parameters: list[Tensor] = [parameter for parameter in group["params"] if parameter.grad is not None]
+        for parameter in parameters:
+            if not (state := self.state[parameter]):
                 state["step"] = torch.zeros((), device=parameter.device)
                 state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-            gradient = parameter.grad + group["weight_decay"] * parameter
-            state["step"] += 1
-            state["exp_avg"].lerp_(gradient, 1 - _FIRST)
-            state["exp_avg_sq"].lerp_(gradient.square(), 1 - _SECOND)
-            scale = (state["exp_avg_sq"] / (1 - _SECOND ** state["step"])).sqrt_().add_(_EPSILON)
-            parameter.sub_((state["exp_avg"] / (1 - _FIRST ** state["step"])).div_(scale).mul_(group["lr"]))
+        states = [self.state[parameter] for parameter in parameters]
+        adam(
+            parameters,
+            _gradients(parameters),
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=True,  # the number of steps stays where it is, so that a GPU can capture this
+            amsgrad=False,
+            beta1=_FIRST,
+            beta2=_SECOND,
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=_EPSILON,
+            maximize=False,
+        )
+
+
+def _gradients(parameters: list[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def ivon(
