@@ -148,14 +148,17 @@ def _logged(paths: RunPaths) -> Row:
     logger = MetricLogger.load(paths.logger)
     found: Row = {f"peak_{name}": value for name, value in peak_measures(logger).items()}
     found |= {f"chosen_{name}": value for name, value in peak_measures(logger, "validation_accuracy").items()}
-    last = {name.removeprefix("test_"): value for name, value in _last(logger).items()}
+    last = _last(logger, "test_")
+    found |= {f"validation_{name}": value for name, value in _last(logger, "validation_").items()}
     found |= {"passes": 1 if last else None, "test_examples": last.get("examples")}
     return {**found, **{f"final_{name}": value for name, value in last.items()}}
 
 
-def _last(logger: MetricLogger) -> dict[str, float]:
-    tested = [row for row in logger.rows().values() if "test_accuracy" in row]
-    return {name: value for name, value in tested[-1].items() if name.startswith("test_")} if tested else {}
+def _last(logger: MetricLogger, prefix: str) -> dict[str, float]:
+    """Return the last measures whose names begin so, by the rest of these."""
+    measured = [row for row in logger.rows().values() if f"{prefix}accuracy" in row]
+    last = measured[-1].items() if measured else ()
+    return {name.removeprefix(prefix): value for name, value in last if name.startswith(prefix)}
 
 
 def _evaluated(kept: Mapping[str, Any]) -> Row:

@@ -44,6 +44,7 @@ COLUMNS: dict[str, str] = {
     **{f"peak_{name}": "float64" for name in MEASURES},
     "chosen_iteration": "float64",
     **{f"chosen_{name}": "float64" for name in MEASURES},
+    **{f"validation_{name}": "float64" for name in MEASURES},
     "passes": "Int64",
     **{f"final_{name}{suffix}": "float64" for name in (*MEASURES, *EVALUATED) for suffix in ("", "_std")},
     "members": "Int64",
@@ -88,6 +89,7 @@ def read_runs(runs: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     | `density` | the fraction of the prunable weights that is kept |
     | `peak_<measure>` | the measures at the epoch of the best test accuracy, and that epoch's `peak_iteration` |
     | `chosen_<measure>` | the same at the epoch of the best validation accuracy, where examples were held out |
+    | `validation_<measure>` | those of the held-out examples at the end of training: what to choose settings by |
     | `final_<measure>` | the measures at the end of training, mean over passes where `evaluate` has repeated them |
     | `final_<measure>_std` | the standard deviation over these passes; missing for one pass |
     | `passes` | the number of passes behind `final_<measure>` |

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -222,6 +223,13 @@ def test_the_epoch_of_the_best_validation_accuracy_gives_the_test_measures_there
     row = only(read_runs([write(replicate / "level_2" / "main", logger=f"{LOGGER}\n{validation}")]))
     assert (row["chosen_iteration"], row["chosen_accuracy"], row["chosen_mace"]) == (12, 0.8, 0.06)
     assert (row["peak_iteration"], row["peak_accuracy"]) == (6, 0.9)
+
+
+def test_the_held_out_examples_have_measures_of_their_own_at_the_end(replicate):
+    validation = "validation_accuracy,6,0.9\nvalidation_loss,6,0.3\nvalidation_accuracy,12,0.75\nvalidation_loss,12,0.5"
+    row = only(read_runs([write(replicate / "level_2" / "main", logger=f"{LOGGER}\n{validation}")]))
+    assert (row["validation_accuracy"], row["validation_loss"]) == (0.75, 0.5) and math.isnan(row["validation_mace"])
+    assert row["final_accuracy"] == only(read_runs([write(replicate / "level_3" / "main")]))["final_accuracy"]
 
 
 def spread(*values: float) -> dict[str, object]:
