@@ -47,7 +47,8 @@ class MaskEnforcement:
 
     Their gradients are zeroed before each step, so that no momentum or second moment ever builds up; afterwards
     the weights are set again, so that an optimiser that moves weights without a gradient changes nothing either.
-    A network with nothing pruned costs nothing.
+    A network with nothing pruned costs nothing; where "pruned" means 0 others cost a GPU a few kernels, however many
+    layers they have, and a number that is not finite stays one, so that training ends as diverged.
 
     Raises:
         UserError: if the mask does not fit the network.
@@ -55,23 +56,38 @@ class MaskEnforcement:
 
     def __init__(self, optimizer: torch.optim.Optimizer, prunable: Prunable, mask: Mask) -> None:
         apply_mask(prunable, mask)
-        self._entries: list[tuple[nn.Parameter, Tensor, float]] = []
+        self._zeroed: list[tuple[nn.Parameter, Tensor]] = []
+        self._filled: list[tuple[nn.Parameter, Tensor, float]] = []
         for name, parts in prunable.items():
             if bool(mask[name].all()):
                 continue
-            pruned = (mask[name] == 0).to(parts[0].parameter.device)
-            self._entries += [(part.parameter, pruned, part.pruned_value) for part in parts]
-        if self._entries:
+            for parameter, value in ((part.parameter, part.pruned_value) for part in parts):
+                if value == 0:
+                    # In memory as the parameter is, or else one kernel is not enough for many.
+                    kept = torch.empty_like(parameter, requires_grad=False).copy_(mask[name])
+                    self._zeroed.append((parameter, kept))
+                else:
+                    self._filled.append((parameter, (mask[name] == 0).to(parameter.device), value))
+        if self._zeroed or self._filled:
             optimizer.register_step_pre_hook(self._zero_gradients)
             optimizer.register_step_post_hook(self._restore)
 
     @torch.no_grad()
     def _zero_gradients(self, *_: Any) -> None:
-        for parameter, pruned, _value in self._entries:
+        _multiply([(parameter.grad, kept) for parameter, kept in self._zeroed if parameter.grad is not None])
+        for parameter, pruned, _value in self._filled:
             if parameter.grad is not None:
                 parameter.grad.masked_fill_(pruned, 0.0)
 
     @torch.no_grad()
     def _restore(self, *_: Any) -> None:
-        for parameter, pruned, value in self._entries:
+        _multiply(self._zeroed)
+        for parameter, pruned, value in self._filled:
             parameter.masked_fill_(pruned, value)
+
+
+def _multiply(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Multiply tensors in place, each by another."""
+    if pairs:
+        ones, others = zip(*pairs, strict=True)
+        torch._foreach_mul_(list(ones), list(others))

@@ -166,6 +166,15 @@ def test_every_parameter_behind_a_weight_has_its_own_value_that_means_pruned():
     assert bool((location[[0, 3]] < 1).all() and (spread[[0, 3]] < 1).all())
 
 
+def test_a_gradient_of_a_pruned_weight_that_is_not_a_number_is_not_hidden():
+    weight = nn.Parameter(torch.ones(2))
+    optimizer = OPTIMIZERS["sgd"]([weight])
+    MaskEnforcement(optimizer, {"a": (PrunableParameter(weight),)}, Mask({"a": torch.tensor([0, 1])}))
+    weight.grad = torch.tensor([torch.nan, 1.0])
+    optimizer.step()
+    assert weight.isnan().tolist() == [True, False]
+
+
 def test_a_frozen_layer_without_gradients_is_no_obstacle():
     model, shape = lenet()
     model.fc.weight.requires_grad_(False)
