@@ -104,6 +104,7 @@ class Ivon(torch.optim.Optimizer):
         super().__init__(groups, {"lr": rate, "weight_decay": 0.0, "kind": "plain", "capturable": True})
         for tensor in self._tensors:
             self._begin(tensor)
+        self._groups = _of_equal_age(self._tensors)
 
     @torch.no_grad()
     def _begin(self, tensor: VariationalTensor) -> None:
@@ -121,21 +122,21 @@ class Ivon(torch.optim.Optimizer):
         """Take a step by the gradients that are there, those of the data fit."""
         for group in self.param_groups:
             if group["kind"] == "distribution":
-                self._update(group["lr"])
+                for tensors in self._groups:
+                    self._update(tensors, group["lr"])
             else:
                 self._step_of_adam(group)
 
-    def _update(self, rate: float | Tensor) -> None:
-        """Update all distributions, each operation over all of them: on a GPU that is one kernel, or a few."""
-        tensors = [t for t in self._tensors if t.mean.grad is not None and t.log_std.grad is not None]
-        if not tensors:
+    def _update(self, tensors: list[VariationalTensor], rate: float | Tensor) -> None:
+        """Update distributions of equal age, each operation over all: on a GPU that is one kernel, or a few."""
+        if any(tensor.mean.grad is None or tensor.log_std.grad is None for tensor in tensors):
             return
         means, log_stds = list[Tensor](t.mean for t in tensors), list[Tensor](t.log_std for t in tensors)
         hessians, momenta, ages = (list(state) for state in zip(*map(state_of, tensors), strict=True))
         self._estimate(hessians, log_stds)
         torch._foreach_lerp_(momenta, _gradients(means), 1 - self._beta1)
         torch._foreach_add_(ages, 1)
-        directions = torch._foreach_div(momenta, 1 - self._beta1 ** ages[0])  # all have taken part in as many steps
+        directions = torch._foreach_div(momenta, 1 - self._beta1 ** ages[0])
         torch._foreach_add_(directions, means, alpha=self._decay)
         curvatures = torch._foreach_add(hessians, self._decay)
         torch._foreach_div_(directions, curvatures)
@@ -183,6 +184,14 @@ class Ivon(torch.optim.Optimizer):
             eps=_EPSILON,
             maximize=False,
         )
+
+
+def _of_equal_age(tensors: list[VariationalTensor]) -> list[list[VariationalTensor]]:
+    """Return distributions in groups: a layer that a pretrained network has got anew remembers fewer steps."""
+    groups: dict[float, list[VariationalTensor]] = {}
+    for tensor in tensors:
+        groups.setdefault(float(state_of(tensor)[2]), []).append(tensor)
+    return [*groups.values()]
 
 
 def _gradients(parameters: list[Tensor]) -> list[Tensor]:

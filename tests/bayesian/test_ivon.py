@@ -64,6 +64,20 @@ def test_steps_are_those_of_the_papers_equations(model):
         np.testing.assert_allclose(state_of(tensor)[0], h, rtol=1e-6)
 
 
+def test_momentum_that_remembers_other_numbers_of_steps_is_corrected_by_its_own(model):
+    """As in a pretrained network that gets another output layer."""
+    older, new = (t for t in variational_tensors(model) if t.name in ("conv.weight", "fc.weight"))
+    state_of(older)[2].fill_(5)
+    optimizer = Ivon(model, **{**SETTINGS, "decay": 1e-9})
+    give_gradients(model, torch.Generator().manual_seed(0))
+    before = [tensor.mean.detach().clone() for tensor in (older, new)]
+    optimizer.step()
+    for tensor, mean, steps in zip((older, new), before, (6, 1), strict=True):
+        share = (1 - SETTINGS["beta1"]) / (1 - SETTINGS["beta1"] ** steps)  # of the gradient, after a momentum of 0
+        expected = mean - SETTINGS["rate"] * share * tensor.mean.grad / state_of(tensor)[0]
+        torch.testing.assert_close(tensor.mean.detach(), expected, rtol=1e-5, atol=1e-9)
+
+
 def test_what_is_no_distribution_is_trained_by_adam(model):
     twin = [nn.Parameter(p.detach().clone()) for p in (model.bn.weight, model.bn.bias)]
     own, torchs = Ivon(model, **SETTINGS, plain_decay=0.1), torch.optim.Adam(twin, lr=0.01, weight_decay=0.1)
