@@ -56,6 +56,7 @@ class Elbo(RepeatableObjective):
         self._run = circumstances
         of_posterior = {id(p) for tensor in self._posterior.tensors for p in (tensor.mean, tensor.log_std)}
         self._shared = [p for p in model.parameters() if p.requires_grad and id(p) not in of_posterior]
+        self._sums: list[Tensor] = []
         self._estimator = ESTIMATORS.get(hparams.estimator)
         self._way = way
         self._passes: SamplePasses | None = None
@@ -95,10 +96,7 @@ class Elbo(RepeatableObjective):
         mean, log_std = self._posterior.flat()
         std = log_std.exp()
         gradients = SampleGradients(self._posterior, like=mean)
-        for parameter in self._shared:
-            # Autograd would keep the first sample's gradient itself, which the next replay of a graph writes over.
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
+        self._let_shared_add_up()
         passes, shares = self._passes_for(images), self._shares(images, labels, mean, std)
         fits, probabilities = [], torch.zeros((), device=images.device)
         for share, logits in self._logits(images, mean, std, LAST, shares):
@@ -126,6 +124,23 @@ class Elbo(RepeatableObjective):
             "data_fit": data_fit,
             "kl": divergence.value,
         }
+
+    def _let_shared_add_up(self) -> None:
+        """Give parameters that all samples share gradients to which each sample's is added.
+
+        Autograd would keep the first sample's itself, which the next replay of a graph writes over.
+        """
+        if not self._sums:
+            self._sums = [torch.zeros_like(parameter) for parameter in self._shared]
+        new = [
+            (parameter, total)
+            for parameter, total in zip(self._shared, self._sums, strict=True)
+            if parameter.grad is None
+        ]
+        if new:
+            torch._foreach_zero_([total for _, total in new])
+        for parameter, total in new:
+            parameter.grad = total
 
     def _passes_for(self, images: Tensor) -> SamplePasses:
         if self._passes is None:

@@ -33,6 +33,7 @@ class SampleGradients:
 
     def add_several(self, found: Tensor, noise: Tensor) -> None:
         """Add those of several samples, (n, size), which came by this noise, (n, size)."""
+        found = found.to(self.of_mean.dtype)  # all at once, where weights are cast for half precision
         self.of_mean += found.sum(dim=0)
         self.of_std += (found * noise).sum(dim=0)
 

@@ -52,10 +52,14 @@ class Posterior:
         parts = flat.split([tensor.mean.numel() for tensor in self.tensors], dim=-1)
         return [_shaped(part, tensor.mean.shape) for part, tensor in zip(parts, self.tensors, strict=True)]
 
-    def memory(self, samples: int) -> list[Tensor]:
-        """Return zeros for some samples of all weights: by tensor, one sample after another, each as layers want it."""
+    def memory(self, samples: int, dtype: torch.dtype | None = None) -> list[Tensor]:
+        """Return zeros for some samples of all weights: by tensor, one sample after another, each as layers want it.
+
+        Args:
+            dtype: that of the means, unless another is told.
+        """
         sizes = [samples * tensor.mean.numel() for tensor in self.tensors]
-        parts = self.place().new_zeros(sum(sizes)).split(sizes)
+        parts = self.place().new_zeros(sum(sizes), dtype=dtype).split(sizes)
         return [_shaped(part.view(samples, -1), t.mean.shape) for part, t in zip(parts, self.tensors, strict=True)]
 
     @contextmanager

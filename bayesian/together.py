@@ -87,7 +87,6 @@ class Together:
         self._memory = posterior.memory(at_once)
         self._weights: list[Tensor] = []
         self._noise: Tensor | None = None
-        self._casts = True
         self._side_by_side = spread is side_by_side
         self._plain = spread(self._one, model)
         self._forward = compiled(self._plain)
@@ -114,8 +113,9 @@ class Together:
 
     def obstacle(self, images: Tensor) -> str:
         """Return why samples of this network cannot go together, or nothing; two images are tried, to no effect."""
-        weights = [memory[:1].detach().requires_grad_() for memory in self._memory]
-        for self._casts in (True, False):
+        for dtype in self._precisions(images.device):
+            self._memory = self._posterior.memory(self.at_once, dtype)
+            weights = [memory[:1].detach().requires_grad_() for memory in self._memory]
             try:
                 with torch.enable_grad(), self._settled(), self._statistics.used_once():
                     logits = self._pass(self._plain, weights, images[:2])
@@ -126,15 +126,19 @@ class Together:
                 reason = "its layers draw random numbers" if random else str(error).partition("\n")[0]
         return reason
 
-    def _pass(self, forward: Forward, weights: Sequence[Tensor], images: Tensor) -> Tensor:
-        """Return logits as autocast would have them, to which batched layers are opaque: biases are added outside.
+    def _precisions(self, device: torch.device) -> list[torch.dtype | None]:
+        """Return in which precisions the weights may lie, the best first; None is that of the means.
 
-        So it is all cast beforehand, unless a convolution gets features that a layer before it has in single precision.
+        To autocast batched layers are opaque: biases are added outside. So weights and images are cast beforehand,
+        unless a convolution gets features that a layer before it has in single precision.
         """
-        kind = images.device.type
-        if self._casts and torch.is_autocast_enabled(kind):
-            dtype = torch.get_autocast_dtype(kind)
-            images, weights = images.to(dtype), [weight.to(dtype) for weight in weights]
+        with self._precision.autocast():
+            cast = torch.is_autocast_enabled(device.type)
+            return [torch.get_autocast_dtype(device.type), None] if cast else [None]
+
+    def _pass(self, forward: Forward, weights: Sequence[Tensor], images: Tensor) -> Tensor:
+        if weights[0].dtype != self._posterior.tensors[0].mean.dtype:
+            images = images.to(weights[0].dtype)
         return forward(weights, self._statistics.of(len(weights[0])), images)
 
     @contextmanager
