@@ -53,9 +53,9 @@ def _nothing_left_if_refused(directory: Path, root: Path) -> Iterator[None]:
     try:
         yield
     except UserError:
-        # Branches lock their own directories.
+        # Branches lock their own directories, and those of their parts with them.
         own = (run for run in stored_runs(directory) if not (run.directory / LOCK_NAME).exists())
-        runs = [RunPaths(directory), *own]
+        runs = [RunPaths(directory), *map(RunPaths, directory.glob("part_*")), *own]
         if is_new and not any(run.checkpoint.exists() or run.is_finished for run in runs):
             for run in runs:
                 _remove_preparations(run)

@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 
+from foundations.errors import UserError
 from foundations.paths import RunPaths
 from open_lth.branch import BRANCHES, Branch
 from pruning import Mask, apply_mask
@@ -101,6 +102,30 @@ def test_a_missing_argument_is_asked_for(finished):
 def test_a_name_can_be_taken_only_once(amputate):
     with pytest.raises(ValueError, match="amputate is registered twice"):
         BRANCHES.register("amputate")(amputate)
+
+
+@pytest.mark.parametrize("trains", [(), ("left",)])
+def test_what_a_refused_branch_of_several_trainings_has_not_trained_leaves_no_trace(trunk_of, amputate, trains):
+    class Split(amputate):
+        parts = ("left", "right")
+
+        @staticmethod
+        def name() -> str:
+            return "split"
+
+        def branch_function(self) -> None:
+            for part in trains:
+                self.train(self.load_network(0, self.lottery.desc.start), self.mask(), self.lottery.desc.start, part)
+            raise UserError("no")
+
+    BRANCHES.register("split")(Split)
+    trunk = trunk_of()
+    command = ("lottery_branch", "split", "--levels=1", *trunk.words, "--quiet")
+    before = set(trunk.workplace.root.rglob("*"))
+    assert trunk.workplace.refused(*command) == "error: no"
+    added = set(trunk.workplace.root.rglob("*")) - before
+    assert bool(added) == bool(trains)
+    assert all((place / "part_left" / "logger").exists() for place in added if place.name.startswith("lottery_branch"))
 
 
 def test_it_is_not_run_again_when_it_is_done(trunk):

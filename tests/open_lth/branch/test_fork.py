@@ -101,6 +101,15 @@ def test_connect_wants_the_copies(trunk):
     assert "trains no network" in trunk.workplace.refused("evaluate", "lottery_branch", "connect", LEVEL, *trunk.words)
 
 
+def test_a_refused_fork_leaves_nothing_however_often_it_is_tried(trunk_of):
+    trunk = trunk_of()
+    command = ("lottery_branch", "fork", LEVEL, "--fork_at=1ep", "--quiet", *trunk.words)
+    before = sorted(trunk.workplace.root.rglob("*"))
+    for _ in range(2):
+        trunk.workplace.refused(*command)
+        assert sorted(trunk.workplace.root.rglob("*")) == before
+
+
 def test_copies_part_where_the_levels_weights_were_kept(trunk_of):
     trunk = trunk_of()
     message = trunk.workplace.refused("lottery_branch", "fork", LEVEL, "--fork_at=1ep", "--quiet", *trunk.words)
