@@ -30,12 +30,12 @@ class Selection:
         return f"{self.prefix}{measure}"
 
     def check(self, runs: pd.DataFrame) -> None:
-        """Check that some run has such an epoch.
+        """Check that some run has such an epoch, if there are runs.
 
         Raises:
             UserError: if none has.
         """
-        if self is VALIDATION and runs[self.column("accuracy")].isna().all():
+        if self is VALIDATION and not runs.empty and runs[self.column("accuracy")].isna().all():
             raise UserError(f"--select={self.name}: no run has held examples out (--validation_fraction)")
 
 

@@ -48,7 +48,8 @@ class SuiteRuns:
             UserError: if no run has such an epoch, or there is no such method.
         """
         selection.check(self.table)
-        methods = [f"'{method}'" for method in dict.fromkeys(self.table["method"])]  # whose names have commas
+        found = [name for table in (self.table, self.results) if not table.empty for name in table["method"]]
+        methods = [f"'{method}'" for method in dict.fromkeys(found)]  # whose names have commas
         if against is not None and methods and f"'{against}'" not in methods:
             raise InvalidValue("against", against, one_of(methods, f"'{against}'"))
         return replace(self, selection=selection, against=against)

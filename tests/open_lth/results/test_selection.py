@@ -29,3 +29,7 @@ def test_validation_needs_a_run_that_has_held_examples_out():
     with pytest.raises(UserError, match=r"--select=validation: .*--validation_fraction"):
         VALIDATION.check(without)
     VALIDATION.check(without.assign(chosen_accuracy=0.8))
+
+
+def test_where_nothing_is_trained_there_is_no_epoch_to_select():
+    VALIDATION.check(pd.DataFrame({"chosen_accuracy": []}))
