@@ -21,7 +21,7 @@ from foundations.registry import Registry
 from foundations.step import Step
 from foundations.storage import write_json
 from open_lth.runners.lottery import Lottery
-from open_lth.runners.once import do_once, is_whole
+from open_lth.runners.once import is_whole, train_once
 from open_lth.runners.provenance import save_command, save_hparams
 from pruning import Mask, apply_mask
 from training import TrainingRun
@@ -97,7 +97,7 @@ class Branch(ABC):
             Interrupted: if a signal asked for it.
             RunIsLocked: if another process is at it.
         """
-        do_once(self.paths.directory, self.lottery.context, lambda: self.is_done, self._run)
+        train_once(self.paths.directory, self.lottery.context, lambda: self.is_done, self._run)
 
     @property
     def is_done(self) -> bool:

@@ -60,5 +60,9 @@ class Fork(Branch):
         kept = self.lottery.paths(self.level)
         if not kept.model(step).exists():
             steps = ", ".join(f"{ep}ep{it}it" for ep, it in kept.models())
-            raise InvalidValue("fork_at", str(step), f"level {self.level} has kept its network at {steps} alone")
+            reason = (
+                f"level {self.level} has kept its network at {steps} alone; lottery --save_every={step} keeps more, "
+                "but trains nothing that is finished: choose another --replicate or --root"
+            )
+            raise InvalidValue("fork_at", str(step), reason)
         return self.lottery.load_network(self.level, step)

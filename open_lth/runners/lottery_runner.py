@@ -16,7 +16,7 @@ from foundations.storage import load_tensors, read_json, save_tensors
 from models import find_family
 from open_lth.runners.circumstances import circumstances_of
 from open_lth.runners.lottery import Lottery
-from open_lth.runners.once import do_once, is_whole
+from open_lth.runners.once import is_whole, train_once
 from open_lth.runners.provenance import save_command, save_hparams
 from pruning import (
     STRATEGIES,
@@ -54,7 +54,7 @@ class LotteryRunner:
         def is_done() -> bool:
             return self.lottery.paths(0).hparams.exists() and all(map(self._is_complete, range(self.levels + 1)))
 
-        do_once(self.lottery.directories.directory, self.lottery.context, is_done, self._run)
+        train_once(self.lottery.directories.directory, self.lottery.context, is_done, self._run)
 
     def _run(self) -> None:
         lottery = self.lottery

@@ -11,28 +11,41 @@ from foundations.checksum import lost_files, remove, settle, unsettled_files
 from foundations.context import RunContext
 from foundations.errors import UserError
 from foundations.lock import HOLDER_NAME, LOCK_NAME, MARKER_NAME, exclusive
+from foundations.messages import LOGGER
 from foundations.paths import RunPaths
 from foundations.stored import stored_runs
 
 _BELOW = ("level_*/main", "level_*/lrr", "part_*")
 """The directories that a directory's lock protects besides it; branches have locks of their own."""
 
+_WHILE_TRAINING = ("save_every", "evaluate_train", "gradient_norms", "callbacks")
+"""What of a context asks for more files or measures of a training, and nothing of one that has ended."""
 
-def do_once(directory: Path, context: RunContext, is_done: Callable[[], bool], work: Callable[[], object]) -> None:
-    """Do the work if it is not done yet, with the directory locked.
+
+def train_once(directory: Path, context: RunContext, is_done: Callable[[], bool], work: Callable[[], object]) -> None:
+    """Do the work, as `do_once` does; of what was done already, say which flags come too late for it."""
+    flags = ", ".join(f"--{name}" for name in _WHILE_TRAINING if getattr(context, name))
+    if not do_once(directory, context, is_done, work) and flags:
+        remedy = "another --replicate or --root trains anew"
+        LOGGER.warning("%s: without effect on runs that are finished; %s", flags, remedy)
+
+
+def do_once(directory: Path, context: RunContext, is_done: Callable[[], bool], work: Callable[[], object]) -> bool:
+    """Do the work if it is not done yet, with the directory locked, and return whether there was anything to do.
 
     Raises:
         RunIsLocked: if another process is at it, and goes on for longer than this one may wait.
     """
     own = [directory, *(place for pattern in _BELOW for place in directory.glob(pattern))]
     if is_done() and not any(map(unsettled_files, own)):
-        return
+        return False
     say = None if context.quiet else lambda text: print(text, file=sys.stderr, flush=True)
     with exclusive(directory, context.lock_timeout, say), _nothing_left_if_refused(directory, context.root):
         for place in own:
             settle(place)
         if not is_done():  # it may have been what this process waited for
             work()
+    return True
 
 
 def is_whole(paths: RunPaths) -> bool:

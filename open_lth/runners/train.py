@@ -8,7 +8,7 @@ from foundations.context import RunContext
 from foundations.paths import ReplicatePaths, RunPaths
 from foundations.randomness import RandomStreams
 from open_lth.runners.descs import TrainDesc
-from open_lth.runners.once import do_once, is_whole
+from open_lth.runners.once import is_whole, train_once
 from open_lth.runners.outputs import outputs_of
 from open_lth.runners.provenance import save_command, save_hparams
 from pruning import Mask, prunable_shapes
@@ -51,7 +51,11 @@ class TrainRunner:
             Interrupted: if a signal asked for it.
             RunIsLocked: if another process is at it.
         """
-        do_once(self.paths.directory, self.context, lambda: self.training().is_done and is_whole(self.paths), self._run)
+
+        def is_done() -> bool:
+            return self.training().is_done and is_whole(self.paths)
+
+        train_once(self.paths.directory, self.context, is_done, self._run)
 
     def _run(self) -> None:
         training = self.training()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from open_lth.branch.connect import instability, interpolate
 from open_lth.results import read_results, read_runs
 from open_lth.results.replicates import find_replicates
 from open_lth.results.trainings import training_of
-from tests.open_lth.running import mask, same, weights
+from tests.open_lth.running import Trunk, mask, same, weights
 
 LEVEL = "--levels=1"
 
@@ -114,6 +115,11 @@ def test_copies_part_where_the_levels_weights_were_kept(trunk_of):
     trunk = trunk_of()
     message = trunk.workplace.refused("lottery_branch", "fork", LEVEL, "--fork_at=1ep", "--quiet", *trunk.words)
     assert "has kept its network at 0ep0it, 2ep0it alone" in message
+    [remedy] = re.findall("lottery (--save_every=[^ ]+) keeps more", message)
+    other = Trunk(trunk.workplace, (*trunk.words, "--replicate=2"))
+    trunk.workplace.done("lottery", LEVEL, remedy, "--quiet", *other.words)
+    fork = other.branch("fork", "--fork_at=1ep")
+    assert same(weights(fork / "part_1", "ep1_it0"), weights(other.level(1), "ep1_it0"))
 
 
 @pytest.mark.parametrize(

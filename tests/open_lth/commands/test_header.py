@@ -91,3 +91,23 @@ def test_a_missing_trunk_is_refused_with_the_lottery_that_is_nearest(trunk_of):
     )
     elsewhere = ("--momentum=0.5", "--lr=0.3", "--gamma=0.1", "--milestone_steps=1ep", "--warmup_steps=3it")
     assert " is there, " not in trunk.workplace.refused(*words, *elsewhere, "--weight_decay=0.1")
+
+
+TOO_LATE = "without effect on runs that are finished; another --replicate or --root trains anew"
+
+
+def test_what_acts_while_training_comes_too_late_for_what_is_finished_and_is_said_once(trunk_of):
+    trunk = trunk_of()
+    for words in (("lottery", "--levels=2"), ("lottery_branch", "reinit", "--levels=1-2")):
+        command = (*words, *trunk.words, "--quiet")
+        trunk.workplace.done(*command)
+        outcome = trunk.workplace.run(*command, "--save_every=1ep", "--gradient_norms")
+        assert (outcome.code, outcome.out) == (0, "")
+        assert outcome.err == f"warning: --save_every, --gradient_norms: {TOO_LATE}\n"
+
+
+def test_it_does_not_while_a_level_is_still_to_be_trained_nor_where_nothing_is_trained_anyway(trunk_of):
+    trunk = trunk_of()
+    trunk.workplace.done("lottery", "--levels=3", *trunk.words, "--quiet", "--evaluate_train")
+    for _ in range(2):
+        trunk.workplace.done("evaluate", "lottery", "--levels=1", *trunk.words, "--quiet", "--evaluate_train")
