@@ -147,8 +147,6 @@ class Branch(ABC):
     def load_network(self, level: int, step: Step) -> nn.Module:
         """Return the trunk's network as saved at a level and step; step 0 may lie before pretraining."""
         if self.lottery.desc.pretrain_training_hparams is not None and step < self.lottery.desc.start:
-            if self.lottery.pretraining().outputs != self.lottery.num_outputs:
-                raise UserError(f"the trunk has no weights at {step}: it was pretrained on another number of classes")
             return self.lottery.load_network(PRETRAIN, step)
         return self.lottery.load_network(level, step)
 

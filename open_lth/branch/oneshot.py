@@ -6,7 +6,6 @@ from torch import nn
 
 from foundations.errors import InvalidValue, one_of
 from foundations.messages import LOGGER
-from foundations.paths import PRETRAIN
 from open_lth.branch.base import BRANCHES, Branch
 from open_lth.runners.circumstances import circumstances_of
 from pruning import (
@@ -65,9 +64,8 @@ class OneShot(Branch):
 
     def _judged(self, prune_at: str) -> nn.Module:
         desc = self.lottery.desc
-        if prune_at == "init" and desc.pretrain_training_hparams is not None:
-            return self.lottery.load_network(PRETRAIN, self.lottery.pretraining().step("0it"))
-        return self.load_network(0, self.training().end if prune_at == "end" else desc.start)
+        steps = {"init": desc.step("0it"), "rewind": desc.start, "end": self.training().end}
+        return self.load_network(0, steps[prune_at])
 
     def _pruned(self, strategy: str, model: nn.Module) -> Mask:
         trunk = self.lottery.desc.pruning_hparams

@@ -29,9 +29,11 @@ def circumstances_of(lottery: Lottery, level: int, begun_with: nn.Module | None 
         return lottery.load_network(0, lottery.desc.start) if begun_with is None else copy.deepcopy(begun_with)
 
     def initial() -> nn.Module:
-        if begun_with is None and lottery.desc.pretrain_training_hparams is not None:
-            return lottery.load_network(PRETRAIN, lottery.pretraining().step("0it"))
-        return beginning()
+        if lottery.desc.pretrain_training_hparams is None:
+            return beginning()
+        first = lottery.desc.step("0it")
+        lottery.check_pretraining_fits(first)  # also before level 0 is trained: then nothing has been for nothing
+        return lottery.load_network(PRETRAIN, first) if begun_with is None else beginning()
 
     def draws(network: nn.Module) -> Iterator[Mapping[str, Tensor]]:
         device = next(network.parameters()).device

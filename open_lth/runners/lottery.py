@@ -70,9 +70,25 @@ class Lottery:
         Raises:
             UserError: if it has not been saved, or does not fit the network.
         """
+        if level == PRETRAIN:
+            self.check_pretraining_fits(step)
         run = self.pretraining() if level == PRETRAIN else self.training(level)
         self._check_there(run.paths.model(step).exists(), level)
         return run.load_network(step, into)
+
+    def check_pretraining_fits(self, step: Step) -> None:
+        """Check that the network of pretraining can stand for the lottery's own.
+
+        Args:
+            step: at which it is asked for.
+
+        Raises:
+            UserError: if it has another output layer.
+        """
+        if self.pretraining().outputs != self.num_outputs:
+            reason = "it was pretrained on another number of classes"
+            first = f"the first that fit are those at {self.desc.start}"
+            raise UserError(f"the trunk has no weights at {step}: {reason}; {first}")
 
     @functools.cached_property
     def num_outputs(self) -> int:

@@ -19,6 +19,15 @@ LENET = ("--default_hparams=mnist_lenet_12", "--dataset_name=digits", "--batch_s
 BAYESIAN = ("--bayesian", "--bayesian_samples=2", "--lr=0.01")
 KINDS = {"deterministic": (), "bayesian": BAYESIAN}
 
+ROTATIONS = (
+    "--pretrain",
+    "--pretrain_training_steps=1ep",
+    "--pretrain_dataset_name=digits",
+    "--pretrain_batch_size=100",
+    "--pretrain_unsupervised_labels=rotation",
+)
+"""Before level 0 the network learns which of four ways digits are turned."""
+
 RETRAINING = (
     "--retrain_d_dataset_name=digits",
     "--retrain_d_batch_size=256",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pruning import Mask, shuffle_mask
-from tests.open_lth.running import INPUT, density, mask, means, same, weights
+from tests.open_lth.running import INPUT, ROTATIONS, density, mask, means, same, weights
 
 SCORE = {"deterministic": "sparse_global", "bayesian": "sparse_global_mu"}
 
@@ -65,6 +65,19 @@ def test_a_lottery_that_rewinds_is_judged_at_its_initial_weights_and_trained_fro
     late = trunk.branch("oneshot", "--strategy=sparse_global", "--prune_at=rewind")
     first = trunk.branch("oneshot", "--strategy=sparse_global", "--prune_at=init")
     assert not same(mask(late), mask(first))
+
+
+@pytest.mark.parametrize("strategy", ["sparse_snip", "sparse_global"])
+def test_weights_before_pretraining_on_other_classes_are_refused_and_leave_nothing(trunk_of, strategy):
+    trunk = trunk_of(*ROTATIONS)
+    before = sorted(trunk.workplace.root.rglob("*"))
+    words = ("lottery_branch", "oneshot", "--levels=1", "--quiet", *trunk.words, f"--strategy={strategy}")
+    assert trunk.workplace.refused(*words) == (
+        "error: the trunk has no weights at 0ep0it: it was pretrained on another number of classes; "
+        "the first that fit are those at 1ep0it"
+    )
+    assert sorted(trunk.workplace.root.rglob("*")) == before
+    trunk.branch("oneshot", f"--strategy={strategy}", "--prune_at=rewind")
 
 
 @pytest.mark.parametrize(

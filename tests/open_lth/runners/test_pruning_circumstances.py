@@ -10,7 +10,7 @@ import torch
 from bayesian.adapter import variational_tensors
 from foundations.errors import UserError
 from pruning import STRATEGIES, GlobalPruningHparams, Mask, prunable_weights, register_global_strategy
-from tests.open_lth.running import BAYESIAN, LENET, OUTPUT, Trunk, mask, weights
+from tests.open_lth.running import BAYESIAN, LENET, OUTPUT, ROTATIONS, Trunk, mask, weights
 
 WORDS = (*LENET, "--pruning_layers_to_ignore=")
 
@@ -85,6 +85,18 @@ def test_initial_weights_are_those_before_pretraining_and_rewound_ones_those_aft
     initial, rewound = seen[-1]
     at_first, later = weights(trunk.level("pretrain"), "ep0_it0"), weights(trunk.level(0), "ep0_it3")
     assert all(torch.equal(initial[name], at_first[name]) and torch.equal(rewound[name], later[name]) for name in later)
+
+
+def test_initial_weights_before_pretraining_on_other_classes_are_refused_before_anything_is_trained(
+    workplace, register
+):
+    register("movement", movement)
+    words = ("lottery", "--levels=1", "--quiet", *WORDS, *ROTATIONS, "--pruning_strategy=movement")
+    assert "pretrained on another number of classes" in workplace.refused(*words)
+    assert not workplace.root.exists() or not workplace.files()
+    trunk = Trunk(workplace, words[3:])
+    trunk.find_tickets(levels=0)
+    assert "pretrained on another number of classes" in workplace.refused(*words)
 
 
 def test_gradients_of_a_bayesian_network_are_those_of_its_means(workplace, register):

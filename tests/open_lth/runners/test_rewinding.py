@@ -9,6 +9,7 @@ from tests.open_lth.running import (
     INPUT,
     KINDS,
     LENET,
+    ROTATIONS,
     Trunk,
     mask,
     means,
@@ -19,13 +20,6 @@ from tests.open_lth.running import (
 )
 
 REWINDING = "--rewinding_steps=1ep"
-ROTATIONS = (
-    "--pretrain",
-    "--pretrain_training_steps=1ep",
-    "--pretrain_dataset_name=digits",
-    "--pretrain_batch_size=100",
-    "--pretrain_unsupervised_labels=rotation",
-)
 
 
 @pytest.fixture
