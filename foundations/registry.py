@@ -102,6 +102,11 @@ class Registry(Generic[Entry]):
         self._complete()
         return self._owners.get(name, "")
 
+    def remove(self, name: str) -> None:
+        """Take an entry and its aliases out."""
+        del self._entries[name]
+        self._aliases = {alias: target for alias, target in self._aliases.items() if target != name}
+
     def __contains__(self, name: str) -> bool:
         self._complete()
         return name in self._entries or name in self._aliases

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from foundations.arguments import Parser
 from foundations.errors import UserError
+from foundations.extension import withdraw
 from foundations.registry import Registry
 from open_lth.evaluation_request import EvaluationRequest
 
@@ -164,7 +165,12 @@ def read_flags(
         )
         # Where there are no such flags.
         parser.set_defaults(platform="local", display_output_location=False, dry_run=False)
-        command.add_flags(parser, rest)
+        try:
+            command.add_flags(parser, rest)
+        except argparse.ArgumentError as error:
+            if withdraw((error.argument_name or "").removeprefix("--")):
+                continue
+            raise
         whole = parser.spelled_out(rest) if command.abbreviates else (*rest,)
         if whole == (*rest,):
             parser.set_defaults(command_line=(name, *rest), program=program, **handed_down)

@@ -9,7 +9,7 @@ import pytest
 
 from foundations.arguments import Parser, add_group, read_group
 from foundations.errors import InvalidValue, UserError
-from foundations.extension import EXTENSIONS, added_values, extended, extends
+from foundations.extension import EXTENSIONS, added_values, extended, extends, withdraw
 from foundations.hparams import Hparams, hashed_name, hparam
 
 
@@ -107,6 +107,21 @@ def test_what_has_no_default_or_is_there_already_is_refused(steam):
         extends(Baking)(Required)
     with pytest.raises(ValueError, match=r"steam: Baking has a field of this name"):
         extends(Baking)(Taken)
+
+
+def test_a_field_that_a_deriving_group_has_is_refused_too():
+    @dataclass(frozen=True, kw_only=True)
+    class Flour(Hparams):
+        flour: str = hparam("of what", "wheat")
+
+    with pytest.raises(ValueError, match=r"Flour\.flour: Bread has a field of this name"):
+        extends(Baking)(Flour)
+
+
+def test_what_was_added_is_withdrawn_by_the_name_of_a_field(steam, caplog):
+    assert not withdraw("degrees") and withdraw("steam") and not withdraw("steam")
+    assert extended(Baking) is Baking
+    assert caplog.messages[0].endswith("what it adds to Baking is left out, since there is another flag --steam")
 
 
 def test_groups_to_which_nothing_is_added_are_themselves():

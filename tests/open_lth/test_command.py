@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -12,8 +13,12 @@ import pytest
 
 import cli
 from foundations.errors import InvalidValue, UserError
+from foundations.extension import EXTENSIONS, extends
+from foundations.hparams import Hparams, hparam
+from foundations.registry import registering
 from open_lth.command import COMMANDS, Command, read_command, read_flags
 from open_lth.evaluation_request import EvaluationRequest
+from training import TrainingHparams
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -48,6 +53,21 @@ def test_a_plugins_command_is_listed_explained_and_run(capsys):
     assert re.search("--loudly +say it loudly", out)
     assert cli.main(["greet", "Ada", "--loudly"]) == 0
     assert capsys.readouterr().out == "hello Ada! ['Ada', '--loudly']\n"
+
+
+def test_a_plugins_field_that_is_called_as_another_flag_is_left_out_and_stops_nothing(monkeypatch, caplog):
+    @dataclass(frozen=True, kw_only=True)
+    class Own(Hparams):
+        levels: int = hparam("how many", 3)
+
+    monkeypatch.setattr(EXTENSIONS, "_entries", {})
+    with registering("my_plugin"):
+        extends(TrainingHparams)(Own)
+    args = read_flags(("lottery", "--default_hparams=mnist_lenet_8", "--levels=2"))
+    assert args.levels == "2"
+    assert caplog.messages == [
+        "the plugin my_plugin: what it adds to TrainingHparams is left out, since there is another flag --levels"
+    ]
 
 
 @pytest.mark.usefixtures("greet")
