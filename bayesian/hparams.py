@@ -150,13 +150,14 @@ class BayesianHparams(VariantHparams):
         for name in ("ivon_beta1", "ivon_beta2"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
                 raise InvalidValue(name, getattr(self, name), "must be at least 0 and less than 1")
-        if self.optimizer == IVON:
-            # In IVON T says how wide the posterior is, not only how much the divergence weighs.
-            if not self.kl_temperature > 0:
-                raise InvalidValue("kl_temperature", self.kl_temperature, "must be greater than 0 for ivon")
-            for name in ("kl_warmup", "std_lr_factor", "loss_scale"):
-                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                    raise InvalidValue(name, getattr(self, name), "has no meaning for ivon")
+        # In IVON T says how wide the posterior is, not only how much the divergence weighs.
+        if self.optimizer == IVON and not self.kl_temperature > 0:
+            raise InvalidValue("kl_temperature", self.kl_temperature, "must be greater than 0 for ivon")
+        others = {IVON: ("kl_warmup", "std_lr_factor", "loss_scale")}
+        for name in others.get(self.optimizer, ("ivon_lr", "ivon_beta1", "ivon_beta2")):
+            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                text = f"has no meaning for --{BAYESIAN}_optimizer={self.optimizer}"
+                raise InvalidValue(name, getattr(self, name), text)
 
     def kl_temperature_at(self, step: Step) -> float:
         """Return the factor on the KL divergence at a step."""

@@ -12,7 +12,7 @@ from torch.optim.adam import adam
 
 from bayesian.adapter import VariationalTensor, deterministic_parameters, variational_tensors
 from bayesian.hparams import BAYESIAN, BayesianHparams
-from foundations.errors import InvalidValue
+from foundations.errors import UserError
 from training import TrainingCircumstances, TrainingHparams
 
 HESSIAN, MOMENTUM, AGE = "hessian", "momentum", "age"
@@ -79,7 +79,7 @@ class Ivon(torch.optim.Optimizer):
         plain_decay: their L2 penalty.
 
     Raises:
-        InvalidValue: if a weight starts wider than the prior allows, so that its h would not be positive.
+        UserError: if a weight starts wider than the prior allows, so that its h would not be positive.
     """
 
     def __init__(
@@ -113,8 +113,11 @@ class Ivon(torch.optim.Optimizer):
         new = (hessian == 0) & (tensor.log_std > -math.inf)
         wanted = (-2 * tensor.log_std.double()).exp() / self._weighting - self._decay
         if bool((wanted[new] <= 0).any()):
-            text = "is too wide for IVON beside this prior: a posterior cannot be wider; choose a smaller one"
-            raise InvalidValue(f"{BAYESIAN}_init_std", f"a std of {float(tensor.log_std.max().exp()):g}", text)
+            widest = float(tensor.log_std.max().exp())
+            raise UserError(
+                f"{tensor.name}: starts with a std of {widest:g}, which is too wide for IVON beside this prior: a "
+                f"posterior cannot be wider; choose a smaller --{BAYESIAN}_init_std or a larger --{BAYESIAN}_prior_std"
+            )
         hessian.copy_(torch.where(new, wanted.to(hessian.dtype), hessian))
 
     @torch.no_grad()
@@ -204,7 +207,7 @@ def ivon(
     """Return the optimiser for a network, as hyperparameters and the length of training want it.
 
     Raises:
-        InvalidValue: if the network's weights start too wide.
+        UserError: if the network's weights start too wide.
     """
     weighting = circumstances.num_examples / own.kl_temperature
     beta2 = own.ivon_beta2

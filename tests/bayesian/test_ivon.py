@@ -19,7 +19,7 @@ from bayesian.posterior import Posterior
 from bayesian.tickets import mean_state
 from bayesian.transplant import take_over_deterministic_state
 from bayesian.variant import Bayesian
-from foundations.errors import InvalidValue
+from foundations.errors import InvalidValue, UserError
 from foundations.step import Step
 from foundations.storage import load_tensors
 from models import ModelHparams
@@ -164,7 +164,7 @@ def test_its_memory_is_as_long_as_training_unless_it_is_told_otherwise(model, ci
 def test_a_weight_wider_than_its_prior_allows_is_refused(small_pair):
     _, bayesian = small_pair(std=0.5)
     add_state(bayesian)
-    with pytest.raises(InvalidValue, match=r"--bayesian_init_std=.*too wide for IVON"):
+    with pytest.raises(UserError, match=r"conv\.weight: .*std of [\d.]+, .*too wide for IVON .*--bayesian_init_std"):
         Ivon(bayesian, **{**SETTINGS, "decay": 0.1})
 
 
@@ -178,6 +178,7 @@ def test_a_weight_wider_than_its_prior_allows_is_refused(small_pair):
         ({"ivon_lr": 0.0}, "ivon_lr"),
         ({"ivon_beta1": 1.0}, "ivon_beta1"),
         ({"ivon_beta2": -0.1}, "ivon_beta2"),
+        ({"ivon_lr": 0.2}, "ivon_lr=0.2: has no meaning for --bayesian_optimizer=bayes_by_backprop"),
     ],
 )
 def test_what_it_cannot_use_is_refused(changes, flag):
