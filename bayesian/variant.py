@@ -81,6 +81,10 @@ class Bayesian(ModelVariant):
         if self._hparams.optimizer == IVON:
             add_state(model)
 
+    def schedule(self) -> dict[str, str]:
+        """Return how long the KL temperature rises, if it does."""
+        return {} if self._hparams.kl_warmup is None else {f"{self.name}_kl_warmup": self._hparams.kl_warmup}
+
     def remark(self, model: nn.Module) -> str:
         """Return how much of a network is random."""
         return describe_conversion(model)

@@ -150,6 +150,10 @@ class ModelVariant:
         """Return what a user should know of a network that was built, in a line; nothing as it stands."""
         return ""
 
+    def schedule(self) -> Mapping[str, str]:
+        """Return, by flag, until which step something of its own changes in training; nothing as it stands."""
+        return {}
+
     def prunable(self, model: nn.Module) -> Prunable:
         """Return the parameters behind every prunable weight, by canonical name: what features are multiplied by."""
         return {name: (PrunableParameter(model.get_parameter(name)),) for name in prunable_tensor_names(model)}

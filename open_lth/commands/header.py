@@ -7,6 +7,7 @@ from pathlib import Path
 
 from datasets import iterations_per_epoch
 from foundations.context import RunContext
+from foundations.step import Step
 from open_lth.commands.table import table
 from open_lth.runners.descs import Desc, LotteryDesc
 from open_lth.runners.levels import COLUMNS, level_rows
@@ -42,3 +43,8 @@ def _unreached(desc: Desc) -> Iterator[str]:
         for flag in unreached_changes(training, iterations_per_epoch(data)):
             own = flag.replace("--", f"--{prefix}")
             yield f"Warning: {own}: without effect, since training ends at {training.training_steps}"
+    end = desc.training_hparams.training_steps
+    length = iterations_per_epoch(desc.dataset_hparams)
+    for flag, text in desc.variant.schedule().items():
+        if Step.from_str(text, length) > Step.from_str(end, length):
+            yield f"Warning: --{flag}={text}: is beyond the end of training, at {end}"

@@ -30,6 +30,14 @@ def test_those_of_pretraining_are_too_and_a_schedule_that_fits_is_no_matter(work
     ]
 
 
+def test_a_rise_of_the_kl_temperature_that_training_does_not_reach_the_end_of_is_said(workplace):
+    words = ("lottery", *LENET, *BAYESIAN, "--levels=0", "--milestone_steps=1ep")
+    assert warnings(workplace.done(*words, "--bayesian_kl_warmup=2ep").out) == []
+    assert warnings(workplace.done(*words, "--bayesian_kl_warmup=50ep").out) == [
+        "Warning: --bayesian_kl_warmup=50ep: is beyond the end of training, at 2ep"
+    ]
+
+
 def rows(out: str) -> list[list[str]]:
     """Return the table at the end of what was printed, without its head."""
     lines = [re.split(r"  +", line) for line in out.splitlines()]
