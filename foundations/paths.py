@@ -229,7 +229,7 @@ class RunPaths:
         """
         replicate, folder = self.replicate.directory, f"ensemble_of_{kind}"
         if kind == LEVELS:
-            return RunPaths(replicate / folder / self.directory.name)
+            return RunPaths(replicate / folder / self.directory.relative_to(self._whole.parent))
         return RunPaths(replicate.parent / folder / self.directory.relative_to(replicate))
 
 

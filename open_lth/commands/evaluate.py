@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from foundations.errors import InvalidValue, UserError, one_of
+from foundations.paths import REPLICATES
 from open_lth.command import COMMANDS, Command
 from open_lth.evaluation_request import ENSEMBLES, Evaluation, EvaluationRequest
 from open_lth.runners.assessment import first_passes
-from open_lth.runners.ensembles import ensembles_of
+from open_lth.runners.ensembles import ensembles_there
 from open_lth.runners.evaluation import evaluate_ensemble, evaluate_run
 from training import ALL_LAYERS, TrainingRun
 
@@ -29,7 +30,7 @@ def add_flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     section.add_argument("--shift", type=_names, default=(), metavar="NAME,...", help=shift)
     ood = "what to tell from the test images: other data sets, or these images rotated, inverted or noised"
     section.add_argument("--ood", type=_names, default=(), metavar="NAME,...", help=ood)
-    ensemble = "measure averaged predictions: of all replicates of each run, or of all levels"
+    ensemble = "measure averaged predictions: of all finished replicates of each run, or of all its levels"
     section.add_argument("--ensemble", default="", metavar="|".join(ENSEMBLES), help=ensemble)
     samples = "samples that a stochastic network draws for each prediction (default: what the command says)"
     section.add_argument("--samples", type=int, default=0, metavar="INT", help=samples)
@@ -49,7 +50,7 @@ def execute(args: argparse.Namespace, argv: Sequence[str]) -> None:
     runs = trainings(args, argv)
     request = evaluation(args, argv, runs)
     if request.ensemble:
-        for ensemble in ensembles_of(runs, request.ensemble):
+        for ensemble in ensembles_there(runs, request.ensemble):
             if args.display_output_location:
                 print(request.place(ensemble.paths))
             else:
@@ -76,6 +77,9 @@ def trainings(args: argparse.Namespace, argv: Sequence[str]) -> list[TrainingRun
         raise InvalidValue("on", args.on, "is measured by itself, without --shift and --ood")
     if args.ensemble and args.ensemble not in ENSEMBLES:
         raise InvalidValue("ensemble", args.ensemble, one_of(ENSEMBLES, args.ensemble))
+    if args.ensemble == REPLICATES and args.replicate != 1:  # which it is, too, if none is given
+        reason = "--ensemble=replicates averages all that are finished; leave --replicate out"
+        raise InvalidValue("replicate", args.replicate, reason)
     runs = _chosen(args.command).trainings(args, argv[1:])
     if not runs:
         raise UserError(f"{' '.join(argv[:2])}: trains no network that could be measured")

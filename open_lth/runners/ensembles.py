@@ -11,7 +11,6 @@ from foundations.paths import LEVELS, RunPaths
 from foundations.stored import stored_replicates
 from training import TrainingRun
 
-
 LEAST_MEMBERS = 2
 
 

@@ -125,6 +125,8 @@ def test_a_run_is_finished_once_its_measures_are_there(tmp_path):
         ("replicate_1/main", "replicates", None, "ensemble_of_replicates"),
         ("replicate_1/level_2/lrr", "replicates", 2, "ensemble_of_replicates of lrr"),
         (f"replicate_1/level_2/lottery_branch_retrain_{HASH}", "levels", None, "ensemble_of_levels of retrain"),
+        (f"replicate_1/level_2/lottery_branch_fork_{HASH}/part_1", "levels", None, "ensemble_of_levels of fork/1"),
+        (f"replicate_1/level_2/lottery_branch_fork_{HASH}/part_1", "replicates", 2, "ensemble_of_replicates of fork/1"),
         ("replicate_1/level_2/main", "levels", None, "ensemble_of_levels"),
     ],
 )
@@ -135,3 +137,11 @@ def test_an_ensembles_place_says_whose_it_is(place, of, level, kind):
     assert ensemble.experiment == run.experiment == ROOT / "lottery_ab"
     if of == "levels":
         assert ensemble.replicate == run.replicate
+
+
+def test_branches_of_one_name_and_their_trainings_have_ensembles_of_their_own():
+    level = ROOT / "lottery_ab" / "replicate_1" / "level_2"
+    runs = [
+        RunPaths(level / f"lottery_branch_fork_{fork}" / f"part_{part}") for fork in ("ab", "cd") for part in (1, 2)
+    ]
+    assert len({run.ensemble("levels").directory for run in runs}) == 4

@@ -12,6 +12,7 @@ import torch
 
 from datasets import CORRUPTIONS
 from open_lth.command import read_command
+from open_lth.results import read_runs
 from tests.open_lth.running import KINDS, LENET, Workplace, snapshot
 from training import Prediction, TrainingRun, average, measure, place
 from training.measures import detection_measures, uncertainty_scores
@@ -173,8 +174,19 @@ def averaged(workplace: Workplace, *commands: tuple[str, ...]) -> Prediction:
     return average(predicted)
 
 
+DIFFERENT_SIZES = "--ensemble=replicates: the ensembles have 2 to 3 members, and more do better: finish all to compare"
+
+
+def warned(workplace: Workplace, *words: str) -> str:
+    """Run a command that must succeed with one warning, and return that."""
+    outcome = workplace.run(*words)
+    assert outcome.code == 0 and outcome.err.startswith("warning: ") and outcome.err.count("\n") == 1, outcome
+    return outcome.err
+
+
 def test_an_ensemble_of_replicates_averages_what_is_there(workplace, replicates):
-    workplace.done("evaluate", *lottery(1, *replicates), "--ensemble=replicates", "--ood=noised")
+    warning = warned(workplace, "evaluate", *lottery(1, *replicates), "--ensemble=replicates", "--ood=noised")
+    assert DIFFERENT_SIZES in warning
     experiment = runs_of(workplace, lottery(1, *replicates))[0].paths.directory.parents[2]
     first, second = (kept(experiment / "ensemble_of_replicates" / f"level_{level}" / "main") for level in (0, 1))
     assert first["members"] == [f"{experiment.name}/replicate_{number}/level_0/main" for number in (1, 2, 3)]
@@ -189,9 +201,9 @@ def test_an_ensemble_of_replicates_averages_what_is_there(workplace, replicates)
 
 def test_another_member_makes_it_another_ensemble(workplace, replicates):
     ensemble = ("evaluate", *lottery(1, *replicates), "--ensemble=replicates")
-    workplace.done(*ensemble)
+    warned(workplace, *ensemble)
     before = snapshot(workplace.root)
-    workplace.done(*ensemble)
+    warned(workplace, *ensemble)
     assert snapshot(workplace.root) == before
     place = (
         runs_of(workplace, lottery(1, *replicates))[0].paths.directory.parents[2]
@@ -217,7 +229,7 @@ def test_an_ensemble_of_levels_averages_a_replicates_tickets(workplace, replicat
 
 
 def test_where_the_result_goes_is_said(workplace, replicates):
-    out = workplace.done("evaluate", *lottery(1, *replicates), "--ensemble=replicates", "--display_output_location").out
+    out = workplace.run("evaluate", *lottery(1, *replicates), "--ensemble=replicates", "--display_output_location").out
     experiment = runs_of(workplace, lottery(1, *replicates))[0].paths.directory.parents[2]
     places = [experiment / "ensemble_of_replicates" / f"level_{level}" / "main" for level in (0, 1)]
     assert out.splitlines() == [str(place / "evaluation.json") for place in places]
@@ -228,3 +240,36 @@ def test_one_network_is_no_ensemble(workplace, words):
     for kind in ("replicates", "levels"):
         message = workplace.refused("evaluate", *words, f"--ensemble={kind}")
         assert f"--ensemble={kind}: " in message and "needs two or more that are finished; 1 is" in message
+
+
+def test_a_level_with_one_member_is_left_out_and_named(workplace, replicates):
+    shutil.rmtree(runs_of(workplace, lottery(2, *replicates))[1].paths.directory.parent)
+    ensemble = ("evaluate", *lottery(1, *replicates), "--ensemble=replicates")
+    warning = warned(workplace, *ensemble)
+    assert "--ensemble=replicates: left out, with fewer than two that are finished: level_1/main" in warning
+    experiment = runs_of(workplace, lottery(1, *replicates))[0].paths.experiment
+    assert len(kept(experiment / "ensemble_of_replicates" / "level_0" / "main")["members"]) == 3
+    assert not (experiment / "ensemble_of_replicates" / "level_1").exists()
+
+
+def test_which_replicates_are_averaged_is_not_chosen(workplace, replicates):
+    before = snapshot(workplace.root)
+    message = workplace.refused("evaluate", *lottery(9, *replicates), "--ensemble=replicates")
+    assert "--replicate=9: --ensemble=replicates averages all that are finished; leave --replicate out" in message
+    assert snapshot(workplace.root) == before
+
+
+def test_the_levels_of_a_branchs_trainings_are_averaged_each_by_itself(workplace, replicates, kind):
+    where = ("--levels=0-1", "--fork_at=0it", *SHORT, *replicates)
+    workplace.done("lottery_branch", "fork", *where)
+    loud = [word for word in where if word != "--quiet"]
+    out = workplace.done("evaluate", "lottery_branch", "fork", *loud, "--ensemble=levels").out
+    assert [line.partition("  ")[0] for line in out.splitlines() if "levels" in line] == [
+        "fork/1, 2 levels",
+        "fork/2, 2 levels",
+    ]
+    table = read_runs(workplace.root)
+    found = table[table["kind"].str.startswith("ensemble_of_levels")]
+    assert found["kind"].tolist() == [f"ensemble_of_levels of fork/{part}" for part in (1, 2)]
+    assert found["members"].tolist() == [2, 2] and found["final_loss"].nunique() == 2
+    assert found["branch_arguments"].str.startswith("fork_at=").all()
