@@ -38,8 +38,10 @@ CALLED_HERE: Mapping[str, str] = {
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return the valid name that is most like another one, or nothing if none is."""
-    return next(iter(difflib.get_close_matches(name, list(valid), n=1, cutoff=0.7)), "")
+    """Return the valid name that is most like another one, or the shortest that ends with it; nothing if none is."""
+    valid = list(valid)
+    longer = sorted((other for other in valid if other.endswith(f"_{name}")), key=len)
+    return next(iter((*difflib.get_close_matches(name, valid, n=1, cutoff=0.7), *longer)), "")
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

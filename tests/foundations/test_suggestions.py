@@ -34,6 +34,12 @@ def test_what_is_unlike_all_others_has_no_nearest():
     assert did_you_mean("lotery", ["train", "lottery"]) == "; did you mean lottery?"
 
 
+def test_the_end_of_a_name_stands_for_the_shortest_that_has_it():
+    names = ["sparse_global", "sparse_global_snip", "sparse_snip"]
+    assert did_you_mean("snip", names) == "; did you mean sparse_snip?"
+    assert did_you_mean("nip", names) == did_you_mean("", names) == ""
+
+
 def test_a_misspelt_value_is_told_with_the_nearest_and_all_others():
     assert one_of(["sgd", "adam"], "adamm") == "did you mean adam? valid values are sgd, adam"
     assert one_of(["sgd", "adam"], "lbfgs") == one_of(["sgd", "adam"]) == "valid values are sgd, adam"
