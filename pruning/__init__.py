@@ -9,7 +9,7 @@ from pruning.enforcement import MaskEnforcement, Prunable, PrunableParameter, ap
 from pruning.layer_scale import layer_adaptive, times_root_of_fan_in
 from pruning.mask import Mask, check_same_tensors
 from pruning.scored import PruneBy, Score, register_global_strategy
-from pruning.selection import fraction_to_keep, layers_pruned_away, prune_lowest_by_layer, prune_lowest_globally
+from pruning.selection import layers_pruned_away, prune_lowest_by_layer, prune_lowest_globally, prune_to_keep
 from pruning.shuffling import shuffle_mask
 from pruning.strategy import (
     DETERMINISTIC,
@@ -39,13 +39,13 @@ __all__ = [
     "apply_mask",
     "check_same_tensors",
     "check_strategy_fits",
-    "fraction_to_keep",
     "layer_adaptive",
     "layers_pruned_away",
     "prunable_shapes",
     "prunable_weights",
     "prune_lowest_by_layer",
     "prune_lowest_globally",
+    "prune_to_keep",
     "register_global_strategy",
     "shuffle_mask",
     "times_root_of_fan_in",

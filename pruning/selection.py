@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -49,6 +49,33 @@ def remaining_after(mask: Mask, fraction: float, ignored: Collection[str] = ()) 
 def fraction_to_keep(mask: Mask, keep: int) -> float:
     """Return the fraction by which `prune_lowest_globally` keeps so many weights, of scores that are all different."""
     return max(mask.unpruned - keep - 1.5, 0.0) / mask.unpruned
+
+
+def prune_to_keep(mask: Mask, keep: int, prune: Callable[[float], Mask]) -> Mask:
+    """Return a mask that keeps so many weights, or as nearly so many as pruning by any fraction does.
+
+    The fraction of `prune_lowest_globally` is tried first. By it other ways to select, and scores that are alike, may
+    keep other numbers; then the fraction is found by bisection.
+
+    Args:
+        mask: the weights there are; if they are no more than wanted, all stay.
+        prune: from the fraction to the next mask; the greater the fraction, the fewer weights it keeps.
+    """
+    if mask.unpruned <= keep:
+        return mask
+    least, fraction, most = 0.0, fraction_to_keep(mask, keep), 1.0
+    found = best = prune(fraction)
+    if found.unpruned < keep:
+        gentlest = prune(0.0)
+        if gentlest.unpruned <= keep:  # as where many scores are alike, and the lowest
+            return gentlest
+        best = min(best, gentlest, key=lambda one: abs(one.unpruned - keep))
+    while found.unpruned != keep and most - least > 0.5 / mask.unpruned:
+        least, most = (least, fraction) if found.unpruned < keep else (fraction, most)
+        fraction = (least + most) / 2
+        found = prune(fraction)
+        best = min(best, found, key=lambda one: abs(one.unpruned - keep))
+    return best
 
 
 def prune_lowest_by_layer(

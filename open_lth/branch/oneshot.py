@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields, replace
+from typing import Any
+
 from torch import nn
 
 from foundations.errors import InvalidValue, one_of
+from foundations.extension import extended
 from foundations.messages import LOGGER
 from open_lth.branch.base import BRANCHES, Branch
 from open_lth.runners.circumstances import circumstances_of
 from pruning import (
     STRATEGIES,
-    GlobalPruningHparams,
     Mask,
+    PruningHparams,
     Strategy,
     check_strategy_fits,
-    fraction_to_keep,
     layers_pruned_away,
     prunable_shapes,
+    prune_to_keep,
     shuffle_mask,
 )
 
 _PLACES = ("init", "rewind", "end")
 _CONTROLS = ("none", "shuffle", "reinit")
+
+_WORTH_SAYING = 0.01
+"""Weights too many or too few, as a share of the level's, from which on they are said."""
 
 
 @BRANCHES.register("oneshot")
@@ -68,18 +75,23 @@ class OneShot(Branch):
         return self.load_network(0, steps[prune_at])
 
     def _pruned(self, strategy: str, model: nn.Module) -> Mask:
-        trunk = self.lottery.desc.pruning_hparams
         entry = _strategy(strategy, self.lottery.variant.compatible_variants())
+        hparams = _hparams(strategy, entry, self.lottery.desc.pruning_hparams)
         dense = Mask.ones(prunable_shapes(self.lottery.variant.prunable(model)))
-        hparams = GlobalPruningHparams(
-            pruning_strategy=strategy,
-            pruning_fraction=fraction_to_keep(dense, self.mask().unpruned),
-            pruning_layers_to_ignore=getattr(trunk, "pruning_layers_to_ignore", None),
-        )
-        generator = self.lottery.streams(self.level).generator("pruning")
-        mask = entry.prune_in(hparams, model, dense, generator, circumstances_of(self.lottery, self.level))
+        circumstances, label = circumstances_of(self.lottery, self.level), self.labelled_training().label
+
+        def prune(fraction: float) -> Mask:
+            generator = self.lottery.streams(self.level).generator("pruning")
+            own = replace(hparams, pruning_fraction=fraction)
+            return entry.prune_in(own, model, dense, generator, circumstances)
+
+        keep = self.mask().unpruned
+        mask = prune_to_keep(dense, keep, prune)
+        if abs(mask.unpruned - keep) > _WORTH_SAYING * keep:
+            found, wanted = (f"{100 * count / dense.total:.2f} %" for count in (mask.unpruned, keep))
+            LOGGER.warning("%s: %s keeps %s of the weights, the level %s", label, strategy, found, wanted)
         if emptied := layers_pruned_away(dense, mask):
-            LOGGER.warning("%s: pruned away whole: %s", self.labelled_training().label, ", ".join(emptied))
+            LOGGER.warning("%s: pruned away whole: %s", label, ", ".join(emptied))
         return mask
 
 
@@ -89,6 +101,20 @@ def _strategy(name: str, variants: tuple[str, ...]) -> type[Strategy]:
         check_strategy_fits(name, *variants)
     except InvalidValue as error:
         raise InvalidValue("strategy", name, error.valid) from None
-    if not issubclass(GlobalPruningHparams, entry.get_pruning_hparams()):
-        raise InvalidValue("strategy", name, "has hyperparameters of its own, which this branch cannot give it")
     return entry
+
+
+def _hparams(strategy: str, entry: type[Strategy], trunk: PruningHparams) -> Any:
+    """Return a strategy's hyperparameters: the trunk's where it has them, else their defaults.
+
+    Raises:
+        InvalidValue: if there is neither, or no fraction by which a density can be had.
+    """
+    group = extended(entry.get_pruning_hparams())
+    own = {f.name: f for f in fields(group)}
+    values = {f.name: getattr(trunk, f.name) for f in fields(trunk) if f.name in own}
+    if missing := [name for name, f in own.items() if f.default is MISSING and name not in values]:
+        raise InvalidValue("strategy", strategy, f"needs --{missing[0]}, which the trunk does not have")
+    if "pruning_fraction" not in own:
+        raise InvalidValue("strategy", strategy, "has no --pruning_fraction by which it could be as dense as a level")
+    return group(**{**values, "pruning_strategy": strategy})

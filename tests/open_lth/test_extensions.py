@@ -100,6 +100,21 @@ def test_a_strategy_is_told_and_a_negative_power_prunes_the_largest(workplace):
     assert means[0] > float(size.mean()) > means[1]
 
 
+def test_a_strategy_of_oneshot_is_told_the_trunks(workplace):
+    told = []
+
+    @STRATEGIES.register("sparse_told")
+    class Told(STRATEGIES.get("sparse_random")):
+        @classmethod
+        def prune_in(cls, pruning_hparams, *circumstances):
+            told.append(pruning_hparams.power)
+            return super().prune_in(pruning_hparams, *circumstances)
+
+    directory(workplace, "--power=2")
+    workplace.done("lottery_branch", "oneshot", "--strategy=sparse_told", *LOTTERY[1:], "--power=2")
+    assert told == [2.0]
+
+
 def test_a_branch_on_other_data_has_them_too(workplace):
     workplace.done(*LOTTERY)
     own = ("--retrain_d_dataset_name=digits", "--retrain_d_batch_size=64", "--retrain_d_label_shift=2")

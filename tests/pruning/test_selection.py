@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from foundations.errors import InvalidValue, UserError
-from pruning import Mask, layers_pruned_away, prune_lowest_globally
+from pruning import Mask, layers_pruned_away, prune_lowest_by_layer, prune_lowest_globally, prune_to_keep
 
 Arrays = dict[str, np.ndarray]
 
@@ -153,3 +153,36 @@ def test_when_everything_goes_every_layer_is_named_and_there_is_nothing_more_to_
 def test_ignoring_every_layer_leaves_nothing_to_prune():
     with pytest.raises(UserError, match="no weight is left"):
         prune_lowest_globally({"a": torch.ones(2)}, Mask.ones({"a": [2]}), 0.2, {"a"})
+
+
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=40), st.integers(0, 39))
+def test_as_many_weights_are_kept_as_are_wanted_or_as_nearly_so_many_as_ties_allow(values, keep):
+    assume(keep < len(values))
+    scores, mask = {"a": torch.tensor(values).float()}, Mask.ones({"a": [len(values)]})
+    found = prune_to_keep(mask, keep, lambda fraction: prune_lowest_globally(scores, mask, fraction)).unpruned
+    possible = [sum(value > threshold for value in values) for threshold in values]
+    assert abs(found - keep) == min(abs(number - keep) for number in possible)
+
+
+@pytest.mark.parametrize("keep", [10, 50, 146])
+def test_so_many_are_kept_if_each_layer_loses_the_same_fraction_too_but_for_rounding(keep):
+    sizes = {"a": 100, "b": 40, "c": 7}
+    scores = {name: torch.arange(float(size)) for name, size in sizes.items()}
+    mask = Mask.ones({name: [size] for name, size in sizes.items()})
+    found = prune_to_keep(mask, keep, lambda fraction: prune_lowest_by_layer(scores, mask, fraction))
+    assert abs(found.unpruned - keep) < len(sizes)
+    assert all(abs(float(found[name].sum()) - size * keep / 147) <= 1 for name, size in sizes.items())
+
+
+def test_scores_that_are_alike_are_tried_without_any_fraction_and_no_further():
+    """Of nine weights five score 0 and go together, whatever the fraction up to a half."""
+    asked, mask = [], Mask.ones({"weight": (9,)})
+    scores = {"weight": torch.tensor([0.0] * 5 + [1.0, 2.0, 3.0, 4.0])}
+
+    def prune(fraction):
+        asked.append(fraction)
+        return prune_lowest_globally(scores, mask, fraction)
+
+    assert prune_to_keep(mask, 7, prune).unpruned == 4
+    assert len(asked) == 2
+    assert prune_to_keep(mask, 9, prune) is mask

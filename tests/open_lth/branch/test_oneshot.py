@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
-from pruning import Mask, shuffle_mask
-from tests.open_lth.running import INPUT, ROTATIONS, density, mask, means, same, weights
+from foundations.hparams import hparam
+from pruning import (
+    STRATEGIES,
+    GlobalPruningHparams,
+    Mask,
+    PruningHparams,
+    register_global_strategy,
+    shuffle_mask,
+)
+from tests.open_lth.running import INPUT, OUTPUT, ROTATIONS, density, mask, means, same, weights
 
 SCORE = {"deterministic": "sparse_global", "bayesian": "sparse_global_mu"}
+
+
+@pytest.fixture
+def strategies(monkeypatch):
+    """What is registered here is registered for the test alone."""
+    monkeypatch.setattr(STRATEGIES, "_entries", dict(STRATEGIES._entries))
+    return STRATEGIES
 
 
 def kept(directory):
@@ -23,6 +40,78 @@ def test_it_is_as_dense_as_the_level_and_starts_from_the_weights_of_level_0(trun
     start, dense = weights(branch, "ep0_it0"), weights(trunk.level(0), "ep0_it0")
     assert torch.equal(means(start, INPUT), means(dense, INPUT) * mask(branch)[INPUT])
     assert not same(start, weights(branch, "ep2_it0"))
+
+
+@pytest.mark.parametrize("strategy", ["sparse_layerwise", "sparse_snip"])
+@pytest.mark.parametrize("level", [0, 2])
+def test_it_is_as_dense_as_the_level_whatever_the_layers_lose_and_the_scores(trunk_of, strategy, level):
+    trunk = trunk_of()
+    branch = trunk.branch("oneshot", f"--strategy={strategy}", "--prune_at=end", levels=str(level))
+    assert kept(branch) == pytest.approx(kept(trunk.level(level)), abs=len(mask(branch)) - 1)
+
+
+def test_a_density_that_a_score_cannot_have_is_warned_of(trunk_of, strategies):
+    def halves(model, mask, generator):
+        return {name: (torch.arange(kept.numel()) % 2).view(kept.shape).float() for name, kept in mask.items()}
+
+    register_global_strategy("sparse_halves", "every other weight", halves, ())
+    trunk = trunk_of()
+    outcome = trunk.workplace.run(
+        "lottery_branch", "oneshot", "--strategy=sparse_halves", "--levels=1", "--quiet", *trunk.words
+    )
+    said = "keeps 50.63 % of the weights, the level 79.99 %"
+    assert (outcome.code, outcome.err) == (0, f"warning: level_1/oneshot: sparse_halves {said}\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithDefault(GlobalPruningHparams):
+    """Hyperparameters of a strategy's own."""
+
+    sharpness: float = hparam("how sharp", 3.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutDefault(GlobalPruningHparams):
+    """Hyperparameters of which one has to be given."""
+
+    sharpness: float = hparam("how sharp")
+
+
+def with_group(group, told):
+    """A strategy that prunes by lot, and tells which hyperparameters it is given."""
+
+    class Told(STRATEGIES.get("sparse_random")):
+        @staticmethod
+        def get_pruning_hparams():
+            return group
+
+        @classmethod
+        def prune_in(cls, pruning_hparams, *circumstances):
+            told.append(pruning_hparams)
+            return super().prune_in(pruning_hparams, *circumstances)
+
+    return Told
+
+
+def test_a_strategys_own_hyperparameters_are_the_trunks_or_else_their_defaults(trunk_of, strategies):
+    told = []
+    strategies.register("sparse_told")(with_group(WithDefault, told))
+    trunk_of("--pruning_layers_to_ignore=fc.weight").branch("oneshot", "--strategy=sparse_told")
+    assert {(type(own), own.sharpness, own.pruning_layers_to_ignore) for own in told} == {(WithDefault, 3.0, OUTPUT)}
+
+
+@pytest.mark.parametrize(
+    ("group", "reason"),
+    [
+        (WithoutDefault, "needs --sharpness, which the trunk does not have"),
+        (PruningHparams, "has no --pruning_fraction by which it could be as dense as a level"),
+    ],
+)
+def test_a_strategy_that_cannot_have_its_hyperparameters_or_the_density_is_refused(trunk_of, strategies, group, reason):
+    strategies.register("sparse_told")(with_group(group, []))
+    trunk = trunk_of()
+    command = ("lottery_branch", "oneshot", "--strategy=sparse_told", "--levels=1", "--quiet", *trunk.words)
+    assert trunk.workplace.refused(*command) == f"error: --strategy=sparse_told: {reason}"
 
 
 @pytest.mark.parametrize(("prune_at", "step"), [("init", "ep0_it0"), ("end", "ep2_it0")])
@@ -77,13 +166,14 @@ def test_weights_before_pretraining_on_other_classes_are_refused_and_leave_nothi
         "the first that fit are those at 1ep0it"
     )
     assert sorted(trunk.workplace.root.rglob("*")) == before
-    trunk.branch("oneshot", f"--strategy={strategy}", "--prune_at=rewind")
+    trunk.branch("oneshot", "--strategy=sparse_global", "--prune_at=rewind")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--strategy=sparse_magic",), "--strategy=sparse_magic: valid values are sparse_"),
+        (("--strategy=snip",), "--strategy=snip: did you mean sparse_snip? valid values are sparse_"),
         (("--strategy=sparse_global_snr",), "--strategy=sparse_global_snr: is for bayesian networks"),
         (("--strategy=sparse_snip", "--prune_at=later"), "--prune_at=later: valid values are init, rewind, end"),
         (("--strategy=sparse_snip", "--control=both"), "--control=both: valid values are none, shuffle, reinit"),
