@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from open_lth.figures.comparison import PAIRED, are_compared, differences, with_columns
 from open_lth.figures.curves import draw_curves
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.points import (
@@ -19,16 +20,9 @@ from open_lth.figures.points import (
     points,
     readable,
 )
-from open_lth.results.differences import paired_differences
 from open_lth.results.selection import PEAK, SELECTIONS, Selection
 from open_lth.suites import Style
 from open_lth.suites.suite_runs import SuiteRuns
-
-_DIFFERENCES = {
-    "difference": "difference from {}",
-    "low": "95 % interval of the difference from",
-    "high": "95 % interval of the difference to",
-}
 
 
 def make(
@@ -67,8 +61,8 @@ def caption(found: pd.DataFrame, measures: Sequence[Measure], selection: Selecti
         )
     if (found["level"] == 0).any():
         sentences.append("Dotted horizontal lines: the dense networks.")
-    if found["method"].nunique() > 1 and (found["replicates"] > 1).any():
-        sentences.append("Differences in the table are paired by replicate, with Student's intervals.")
+    if are_compared(found):
+        sentences.append(PAIRED)
     return " ".join(sentences)
 
 
@@ -106,10 +100,5 @@ def compared(numbers: pd.DataFrame, runs: SuiteRuns, measures: Sequence[Measure]
             if selection.column(measure.name) in table:
                 means = groups[selection.column(measure.name)].mean()
                 added[f"{heading} {selection.heading}"] = measure.factor * means
-        column, reference = runs.selection.column(measure.name), runs.against or "the panel's first method"
-        differences = paired_differences(table, column, runs.against).set_index(KEYS)
-        for end, words in _DIFFERENCES.items():
-            added[f"{name}: {words.format(reference)}"] = measure.factor * differences[end]
-    keys = pd.MultiIndex.from_frame(numbers[KEYS])
-    known = {heading: values.reindex(keys).to_numpy() for heading, values in added.items() if values.notna().any()}
-    return numbers.assign(**known)
+        added |= differences(table, runs.selection.column(measure.name), name, runs.against, measure.factor)
+    return with_columns(numbers, added)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from foundations.errors import UserError
+from open_lth.figures.comparison import PAIRED, are_compared, differences, with_columns
 from open_lth.figures.curves import draw_panel
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import in_order_of, method_line, panel_grid
@@ -33,7 +34,8 @@ HEADINGS = {
 
 def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """Draw the AUROC by the greatest probability, and by the mutual information where there is one."""
-    found = detections(runs.table)
+    measured = told_apart(runs.table)
+    found = detections(measured)
     caption = (
         "How well the final networks' uncertainty tells other images (rows) from the test images, over the percentage "
         "of prunable weights that remain: area under the receiver operating characteristic, 0.5 for chance. Lines with "
@@ -42,11 +44,13 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
         "replicates; an ensemble is one. Dotted horizontal lines: the dense networks. In the table what is out of "
         "distribution is the positive class."
     )
-    return Drawing(title, draw_detections(found, styles), found.rename(columns=HEADINGS), caption, runs.missing)
+    caption += f" {PAIRED}" if are_compared(found) else ""
+    numbers = compared(found, measured, runs.against).rename(columns=HEADINGS)
+    return Drawing(title, draw_detections(found, styles), numbers, caption, runs.missing)
 
 
-def detections(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return means over replicates by panel, images, method, level and score.
+def told_apart(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return how well each run tells which images from the test images, by score, with panel, method and density.
 
     Raises:
         UserError: if no run has been asked to tell anything from the test images.
@@ -55,13 +59,24 @@ def detections(runs: pd.DataFrame) -> pd.DataFrame:
     if told.empty:
         raise UserError("no run has been measured out of distribution; `evaluate --ood=NAME,...` does it")
     wide = told.pivot_table(index=["directory", "ood", "score"], columns="measure", values="value", sort=False)
-    labelled = runs.dropna(subset=["level"])[[*KEYS, "density", "directory"]]
-    merged = labelled.merge(wide.reset_index(), on="directory", how="inner")
-    groups = merged.groupby(["panel", "ood", "method", "level", "score"], sort=False, observed=True)
+    labelled = runs.dropna(subset=["level"])[[*KEYS, "replicate", "density", "directory"]]
+    return labelled.merge(wide.reset_index(), on="directory", how="inner")
+
+
+def detections(measured: pd.DataFrame) -> pd.DataFrame:
+    """Return means over replicates by panel, images, method, level and score."""
+    groups = measured.groupby(["panel", "ood", "method", "level", "score"], sort=False, observed=True)
     found = pd.DataFrame({"weights": 100 * groups["density"].mean(), "auroc": groups["auroc"].mean()})
     found["auroc_replicates"] = groups["auroc"].std(ddof=1)
     found = found.assign(aupr=groups["aupr"].mean(), fpr95=groups["fpr95"].mean(), replicates=groups.size())
-    return in_order_of_runs(found.reset_index(), merged, ["panel", "ood", "method", "level", "score"])
+    return in_order_of_runs(found.reset_index(), measured, ["panel", "ood", "method", "level", "score"])
+
+
+def compared(found: pd.DataFrame, measured: pd.DataFrame, against: str | None) -> pd.DataFrame:
+    """Return what `detections` does, with differences between methods."""
+    within = ("ood", "score")
+    added = differences(measured, AUROC.name, AUROC.label, against, within=within)
+    return with_columns(found, added, [*KEYS, *within])
 
 
 def draw_detections(found: pd.DataFrame, styles: Mapping[str, Style]) -> Figure:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from foundations.errors import UserError
+from open_lth.figures.comparison import PAIRED, are_compared, differences, with_columns
 from open_lth.figures.curves import draw_curves
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.points import KEYS, Measure, in_order_of_runs
@@ -19,6 +20,7 @@ SHOWN = (
     Measure("scaled_loss", "NLL under shift (nats)"),
     Measure("scaled_ece", "ECE under shift"),
 )
+_DRAWN = {measure.name for measure in SHOWN}
 LISTED = {
     "accuracy": ("accuracy (%)", 100.0),
     "loss": ("NLL", 1.0),
@@ -40,8 +42,10 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
         "deviation over replicates; an ensemble is one. Dotted horizontal lines: the dense networks. The table has the "
         "severities one by one; 0 is the test images as they are."
     )
-    figure = draw_curves(points_under_shift(found), SHOWN, styles)
-    return Drawing(title, figure, by_severity(found, runs.table), caption, runs.missing)
+    points = points_under_shift(found)
+    caption += f" {PAIRED}" if are_compared(points) else ""
+    numbers = by_severity(found, runs.table, runs.against)
+    return Drawing(title, draw_curves(points, SHOWN, styles), numbers, caption, runs.missing)
 
 
 def under_shift(runs: pd.DataFrame) -> pd.DataFrame:
@@ -73,17 +77,29 @@ def points_under_shift(found: pd.DataFrame) -> pd.DataFrame:
     return in_order_of_runs(points.reset_index(), found, KEYS)
 
 
-def by_severity(found: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Return means over shifts and replicates by severity; severity 0 is no shift."""
+def by_severity(found: pd.DataFrame, runs: pd.DataFrame, against: str | None = None) -> pd.DataFrame:
+    """Return means over shifts and replicates by severity, with spreads and differences; severity 0 is no shift."""
+    both, rows = _of_each_run(found, runs), [*KEYS, "severity"]
+    groups = both.groupby(rows, sort=False, observed=True)
+    table = pd.DataFrame({"weights remaining (%)": 100 * groups["density"].mean()})
+    added: dict[str, pd.Series[float]] = {}
+    for column, (heading, factor) in LISTED.items():
+        name = heading.partition(" (")[0]
+        table[heading] = factor * groups[column].mean()
+        added[f"{name}: std over replicates"] = factor * groups[column].std(ddof=1)
+        if column in _DRAWN:
+            added |= differences(both, column, name, against, factor, ["severity"])
+    table["networks"] = groups["directory"].nunique()
+    return with_columns(in_order_of_runs(table.reset_index(), runs, rows), added, rows)
+
+
+def _of_each_run(found: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over shifts of each run at each severity."""
     names = {f"final_{name}": name for name in LISTED}
     clean = runs[runs["directory"].isin(found["directory"])].rename(columns=names)
     clean = clean[[*KEYS, "density", "directory", *LISTED]].assign(severity=0)
     keys = [*KEYS, "density", "directory", "severity"]
     shifted = found.pivot_table(index=keys, columns="measure", values="value", observed=True, sort=False).reset_index()
     both = pd.concat([clean, shifted.reindex(columns=clean.columns)], ignore_index=True)
-    groups = both.astype({"severity": int}).groupby([*KEYS, "severity"], sort=False, observed=True)
-    table = pd.DataFrame({"weights remaining (%)": 100 * groups["density"].mean()})
-    for name, (heading, factor) in LISTED.items():
-        table[heading] = factor * groups[name].mean()
-    table["networks"] = groups["directory"].nunique()
-    return in_order_of_runs(table.reset_index(), runs, ["panel", "method", "level", "severity"])
+    replicates = runs.drop_duplicates("directory").set_index("directory")["replicate"]
+    return both.astype({"severity": int}).assign(replicate=both["directory"].map(replicates))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from foundations.errors import UserError
+from open_lth.figures.comparison import PAIRED, are_compared, differences, with_columns
 from open_lth.figures.curves import draw_curves
 from open_lth.figures.drawing import Drawing
 from open_lth.figures.points import KEYS, Measure, in_order_of_runs
@@ -31,7 +32,8 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     """
     if runs.results.empty:
         raise UserError("no two copies of a ticket have been compared; `lottery_branch fork`, then `connect` do it")
-    found = instability_points(runs.results)
+    pairs = pairs_of(runs.results)
+    found = instability_points(pairs)
     caption = (
         "Two copies of each ticket, trained from one step under other orders of the data and other noise. Instability: "
         "how much greater the test error is at its worst on the line between them than at its ends; below "
@@ -39,12 +41,18 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
         "random ones, are interpolated, and the statistics of BatchNorm recomputed. Below, the copies' mean accuracy. "
         "Bands: one standard deviation over replicates. Dotted horizontal lines: the dense networks."
     )
-    return Drawing(title, draw_curves(found, SHOWN, styles), _readable(found, runs.results), caption, runs.missing)
+    caption += f" {PAIRED}" if are_compared(found) else ""
+    numbers = compared(_readable(found), pairs, runs.against)
+    return Drawing(title, draw_curves(found, SHOWN, styles), numbers, caption, runs.missing)
 
 
-def instability_points(results: pd.DataFrame) -> pd.DataFrame:
-    """Return points, as `open_lth.figures.points.points` does, of what `connect` has found."""
-    pairs = results.dropna(subset=["instability"]).drop_duplicates(["panel", "method", "directory"])
+def pairs_of(results: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each pair of copies, out of what `connect` has found: a row for each point on the line."""
+    return results.dropna(subset=["instability"]).drop_duplicates(["panel", "method", "directory"])
+
+
+def instability_points(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return points, as `open_lth.figures.points.points` does, of pairs of copies."""
     groups = pairs.groupby(KEYS, sort=False, observed=True)
     points = pd.DataFrame({"weights": 100 * groups["density"].mean(), "replicates": groups["replicate"].nunique()})
     for measure in SHOWN:
@@ -55,7 +63,15 @@ def instability_points(results: pd.DataFrame) -> pd.DataFrame:
     return in_order_of_runs(points.reset_index(), pairs, KEYS)
 
 
-def _readable(found: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+def compared(numbers: pd.DataFrame, pairs: pd.DataFrame, against: str | None) -> pd.DataFrame:
+    """Return the numbers of points with differences between methods."""
+    added: dict[str, pd.Series[float]] = {}
+    for measure in SHOWN:
+        added |= differences(pairs, measure.name, measure.name, against, measure.factor)
+    return with_columns(numbers, added)
+
+
+def _readable(found: pd.DataFrame) -> pd.DataFrame:
     headings = {"weights": "weights remaining (%)", **_LISTED}
     for measure in SHOWN:
         headings[measure.name] = measure.label[0].lower() + measure.label[1:]

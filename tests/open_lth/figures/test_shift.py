@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from scipy import stats
 
 from foundations.errors import UserError
 from open_lth.figures import shift
@@ -50,6 +51,32 @@ def test_the_table_has_each_severity_and_the_test_images_as_they_are(runs):
     assert own["accuracy (%)"].to_dict() == pytest.approx({0: 1.5, 1: 75.0, 2: 45.0})
     assert own["NLL after temperature"].to_dict() == pytest.approx({0: 0.015, 1: 0.075, 2: 0.045})
     assert own["networks"].tolist() == [2, 2, 2]
+
+
+def test_the_table_has_spreads_over_replicates_and_differences_paired_by_them_at_each_severity(tmp_path):
+    runs = runs_of(
+        tmp_path,
+        ("deterministic", 1, shifted(blur=[0.9, 0.7])),
+        ("deterministic", 2, shifted(blur=[0.7, 0.5])),
+        ("Bayesian", 1, shifted(blur=[0.9, 0.8])),
+        ("Bayesian", 2, shifted(blur=[0.8, 0.8])),
+    )
+    with look():
+        drawn = shift.make(runs, styles_of(["deterministic", "Bayesian"]), "Title")
+    found = drawn.table.set_index(["method", "level", "severity"]).sort_index()
+    assert found.loc[("deterministic", 1), "accuracy: std over replicates"].tolist() == pytest.approx(
+        [0.5**0.5, 200**0.5, 200**0.5]
+    )
+    difference = "accuracy: difference from the panel's first method"
+    assert found.loc["deterministic", difference].isna().all()
+    assert found.loc[("Bayesian", 1), difference].tolist() == pytest.approx([0.0, 5.0, 20.0])
+    reach = stats.t.ppf(0.975, 1) * 5.0  # the standard error of 0 and 10 points
+    ends = [f"accuracy: 95 % interval of the difference {end}" for end in ("from", "to")]
+    assert found.loc[("Bayesian", 1, 1), ends].tolist() == pytest.approx([5.0 - reach, 5.0 + reach])
+    assert "NLL after temperature: difference from the panel's first method" in found
+    assert "paired by replicate" in drawn.caption
+    other = shift.by_severity(shift.under_shift(runs.table), runs.table, against="Bayesian")
+    assert "accuracy: difference from Bayesian" in other
 
 
 def test_a_shift_that_some_runs_lack_counts_for_none(tmp_path):

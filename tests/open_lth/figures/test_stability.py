@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from foundations.errors import InvalidValue, UserError
 from open_lth.figures import stability
+from open_lth.figures.drawing import Drawing
 from open_lth.figures.layout import look
 from open_lth.results.selection import PEAK, VALIDATION
 from open_lth.results.tables import read_runs
@@ -16,8 +18,8 @@ from open_lth.suites.suite_runs import SuiteRuns
 FOUND = {
     ("from step 0", 1): {"instability": 0.30, "accuracy": 0.90, "l2": 4.0},
     ("from step 0", 2): {"instability": 0.10, "accuracy": 0.80, "l2": 6.0},
-    ("from epoch 1", 1): {"instability": 0.01, "accuracy": 0.95, "l2": 1.0},
-    ("from epoch 1", 2): {"instability": 0.03, "accuracy": 0.93, "l2": 2.0},
+    ("after epoch 1", 1): {"instability": 0.01, "accuracy": 0.95, "l2": 1.0},
+    ("after epoch 1", 2): {"instability": 0.03, "accuracy": 0.93, "l2": 2.0},
 }
 """By method and replicate, what was found at level 0; one level on, instability is half and l2 one more."""
 
@@ -40,8 +42,13 @@ def runs() -> SuiteRuns:
     return SuiteRuns(none, {}, [], results=results)
 
 
+def drawn(runs: SuiteRuns) -> Drawing:
+    with look():
+        return stability.make(runs, styles_of(["from step 0", "after epoch 1"]), "Title")
+
+
 def test_points_are_means_over_replicates_in_points_of_error_with_their_spread(runs):
-    found = stability.instability_points(runs.results).set_index(["method", "level"])
+    found = stability.instability_points(stability.pairs_of(runs.results)).set_index(["method", "level"])
     assert found["instability"].tolist() == pytest.approx([20.0, 10.0, 2.0, 1.0])
     assert found["instability_replicates"].tolist() == pytest.approx([200**0.5, 50**0.5, 2**0.5, 0.5**0.5])
     assert found["accuracy"].tolist() == pytest.approx([85.0, 85.0, 94.0, 94.0])
@@ -51,17 +58,29 @@ def test_points_are_means_over_replicates_in_points_of_error_with_their_spread(r
 
 
 def test_what_is_drawn_and_listed_are_those_points(runs):
-    with look():
-        drawn = stability.make(runs, styles_of(["from step 0", "from epoch 1"]), "Title")
-    above, below = ([list(line.get_ydata()) for line in axis.get_lines()] for axis in drawn.figure.axes)
+    above, below = ([list(line.get_ydata()) for line in axis.get_lines()] for axis in drawn(runs).figure.axes)
     for values in ([20.0, 10.0], [2.0, 1.0]):
         assert pytest.approx(values) in above
     for values in ([85.0, 85.0], [94.0, 94.0]):
         assert pytest.approx(values) in below
-    listed = drawn.table.set_index(["method", "level"]).loc[("from step 0", 1)]
+    listed = drawn(runs).table.set_index(["method", "level"]).loc[("from step 0", 1)]
     assert listed["instability (points of error)"] == pytest.approx(10.0)
     assert listed["accuracy of the copies (%)"] == pytest.approx(85.0)
     assert listed["distance of weights"] == pytest.approx(6.0)
+
+
+def test_the_table_has_differences_paired_by_replicate(runs):
+    found = drawn(runs).table.set_index(["method", "level"])
+    heading = "instability: difference from the panel's first method"
+    assert found.loc["from step 0", heading].isna().all()
+    assert found.loc["after epoch 1", heading].tolist() == pytest.approx([-18.0, -9.0])  # of -29 and -7 points, halved
+    reach = stats.t.ppf(0.975, 1) * 11.0
+    ends = [f"instability: 95 % interval of the difference {end}" for end in ("from", "to")]
+    assert found.loc[("after epoch 1", 0), ends].tolist() == pytest.approx([-18.0 - reach, -18.0 + reach])
+    assert "paired by replicate" in drawn(runs).caption
+    other = drawn(runs.shown(PEAK, "after epoch 1")).table.set_index(["method", "level"])
+    accuracy = other.loc["from step 0", "accuracy: difference from after epoch 1"]
+    assert accuracy.tolist() == pytest.approx([-9.0, -9.0])
 
 
 def test_where_nothing_was_trained_any_epoch_may_be_selected(runs):
@@ -69,8 +88,8 @@ def test_where_nothing_was_trained_any_epoch_may_be_selected(runs):
 
 
 def test_what_to_compare_with_is_one_of_the_methods_that_were_connected(runs):
-    assert runs.shown(PEAK, "from epoch 1").against == "from epoch 1"
-    with pytest.raises(InvalidValue, match="--against=nonsense: valid values are 'from step 0', 'from epoch 1'"):
+    assert runs.shown(PEAK, "after epoch 1").against == "after epoch 1"
+    with pytest.raises(InvalidValue, match="--against=nonsense: valid values are 'from step 0', 'after epoch 1'"):
         runs.shown(PEAK, "nonsense")
 
 

@@ -86,3 +86,19 @@ def test_what_was_not_measured_is_in_no_pair():
     found = paired_differences(table({("A", "x", 1): [0.5, math.nan], ("A", "y", 1): [0.7, 0.8]}), "accuracy")
     assert found["pairs"].tolist() == [1]
     assert paired_differences(table({("A", "x", 1): [0.5]}), "accuracy").empty
+
+
+def test_a_panels_first_method_is_what_others_are_compared_with_even_where_it_was_not_measured():
+    runs = table({("A", "x", 1): [math.nan, math.nan], ("A", "y", 1): FIRST, ("A", "z", 1): OTHER})
+    assert paired_differences(runs, "accuracy").empty
+
+
+def test_only_what_is_alike_in_further_columns_is_paired():
+    mild, severe = (
+        table({("A", "x", 1): FIRST, ("A", "y", 1): OTHER}),
+        table({("A", "x", 1): OTHER, ("A", "y", 1): FIRST}),
+    )
+    runs = pd.concat([mild.assign(severity=1), severe.assign(severity=2)])
+    found = paired_differences(runs, "accuracy", within=["severity"])
+    assert found[["method", "level", "severity", "pairs"]].to_numpy().tolist() == [["y", 1, 1, 4], ["y", 1, 2, 4]]
+    assert found["difference"].tolist() == pytest.approx([0.025, -0.025])
