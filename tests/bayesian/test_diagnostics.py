@@ -135,3 +135,11 @@ def test_bayesian_networks_are_asked_and_deterministic_ones_have_nothing_to_say(
     assert list(found) == [*dict.fromkeys(t.name.rpartition(".")[0] for t in variational_tensors(model)), ALL_LAYERS]
     assert found[ALL_LAYERS]["std_spread_between_layers"] > 1.0 == found["fc"]["std_spread"]
     assert Deterministic().diagnostics(model) == {}
+
+
+def test_a_variants_divergences_are_from_the_prior_that_it_is_trained_with(model, make_hparams):
+    found = Bayesian(make_hparams(prior_std=0.2)).diagnostics(model)
+    tensor = tensors_of(model)["fc.weight"]
+    kept = tensor.log_std > -math.inf
+    expected = kl_divergence(Normal(tensor.mean[kept], tensor.log_std[kept].exp()), Normal(0.0, 0.2)).sum()
+    assert found["fc"]["kl"] == pytest.approx(expected.item())
