@@ -1,4 +1,4 @@
-"""A figure of runs that are chosen by name: accuracy, NLL and ECE over the weights remaining."""
+"""A figure of runs that are chosen by name: accuracy, NLL, MACE and ECE over the weights remaining."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from open_lth.suites.styles import styles_of
 from open_lth.suites.suite_runs import SuiteRuns
 
 FIGURE = "runs"
-_MEASURES = ("accuracy", "loss", "ece")
+_MEASURES = ("accuracy", "loss", "mace", "ece")
 
 
 @dataclass(frozen=True)

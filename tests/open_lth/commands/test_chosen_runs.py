@@ -49,7 +49,7 @@ def test_curves_are_labelled_by_what_tells_them_apart_and_have_their_replicates(
     replicates = table.groupby("method", sort=False)["replicates"].max().to_dict()
     assert replicates == {"lr=0.1": 2, "lr=0.3": 1, "randomly_prune, lr=0.1": 1}
     assert table.groupby("method")["level"].max().unique().tolist() == [2]
-    assert {"test accuracy (%)", "NLL", "ECE"} <= set(table)
+    assert {"test accuracy (%)", "NLL", "MACE", "ECE"} <= set(table)
 
 
 def test_a_report_has_the_figure_and_the_commands(two, tmp_path):
