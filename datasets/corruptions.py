@@ -19,6 +19,7 @@ SEVERITIES = (1, 2, 3, 4, 5)
 _CHUNK = 4096  # images at a time, always: what is drawn for an image depends on it
 _BLACK_TO_WHITE = 255
 _STDS_OF_KERNEL = 3
+_BLOCKS = (0.65, 0.5, 0.4, 0.3, 0.2)
 
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
 """From images, float32 (N, C, H, W) in [0, 1], and a strength to changed ones, which may leave that range."""
@@ -109,12 +110,20 @@ def brightness(images: Tensor, added: float, generator: torch.Generator) -> Tens
     return images + added
 
 
-@register_corruption("pixelation", 0.65, 0.5, 0.4, 0.3, 0.2)
+@register_corruption("pixelation", *_BLOCKS)
 def pixelation(images: Tensor, kept: float, generator: torch.Generator) -> Tensor:
     """Average over areas, of which a side has a fraction of the image's pixels, and show each as a block."""
     height, width = images.shape[-2:]
-    small = interpolate(images, size=(max(1, round(kept * height)), max(1, round(kept * width))), mode="area")
+    small = interpolate(images, size=(_blocks(kept, height), _blocks(kept, width)), mode="area")
     return interpolate(small, size=(height, width), mode="nearest-exact")
+
+
+def _blocks(kept: float, pixels: int) -> int:
+    """Return how many blocks a side has: in small images, where fractions round alike, fewer at each severity."""
+    blocks = pixels
+    for fraction in _BLOCKS[: _BLOCKS.index(kept) + 1]:
+        blocks = max(1, min(round(fraction * pixels), blocks - 1))
+    return blocks
 
 
 @register_corruption("rotation", 10.0, 20.0, 30.0, 45.0, 60.0)

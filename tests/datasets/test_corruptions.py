@@ -110,6 +110,26 @@ def test_pixelation_shows_the_means_of_areas_as_blocks():
     assert float((blocks - means[:, None, :, None]).abs().max()) <= 0.5
 
 
+def blocks_of_a_side(side: int) -> list[int]:
+    """Return how many blocks a side has at each severity, in an image whose columns all differ."""
+    image = torch.linspace(0, 255, side).to(torch.uint8).expand(1, 1, side, side)
+    return [len(corrupt(image, "pixelation", severity)[0, 0, 0].unique()) for severity in SEVERITIES]
+
+
+@pytest.mark.parametrize(
+    "side, blocks",
+    [
+        (32, [21, 16, 13, 10, 6]),
+        (28, [18, 14, 11, 8, 6]),
+        (10, [6, 5, 4, 3, 2]),
+        (8, [5, 4, 3, 2, 1]),
+        (3, [2, 1, 1, 1, 1]),
+    ],
+)
+def test_pixelation_has_fewer_blocks_at_each_severity_as_long_as_there_are_two(side, blocks):
+    assert blocks_of_a_side(side) == blocks
+
+
 @pytest.mark.parametrize("severity, degrees", [(1, 10), (2, 20), (3, 30), (4, 45), (5, 60)])
 def test_a_dot_on_the_right_rotates_upwards(severity, degrees):
     """About the centre (16, 16), from three o'clock."""
