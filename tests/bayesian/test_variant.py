@@ -23,6 +23,7 @@ from pruning import (
     check_strategy_fits,
     prunable_shapes,
 )
+from tests.statistics_by_hand import statistics_by_hand
 from training import OPTIMIZERS, VARIANTS, TrainingHparams
 from training.optimizers import set_learning_rate
 
@@ -174,6 +175,32 @@ def test_multiplying_log_stds_by_the_mask_would_make_the_std_one(make_network):
     weights = torch.stack([posterior.split(posterior.draw(generator))[2] for _ in range(200)])
     assert weights[:, :, ::2].std() == pytest.approx(1.0, abs=0.02)
     assert weights[:, :, 1::2].std(dim=0).max() < 0.01
+
+
+def test_draws_of_the_weights_are_as_many_as_samples_and_spread_about_their_means_by_their_stds(
+    small_pair, make_hparams
+):
+    count, (_, model) = 4000, small_pair()
+    variant = Bayesian(make_hparams(samples=count))
+    drawn = list(variant.sampled_weights(model, torch.Generator().manual_seed(0)))
+    assert len(drawn) == count
+    for tensor in variational_tensors(model):
+        values, std = torch.stack([draw[tensor.name].detach() for draw in drawn]), tensor.log_std.detach().exp()
+        assert ((values.mean(0) - tensor.mean.detach()) / std).abs().max() < 5 / math.sqrt(count)
+        assert (values.std(0) / std - 1).abs().max() < 5 / math.sqrt(2 * count)
+
+
+def test_running_statistics_are_recomputed_for_the_mean_weights_and_others_at_each_evaluation(
+    small_pair, small_batch, make_hparams
+):
+    batches = [small_batch(6)[0], 2 * small_batch(3, seed=2)[0]]
+    for batchnorm in ("running", "recalibrated"):
+        deterministic, model = small_pair()
+        [recomputed] = statistics_by_hand(deterministic, batches)
+        before = (model.bn.running_mean.clone(), model.bn.running_var.clone())
+        Bayesian(make_hparams(batchnorm=batchnorm)).recompute_statistics(model, lambda: batches)
+        expected = recomputed if batchnorm == "running" else before
+        torch.testing.assert_close((model.bn.running_mean, model.bn.running_var), expected)
 
 
 def test_prunable_tensors_are_the_weights_by_the_deterministic_networks_names(any_model, make_network, make_hparams):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from foundations.errors import InvalidValue
 from foundations.randomness import RandomStreams
 from models import find_family
+from tests.statistics_by_hand import statistics_by_hand
 from training import (
     OBJECTIVES,
     VARIANTS,
@@ -54,6 +55,25 @@ def test_predicting_leaves_mode_weights_and_batchnorm_statistics_as_they_were():
         assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
         assert {module.training for module in model.modules()} == {training}
         assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_statistics_are_recomputed_for_the_weights_there_are_and_nothing_else_changes():
+    model = network().train()
+    [expected] = statistics_by_hand(model, BATCHES)
+    before = copy.deepcopy(model.state_dict())
+    Deterministic().recompute_statistics(model, lambda: BATCHES)
+    layer = model[1]
+    torch.testing.assert_close((layer.running_mean, layer.running_var), expected)
+    assert (layer.momentum, {module.training for module in model.modules()}) == (0.1, {True})
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert {"1.running_mean", "1.running_var"} <= changed <= {name for name in before if name.startswith("1.")}
+
+
+def test_the_distance_is_the_root_of_the_squared_differences():
+    one, other = nn.Linear(2, 1), nn.Linear(2, 1)
+    one.weight.data, one.bias.data = torch.tensor([[1.0, 2.0]]), torch.tensor([3.0])
+    other.weight.data, other.bias.data = torch.tensor([[3.0, 8.0]]), torch.tensor([6.0])
+    assert Deterministic().distances(one, other) == {"l2": 7.0}
 
 
 def test_predicting_twice_gives_the_same_bits_and_needs_no_gradient():
