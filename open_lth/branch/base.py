@@ -83,8 +83,12 @@ class Branch(ABC):
     @functools.cached_property
     def paths(self) -> RunPaths:
         """Where the branch's files lie."""
-        name = hashed_name(f"{BRANCH}_{self.name()}", [self.branch_hparams])
+        name = hashed_name(f"{BRANCH}_{self.name()}", [self.identity()])
         return self.lottery.directories.level(self.level, name)
+
+    def identity(self) -> Hparams:
+        """Return the arguments that make the name; a branch whose values have several spellings returns one of them."""
+        return self.branch_hparams
 
     def arguments(self) -> dict[str, Any]:
         """Return the values of the arguments of `branch_function`."""
@@ -108,7 +112,7 @@ class Branch(ABC):
     def _run(self) -> None:
         # Each of several trainings can be read by itself; and an interrupted branch shows which are to come.
         for paths in dict.fromkeys([self.paths, *(run.paths for run in self.trainings())]):
-            save_hparams(paths, self.branch_hparams.display())
+            save_hparams(paths, self.identity().display())
             save_command(paths, self.lottery.context)
         type(self).branch_function(self, **self.arguments())
         if self.finds_out:

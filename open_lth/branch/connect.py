@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from foundations.errors import InvalidValue, UserError
+from foundations.hparams import Hparams
 from open_lth.branch.base import BRANCHES, Branch
-from open_lth.branch.fork import Fork
+from open_lth.branch.fork import Fork, with_usual_spelling
 from training import place
 
 
@@ -45,9 +46,13 @@ class Connect(Branch):
         if not self._fork.is_done:
             flag = f" --fork_at={fork_at}" if fork_at else ""
             raise UserError(
-                f"level {self.level}: its two copies are not there yet; run lottery_branch fork --levels={self.level}"
-                f"{flag} with the same flags first"
+                f"level {self.level} (replicate {self.lottery.replicate}): its two copies are not there yet; "
+                f"run lottery_branch fork --levels={self.level}{flag} with the same flags first"
             )
+
+    def identity(self) -> Hparams:
+        """Return the arguments, those of fork in their usual spelling."""
+        return with_usual_spelling(self.branch_hparams, self.lottery.desc)
 
     @functools.cached_property
     def _fork(self) -> Fork:

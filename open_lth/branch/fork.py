@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from torch import nn
 
 from foundations.errors import InvalidValue, UserError
+from foundations.hparams import Hparams
 from foundations.step import Step, parse_step
 from open_lth.branch.base import BRANCHES, Branch
+from open_lth.runners.descs import LotteryDesc
 
 
 @BRANCHES.register("fork")
@@ -38,6 +43,10 @@ class Fork(Branch):
         for part in self.parts:
             self.train(self.network_at(step), mask, step, part)
 
+    def identity(self) -> Hparams:
+        """Return the argument in its usual spelling."""
+        return with_usual_spelling(self.branch_hparams, self.lottery.desc)
+
     def step(self, fork_at: str) -> Step:
         """Return the step of a text; the lottery's own if it is empty."""
         desc = self.lottery.desc
@@ -66,3 +75,18 @@ class Fork(Branch):
             )
             raise InvalidValue("fork_at", str(step), reason)
         return self.lottery.load_network(self.level, step)
+
+
+def with_usual_spelling(hparams: Hparams, desc: LotteryDesc) -> Hparams:
+    """Return arguments with `fork_at` as most people write it: in epochs if these are whole, else in iterations.
+
+    The lottery's own step is the default, which says nothing.
+    """
+    group: Any = hparams
+    try:
+        step = desc.step(group.fork_at)
+    except ValueError:
+        return hparams  # nothing, or a mistake, which the branch refuses
+    usual = f"{step.iteration}it" if step.it else f"{step.ep}ep"
+    spelled: Hparams = replace(group, fork_at="" if step == desc.start else usual)
+    return spelled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -122,7 +123,7 @@ def test_what_is_done_is_not_done_again_and_what_is_deleted_is_made_again_alike(
 def test_connect_wants_the_copies(trunk):
     before = trunk.workplace.files()
     message = trunk.workplace.refused("lottery_branch", "connect", LEVEL, "--quiet", *trunk.words)
-    assert "run lottery_branch fork --levels=1" in message
+    assert "level 1 (replicate 1): " in message and "run lottery_branch fork --levels=1" in message
     assert trunk.workplace.files() == before
     assert "trains no network" in trunk.workplace.refused("evaluate", "lottery_branch", "connect", LEVEL, *trunk.words)
 
@@ -159,6 +160,24 @@ def test_mistakes_are_refused(trunk_of, words, reason):
     trunk = trunk_of()
     found = trunk.workplace.refused("lottery_branch", words[0], LEVEL, "--quiet", *trunk.words, *words[1:])
     assert reason in found
+
+
+@pytest.mark.parametrize(("others", "usual"), [((), "1ep"), (("6it",), "1ep"), (("1ep1it",), "7it")])
+@pytest.mark.parametrize("branch", ["fork", "connect"])
+def test_a_step_has_one_name_that_of_its_usual_spelling(finished, branch, others, usual):
+    trunk = finished()
+    command = ("lottery_branch", branch, LEVEL, *trunk.words)
+    digest = hashlib.md5(f"Hparams(fork_at='{usual}')".encode(), usedforsecurity=False).hexdigest()
+    for spelling in (usual, *others):
+        place = trunk.workplace.place(*command, f"--fork_at={spelling}")
+        assert place.name == f"lottery_branch_{branch}_{digest}"
+
+
+@pytest.mark.parametrize(("words", "own"), [((), "0it"), (("--rewinding_steps=1ep",), "6it")])
+def test_the_step_of_the_lottery_is_the_default(finished, words, own):
+    trunk = finished(*words)
+    command = ("lottery_branch", "fork", LEVEL, *trunk.words)
+    assert trunk.workplace.place(*command, f"--fork_at={own}") == trunk.workplace.place(*command)
 
 
 def test_instability_is_the_height_of_the_barrier():
