@@ -35,9 +35,9 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     pairs = pairs_of(runs.results)
     found = instability_points(pairs)
     caption = (
-        "Two copies of each ticket, trained from one step under other orders of the data and other noise. Instability: "
-        "how much greater the test error is at its worst on the line between them than at its ends; below "
-        f"{STABLE:g} points, copies count as connected (Frankle et al. 2020). Weights, and means and log stds of "
+        "Two copies of each ticket, trained from one step to the end under other orders of the data and other noise; "
+        "no other epoch is selected. Instability: how much greater the test error is at its worst on the line between "
+        f"them than at its ends; below {STABLE:g} points, copies count as connected (Frankle et al. 2020). Weights, and means and log stds of "
         "random ones, are interpolated, and the statistics of BatchNorm recomputed. Below, the copies' mean accuracy. "
         "Bands: one standard deviation over replicates. Dotted horizontal lines: the dense networks."
     )
