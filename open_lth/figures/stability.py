@@ -37,10 +37,10 @@ def make(runs: SuiteRuns, styles: Mapping[str, Style], title: str) -> Drawing:
     caption = (
         "Two copies of each ticket, trained from one step to the end under other orders of the data and other noise; "
         "no other epoch is selected. Instability: how much greater the test error is at its worst on the line between "
-        f"them than at its ends; below {STABLE:g} points, copies count as connected (Frankle et al. 2020). Weights, and "
-        "means and log stds of random ones, are interpolated, and the statistics of BatchNorm recomputed. Below, the "
-        "copies' mean accuracy. Bands: one standard deviation over replicates. Dotted horizontal lines: the dense "
-        "networks."
+        f"them than at its ends; below {STABLE:g} points, copies count as connected (Frankle et al. 2020). Weights, "
+        "and means and log stds of random ones, are interpolated, and the statistics of BatchNorm recomputed. Below, "
+        "the copies' mean accuracy. Bands: one standard deviation over replicates. Dotted horizontal lines: the "
+        "dense networks."
     )
     caption += f" {PAIRED}" if are_compared(found) else ""
     numbers = compared(_readable(found), pairs, runs.against)
