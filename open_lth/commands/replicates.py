@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from foundations.errors import InvalidValue, UserError
+from foundations.paths import REPLICATES
 from open_lth.command import COMMANDS, Job, Words, read_flags
 
 _ONE = r"\d{1,9}(?:-\d{1,9})?"
@@ -17,7 +18,7 @@ def replicates_of(words: Sequence[str]) -> list[int]:
     """Return the numbers that a command has in `--replicate`, if they are several; else nothing.
 
     Raises:
-        InvalidValue: if a range does not ascend, or begins before 1.
+        InvalidValue: if a range does not ascend, or begins before 1, or the command takes all that there are.
     """
     text = _value_of(words, "--replicate")
     if text is None or not _SEVERAL.fullmatch(text):
@@ -25,6 +26,8 @@ def replicates_of(words: Sequence[str]) -> list[int]:
     ranges = [[int(end) for end in part.split("-")] for part in text.split(",")]
     if any(ends[0] < 1 or ends[-1] < ends[0] for ends in ranges):
         raise InvalidValue("replicate", text, "must be numbers from 1 and ascending ranges of them, e.g. 1-3,5")
+    if _value_of(words, "--ensemble") == REPLICATES:
+        raise InvalidValue("replicate", text, "--ensemble=replicates averages all that are finished; leave it out")
     return sorted({number for ends in ranges for number in range(ends[0], ends[-1] + 1)})
 
 

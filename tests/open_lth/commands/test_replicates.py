@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from foundations.errors import UserError
 from open_lth.commands.replicates import command_of, replicates_of
 from tests.open_lth.running import LENET, results
 
@@ -18,6 +19,13 @@ def test_numbers_and_ranges(text, numbers):
     assert replicates_of(("lottery", f"--replicate={text}", "--levels=1")) == numbers
     assert replicates_of(("lottery", "--replicate", text, "--levels=1")) == numbers
     assert command_of(("lottery", "--replicate", "1-2", "--levels=1"), 2) == ("lottery", "--levels=1", "--replicate=2")
+
+
+def test_an_ensemble_of_all_replicates_takes_no_choice_of_them():
+    words = ("evaluate", "lottery", "--levels=1", "--replicate=1-3")
+    with pytest.raises(UserError, match=r"--replicate=1-3: --ensemble=replicates averages all that are finished"):
+        replicates_of((*words, "--ensemble=replicates"))
+    assert replicates_of((*words, "--ensemble=levels")) == [1, 2, 3]
 
 
 def test_each_is_to_the_bit_what_it_is_alone(workplace):

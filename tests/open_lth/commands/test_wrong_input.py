@@ -17,7 +17,7 @@ UNKNOWN_NAMES = [
     ("--model_name=cifar_resnet_21", ("--model_name=cifar_resnet_21: ", "cifar_resnet_D[_W]", "mnist_lenet_N1")),
     ("--default_hparams=lenet", ("--default_hparams=lenet: ", "cifar_vgg_D", "mnist_lenet_N1")),
     ("--dataset_name=cifar", ("--dataset_name=cifar: did you mean cifar10? valid values are ", "digits", "imagenet")),
-    ("--pruning_strategy=global", ("--pruning_strategy=global: valid values are ", "sparse_global", "sparse_random")),
+    ("--pruning_strategy=global", ("=global: did you mean sparse_global? valid values are ", "sparse_random")),
     (
         "--model_init=xavier",
         ("=xavier: valid values are binary, kaiming_normal, kaiming_uniform, torch_default, orthogonal",),
@@ -140,7 +140,7 @@ def test_a_lottery_with_a_mistake_is_refused_in_one_line(workplace, words, expec
         ((*BRANCH, "--levels=0 1"), f"--levels=0 1: {RANGES}"),
         ((*BRANCH, "--levels=1", "--seed=one"), "--seed=one: must be a whole number"),
         (("lottery_branch", "shuffle", "--levels=1", *LENET), "--seed is required: what the shuffled mask is drawn by"),
-        (("lottery_branch", "prune", "--levels=1", *LENET), "=prune: valid values are randomly_prune, randomly_reini"),
+        (("lottery_branch", "prune", "--levels=1", *LENET), "=prune: did you mean randomly_prune? valid values are "),
         (("lottery_branch", "--levels=1", "shuffle", *LENET), "the branch comes first: lottery_branch BRANCH ...; "),
         (("lottery_branch",), "BRANCH"),
         (("lottery_branch", "reinit", "--levels=1", *LENET, "--strategy=even"), "--strategy=even"),
