@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -47,12 +49,26 @@ class CudaGraphs:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.stream = torch.cuda.Stream(device)
-        self.pool = torch.cuda.graph_pool_handle()
+
+    @property
+    def stream(self) -> torch.cuda.Stream:
+        """The stream on which work is captured."""
+        return _stream_of(self.device)
+
+    @functools.cached_property
+    def pool(self) -> Any:
+        """The memory."""
+        return torch.cuda.graph_pool_handle()
 
     def __call__(self, generators: Sequence[torch.Generator]) -> Graph:
         """Return a new graph."""
         return _CudaGraph(self, generators)
+
+
+@functools.cache
+def _stream_of(device: torch.device) -> torch.cuda.Stream:
+    """Return the one stream of a process for all its captures: on each, cuBLAS holds on to memory of its own."""
+    return torch.cuda.Stream(device)
 
 
 class _CudaGraph:
@@ -61,8 +77,9 @@ class _CudaGraph:
     def __init__(self, shared: CudaGraphs, generators: Sequence[torch.Generator]) -> None:
         self._shared = shared
         self._graph = torch.cuda.CUDAGraph()
-        for generator in generators:
-            self._graph.register_generator_state(generator)
+        if torch.__version__ < "2.14":  # later ones find them by themselves, and warn
+            for generator in generators:
+                self._graph.register_generator_state(generator)
         index = torch.cuda.current_device() if shared.device.index is None else shared.device.index
         self._generators = [*generators, torch.cuda.default_generators[index]]
 
@@ -80,7 +97,7 @@ class _CudaGraph:
             # The outer block, because a capture that fails leaves its own stream the current one.
             shared = self._shared
             outer = torch.cuda.stream(torch.cuda.current_stream(shared.device))
-            with outer, torch.cuda.graph(self._graph, shared.pool, shared.stream):
+            with _nothing_collected(), outer, torch.cuda.graph(self._graph, shared.pool, shared.stream):
                 return work()
         except RuntimeError:
             for generator, state in zip(self._generators, states, strict=True):
@@ -90,6 +107,19 @@ class _CudaGraph:
 
     def replay(self) -> None:
         self._graph.replay()
+
+
+@contextlib.contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Collect garbage before the block and not in it: a graph that is destroyed amid a capture ends it."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def graphs_of(device: torch.device) -> GraphMaker | None:

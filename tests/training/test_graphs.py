@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
+import pytest
 import torch
 
 import training.graphs
@@ -132,3 +135,25 @@ def test_the_first_obstacle_is_said_unless_no_graphs_are_wanted(monkeypatch, cap
     assert not caplog.messages
     assert not Graphs.of(context(), "steps", ["a reason", "another"]).are_made
     assert caplog.messages == ["steps are not captured in a CUDA graph, and so slower: a reason"]
+
+
+class Cycle:
+    """What only the garbage collector frees, as graphs of earlier evaluations are."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+def test_no_garbage_is_collected_amid_a_capture_but_before_it():
+    before = weakref.ref(Cycle())
+    with pytest.raises(RuntimeError, match="refused"), training.graphs._nothing_collected():
+        assert before() is None and not gc.isenabled()
+        raise RuntimeError("refused")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with training.graphs._nothing_collected():
+            pass
+        assert not gc.isenabled()  # as it was
+    finally:
+        gc.enable()
