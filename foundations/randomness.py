@@ -48,6 +48,21 @@ class RandomStreams:
         return torch.Generator(device).manual_seed(self.seed(purpose, *parts))
 
 
+def seed_default_generators(seed: int, device: torch.device) -> None:
+    """Seed what layers draw from on the CPU and on a device.
+
+    At every step: `torch.manual_seed` does the same, but looks for devices of every kind each time, which takes longer
+    than replaying a step does.
+    """
+    if device.type not in ("cpu", "cuda"):
+        torch.manual_seed(seed)
+        return
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(seed)
+
+
 @contextmanager
 def default_generator_seeded(seed: int) -> Iterator[None]:
     """Seed torch's default CPU generator inside the block and restore it afterwards.

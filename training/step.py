@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datasets import Batches, Loader
 from foundations.context import RunContext
-from foundations.randomness import RandomStreams
+from foundations.randomness import RandomStreams, seed_default_generators
 from foundations.ranks import raising_rank_lost
 from training.checkpoint import TrainingState
 from training.finite import LossWatch
@@ -80,7 +80,7 @@ class TrainingStep:
     def _prepare(self) -> None:
         step = self.state.step
         # Layers that draw for themselves, such as dropout, get a stream of their own at every step.
-        torch.manual_seed(self._streams.seed("layers", step.iteration))
+        seed_default_generators(self._streams.seed("layers", step.iteration), self.state.device)
         if isinstance(self._objective, RepeatableObjective):
             self._objective.prepare(step)
 

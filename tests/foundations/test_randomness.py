@@ -6,7 +6,7 @@ import itertools
 import pytest
 import torch
 
-from foundations.randomness import RandomStreams, default_generator_seeded, derive_seed
+from foundations.randomness import RandomStreams, default_generator_seeded, derive_seed, seed_default_generators
 
 
 def numbers(generator: torch.Generator) -> list[float]:
@@ -76,3 +76,11 @@ def test_the_default_generator_is_restored_after_an_error():
     with pytest.raises(RuntimeError, match="inside"), default_generator_seeded(7):
         raise RuntimeError("inside")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_seeding_what_layers_draw_from_draws_what_torchs_own_way_does():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        expected = torch.rand(3)
+        seed_default_generators(5, torch.device("cpu"))
+        assert torch.equal(torch.rand(3), expected)
