@@ -197,7 +197,8 @@ class ModelVariant:
             with request.precision.autocast(), contextlib.ExitStack() as stack:
                 if request.recalibrated:
                     stack.enter_context(statistics_restored(model))
-                    recalibrate(model, request.calibration(), model)
+                    # Not what --compile made of it, which would be made anew for every momentum.
+                    recalibrate(model, request.calibration(), model.forward)
                 logits = logits_of(model, request.images())
             return logits.log_softmax(dim=1)
 
@@ -221,7 +222,7 @@ class ModelVariant:
         """Recompute what evaluation keeps from training, such as the statistics of BatchNorm, for other weights."""
         was_training, momenta = model.training, [layer.momentum for layer in batchnorm_layers(model)]
         with torch.no_grad():
-            recalibrate(model.eval(), calibration(), model)
+            recalibrate(model.eval(), calibration(), model.forward)
         for layer, momentum in zip(batchnorm_layers(model), momenta, strict=True):
             layer.momentum = momentum
         model.train(was_training)

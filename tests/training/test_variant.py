@@ -150,3 +150,16 @@ def test_a_variant_refuses_objectives_that_it_cannot_be_trained_with(monkeypatch
     Deterministic.check_objective(hparams)
     with pytest.raises(InvalidValue, match=r"^--objective=hinge: a particular network is trained with cross_entropy$"):
         Particular.check_objective(hparams)
+
+
+def test_statistics_are_recomputed_by_the_network_itself_not_by_what_was_compiled_of_it():
+    """Which a compiler would make anew for every momentum."""
+
+    def compiled(*_: object) -> Tensor:
+        raise AssertionError("compiled")
+
+    model = nn.Sequential(nn.BatchNorm1d(2))
+    model._compiled_call_impl = compiled
+    images = torch.tensor([[1.0, 2.0], [3.0, 6.0]])
+    Deterministic().recompute_statistics(model, lambda: [images])
+    assert torch.equal(model[0].running_mean, torch.tensor([2.0, 4.0]))
