@@ -121,11 +121,30 @@ def _is_plain(layer: _BatchNorm) -> bool:
 def _normalise(layer: _BatchNorm, features: Tensor) -> Tensor:
     """Return features of samples side by side, normalised by each sample's own statistics, and note these."""
     mean, variance = _running(layer)
-    if torch.compiler.is_compiling():  # fuses torch's batched form, and knows of no function's own
-        found = torch.native_batch_norm(features, layer.weight, layer.bias, mean, variance, True, 1.0, layer.eps)[0]
-        return found.to(features.dtype)
+    if torch.compiler.is_compiling():  # which knows of no function's own
+        return _in_plain_operations(layer, features)
     normalised: Tensor = _Normalisation.apply(features, mean, variance, layer.weight, layer.bias, layer.eps)
     return normalised
+
+
+def _in_plain_operations(layer: _BatchNorm, features: Tensor) -> Tensor:
+    """Normalise by operations that a compiler fuses; torch's batched form keeps the normalised features besides."""
+    others = [dim for dim in range(features.dim()) if dim != 1]
+    of_channel = (1, -1, *(1 for _ in others[1:]))
+    exact = features.to(torch.promote_types(features.dtype, torch.float32))
+    variance, mean = torch.var_mean(exact, others, correction=0)
+    examples = features.numel() // features.shape[1]
+    with torch.no_grad():
+        running_mean, running_variance = _running(layer)
+        running_mean.copy_(mean.detach())
+        running_variance.copy_(variance.detach() * (examples / (examples - 1)))
+    scale = torch.rsqrt(variance + layer.eps)
+    if layer.weight is not None:
+        scale = scale * layer.weight
+    shift = -mean * scale
+    if layer.bias is not None:
+        shift = shift + layer.bias
+    return (exact * scale.view(of_channel) + shift.view(of_channel)).to(features.dtype)
 
 
 class _Normalisation(torch.autograd.Function):

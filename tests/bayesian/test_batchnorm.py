@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from bayesian.batchnorm import use_batch_statistics
+from bayesian.batchnorm import _in_plain_operations, use_batch_statistics
 from bayesian.posterior import Posterior
 from training import batchnorm_layers, recalibrate, statistics_restored
 
@@ -127,3 +128,24 @@ def test_a_network_without_batchnorm_is_not_run_for_statistics(make_network):
         raise AssertionError("there is nothing to recompute")
 
     recalibrate(make_network("mnist_lenet_12"), [torch.zeros(1, 1, 28, 28)], forward)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize(("kind", "shape"), [(nn.BatchNorm2d, (6, 3, 4, 4)), (nn.BatchNorm1d, (6, 3))])
+def test_plain_operations_normalise_as_the_layer_does_note_its_statistics_and_have_its_gradients(kind, shape, affine):
+    torch.manual_seed(0)
+    layers = [kind(3, affine=affine, momentum=1.0).double() for _ in range(2)]
+    inputs = torch.randn(shape, dtype=torch.float64) * 2 + 1
+    found = []
+    for layer, through in zip(layers, (lambda layer, x: layer(x), _in_plain_operations), strict=True):
+        if affine:
+            with torch.no_grad():
+                layer.weight.copy_(torch.tensor([0.5, -1.0, 2.0]))
+                layer.bias.copy_(torch.tensor([0.1, 0.2, -0.3]))
+        features = inputs.clone().requires_grad_()
+        output = through(layer, features)
+        output.sin().sum().backward()
+        gradients = [parameter.grad for parameter in layer.parameters()]
+        found.append([output.detach(), features.grad, layer.running_mean, layer.running_var, *gradients])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
