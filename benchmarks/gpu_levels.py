@@ -31,7 +31,7 @@ from grouped_samples import compare
 from measuring import attempt, figure, print_header, print_row, spread
 from steps import DETERMINISTIC, KINDS, variant_of
 from training.graphs import REHEARSALS
-from watched_training import OutOfTime, Scale, Stopwatch, train_watched
+from watched_training import OutOfTime, Scale, Stopwatch, measure_memory_anew, train_watched
 
 EPOCHS_A_LEVEL = 160
 SECONDS_TO_START = {False: 15, True: 90}  # of what is compiled and what is not: a row with less time is not begun
@@ -139,9 +139,7 @@ def measure(row: Row, setting: Setting) -> tuple[float, list[float], float]:
     at = min(20, setting.scale.num_train // setting.scale.batch - 2)
     watch = Stopwatch(setting.device, setting.deadline, warm_up, at)
     steps = f"{warm_up + setting.epochs}ep{at + 1}it"
-    gc.collect()  # what an earlier row that failed has left
-    if setting.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+    measure_memory_anew(setting.device)
     began = time.perf_counter()
     try:
         variant = variant_of(*KINDS[row.kind])

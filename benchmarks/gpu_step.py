@@ -33,7 +33,7 @@ from foundations.step import Step
 from measuring import attempt, figure, print_header, print_row, spread
 from sampling import torch_blue_step
 from steps import DETERMINISTIC, KINDS, refusing_another_way, samples_go, variant_of
-from watched_training import OutOfTime, Scale, Watch, train_watched
+from watched_training import OutOfTime, Scale, Watch, measure_memory_anew, train_watched
 
 NETWORKS = ("cifar_resnet_20", "cifar_vgg_11", "cifar_vit_tiny")
 TORCH_BLUE, LOOP, SIDE_BY_SIDE = "torch-blue's vmap", "one after another", "side by side"
@@ -173,9 +173,7 @@ def measure(row: Row, setting: Setting, turns: Turns | None = None) -> tuple[lis
     if setting.device.type == "cuda" and setting.deadline - time.monotonic() < SECONDS_TO_START[row.compiled]:
         raise OutOfTime
     turns = turns or Turns(setting)
-    gc.collect()  # what an earlier row that failed has left
-    if setting.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+    measure_memory_anew(setting.device)
     try:
         if row.way == TORCH_BLUE:
             _torch_blue(row, setting, turns)

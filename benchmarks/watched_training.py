@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -78,6 +79,14 @@ class Stopwatch:
             self.times.append(time.perf_counter())
 
 
+def measure_memory_anew(device: torch.device) -> None:
+    """Let the peak of a GPU's memory be that of what comes now, not of what earlier rows have left."""
+    gc.collect()
+    if device.type == "cuda":
+        torch._C._cuda_clearCublasWorkspaces()  # which stay as long as their streams
+        torch.cuda.reset_peak_memory_stats()
+
+
 def train_watched(
     network: str,
     variant: ModelVariant,
@@ -135,6 +144,11 @@ class _Watched(ModelVariant):
 
     def parameter_groups(self, model: nn.Module, hparams: TrainingHparams) -> ParameterGroups:
         return self._variant.parameter_groups(model, hparams)
+
+    def optimizer(
+        self, model: nn.Module, hparams: TrainingHparams, circumstances: TrainingCircumstances
+    ) -> torch.optim.Optimizer:
+        return self._variant.optimizer(model, hparams, circumstances)
 
     def objective(self, model: nn.Module, circumstances: TrainingCircumstances) -> Objective:
         return _WatchedObjective(self._variant.objective(model, circumstances), self._watch)
