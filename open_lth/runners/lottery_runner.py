@@ -147,7 +147,6 @@ class LotteryRunner:
         before, end = level - 1, lottery.training(level - 1).end
         if not lottery.paths(level).mask.exists():
             self._prune(level, lottery.load_network(before, end, into=network))
-        lottery.load_mask(level).save_missing(lottery.paths(level))
         if lottery.rewind is Rewinding.WEIGHTS:
             lottery.load_network(0, lottery.desc.start, into=network)
         else:
@@ -183,6 +182,7 @@ class LotteryRunner:
         """Train a network under a level's mask from the step at which every level starts."""
         lottery = self.lottery
         run, mask = lottery.training(level), lottery.load_mask(level)
+        mask.save_missing(run.paths)
         apply_mask(lottery.variant.prunable(network), mask)
         if not run.is_done:
             save_command(run.paths, lottery.context)
